@@ -1,0 +1,57 @@
+"""The command line's root: where each command is hung in, and how errors become exit codes."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from typing import TYPE_CHECKING, Final
+
+import typer
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from mirror.cli.errors import UsageError
+
+if TYPE_CHECKING:
+    from click import Command, Context
+
+# Every command and the module whose `app` (a typer.Typer) it is. Loaded when asked for.
+COMMANDS: Final = {
+    "collector": "mirror.cli.collector",
+    "report": "mirror.cli.report",
+    "verdict": "mirror.cli.verdict",
+    "diff": "mirror.cli.diff",
+    "rules": "mirror.cli.rules",
+    "demo": "mirror_demo.command",
+}
+
+
+class _Lazy(TyperGroup):
+    """Loads a command's module when it is asked for, so that `mirror diff` starts without a web framework."""
+
+    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - click's signature
+        if cmd_name not in COMMANDS:
+            return None
+        command = get_command(importlib.import_module(COMMANDS[cmd_name]).app)
+        command.name = cmd_name
+        return command
+
+
+root = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
+
+
+@root.callback()
+def _describe() -> None:
+    """Parallel running for gRPC: compare a candidate's answers to the primary's on mirrored live calls."""
+
+
+def main() -> None:
+    """Run the command line; UsageError becomes one line on stderr and exit code 2."""
+    try:
+        root()
+    except UsageError as error:
+        sys.stderr.write(f"mirror: {error}\n")
+        sys.exit(2)

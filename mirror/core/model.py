@@ -1,0 +1,210 @@
+"""The records that flow through the collector, all frozen: capture -> pair -> compare -> judge -> store.
+
+Every stage takes the record of the one before and returns its own; none changes what it was given. What happened
+(`CallRecord`, `Group`) never mixes with what we think of it (`Outcome`, `Judged`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mirror.core.path import Path, pattern_of, render
+
+
+class Role(StrEnum):
+    """Which replica a call was served by."""
+
+    PRIMARY = "primary"
+    CANDIDATE = "candidate"
+    SECONDARY = "secondary"
+
+
+class Kind(StrEnum):
+    """In what way a field path differs. Together with method and path pattern it names a hypothesis."""
+
+    VALUE = "value"
+    MISSING = "missing"  # the primary has it, the shadow has not
+    ADDED = "added"  # the shadow has it, the primary has not
+    ORDER = "order"  # the same elements in another order
+    STATUS = "status"  # the call ended with another status
+    NO_ANSWER = "no_answer"  # the shadow never answered though others did
+    ANY = "any"  # per method: some path not explained when the pair was judged
+
+
+class Verdict(StrEnum):
+    """What came of comparing one pair."""
+
+    MATCHED = "matched"
+    MISMATCHED = "mismatched"
+    IGNORED = "ignored"
+    INCOMPLETE = "incomplete"
+    INCOMPARABLE = "incomparable"
+
+
+class Release(StrEnum):
+    """Why the pairer let a group go."""
+
+    COMPLETE = "complete"
+    DEADLINE = "deadline"
+    EVICTED = "evicted"  # the memory cap was reached
+    DRAIN = "drain"  # the collector is stopping
+
+
+@dataclass(frozen=True, slots=True)
+class Resource:
+    """Which process served a call. Interned by the slicer: one object for each distinct resource."""
+
+    service: str
+    version: str
+    instance: str
+
+
+@dataclass(frozen=True, slots=True)
+class PairKey:
+    """What all replicas' calls of one request share."""
+
+    run: str
+    method: str  # fully qualified, no leading slash
+    mirror_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallRecord:
+    """One RPC served by one replica, as the pairer holds it: raw bytes and the few figures that pairing needs.
+
+    `capture` is the serialised mirror.v1.Capture. `span` is the serialised span less its payload attributes
+    (kept only where spans are forwarded, else empty). Times are seconds of the collector's clock.
+    """
+
+    key: PairKey
+    role: Role
+    expect: frozenset[Role]  # shadows that will come; never contains PRIMARY
+    attempt: int  # 0: unknown
+    status: str  # name of the gRPC status: "OK", "NOT_FOUND"
+    resource: Resource
+    trace_id: bytes
+    span_id: bytes
+    capture: bytes
+    arrived_s: float
+    span: bytes = b""
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload held."""
+        return len(self.capture) + len(self.span)
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """All calls of one request that came, released by the pairer."""
+
+    key: PairKey
+    calls: dict[Role, CallRecord]
+    expect: frozenset[Role]
+    release: Release
+    first_arrival_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One field path with its kind and both values. Values are Python values or messages; text only on request.
+
+    `rule` names the rule that ignores or tolerates it: then it counts under that rule and not as a difference.
+    """
+
+    path: Path
+    kind: Kind
+    left: Any = None
+    right: Any = None
+    rule: str = ""
+    note: str = ""
+
+    @property
+    def pattern(self) -> str:
+        """The path with indices and map keys wildcarded: the statistics' name for it."""
+        return pattern_of(self.path)
+
+    def __str__(self) -> str:
+        """One line for logs of tests; payload values are left out."""
+        return f"{render(self.path)}: {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What we think of one pair (primary against one shadow)."""
+
+    verdict: Verdict
+    reason: str = ""  # of incomplete and incomparable: "candidate", "schema", "too_large", "client_ended", ...
+    differences: tuple[Difference, ...] = ()  # those that count
+    ignored: tuple[Difference, ...] = ()  # those under a rule
+    difference_count: int = 0  # the true count, where the tuple was cut
+
+    @property
+    def hypotheses(self) -> frozenset[tuple[str, Kind]]:
+        """The (path pattern, kind)s in which this pair differs."""
+        return frozenset((d.pattern, d.kind) for d in self.differences)
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Hypothesis:
+    """(method, path pattern, kind): what is judged. Ordered by name, which breaks ties between ranks."""
+
+    method: str
+    pattern: str
+    kind: Kind
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class EpochKey:
+    """Counters of two epochs never mix. A missing version is the empty string."""
+
+    run: str
+    service: str
+    primary_version: str
+    candidate_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Triple:
+    """One request's evidence: in which (path pattern, kind)s candidate and secondary differ from the primary.
+
+    `signature` is the set of raw-only ones less those that noise already explained (c + d >= 10) when it was judged.
+    `left_out` are those that were left out of it for that reason.
+    """
+
+    raw_only: frozenset[tuple[str, Kind]] = frozenset()
+    noise_only: frozenset[tuple[str, Kind]] = frozenset()
+    both: frozenset[tuple[str, Kind]] = frozenset()
+    signature: frozenset[tuple[str, Kind]] = frozenset()
+    left_out: frozenset[tuple[str, Kind]] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """One group, judged: what the store counts and may keep."""
+
+    group: Group
+    epoch: EpochKey
+    minute: int  # unix minutes of the group's first arrival
+    outcomes: dict[Role, Outcome]  # of each expected shadow
+    triple: Triple | None  # None: no evidence, for the reason in `no_triple`
+    no_triple: str = ""
+    compared_at_s: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class MethodCounts:
+    """Counts of one method in one minute. Add them up to merge minutes or workers."""
+
+    pairs: int = 0  # groups in which a candidate was expected
+    matched: int = 0
+    mismatched: int = 0
+    ignored: int = 0
+    incomplete: int = 0
+    incomparable: int = 0
+    triples: int = 0
+    primary_errors: int = 0  # the primary's own status was not OK
+    secondary_status: int = 0  # triples in which the secondary's status differed from the primary's
+    reasons: dict[str, int] = field(default_factory=dict)  # of incomplete, incomparable and no triple
