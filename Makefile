@@ -1,0 +1,44 @@
+# Everything a developer or a CI machine runs. Needs Python 3.11+ (with venv) and make; nothing else.
+.DEFAULT_GOAL := help
+VENV ?= .venv
+BIN := $(VENV)/bin
+CALLS ?= 3000
+
+.PHONY: help setup demo test lint format protos bench jaeger clean
+
+help: ## this list
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
+
+$(VENV)/.ready: pyproject.toml interceptors/pyproject.toml constraints.txt tools/setup.sh
+	@sh tools/setup.sh $(VENV)
+
+setup: $(VENV)/.ready ## make .venv with everything in it
+
+demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a minute
+	@$(BIN)/mirror demo --calls $(CALLS) $(ARGS)
+
+test: $(VENV)/.ready ## unit, property and live tests
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/.ready ## format, lint, types, layers, generated code
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python tools/protos.py --check
+
+format: $(VENV)/.ready ## let ruff rewrite what it can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+protos: $(VENV)/.ready ## generate the protobuf code anew (with protoc 25)
+	@$(BIN)/python tools/protos.py
+
+bench: $(VENV)/.ready ## ratios against peers, as tables
+	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
+
+jaeger: ## build the Jaeger that one live test uses (needs Go and ../shared)
+	@sh tools/jaeger.sh
+
+clean: ## remove what the targets above made
+	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,29 @@
+"""What all tests share: how a test says that something it needs isn't here.
+
+`require(name, present, reason)` skips with the reason; where MIRROR_REQUIRE names it (as CI does) it fails instead.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+SHARED = ROOT.parent / "shared"
+
+
+def require(name: str, reason: str, *, present: bool) -> None:
+    """Skip the running test unless `present`; fail it where the environment demands `name`."""
+    if present:
+        return
+    if name in os.environ.get("MIRROR_REQUIRE", "").split(","):
+        pytest.fail(f"{name} is required here (MIRROR_REQUIRE), but {reason}")
+    pytest.skip(f"{name}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def root() -> Path:
+    """The top of the repository."""
+    return ROOT
