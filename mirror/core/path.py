@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeAlias
+from itertools import islice
+from typing import Final, TypeAlias
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,10 +71,11 @@ Path: TypeAlias = tuple[Step, ...]
 
 ANY_ELEMENT = AnyElement()
 _TOKEN = re.compile(
-    r"""(?P<any>\[\*\]) | \[(?P<index>\d+)\] | \[(?P<key>"(?:[^"\\]|\\.)*"|true|false|-\d+)\]
+    r"""(?P<any>\[\*\]) | \[(?P<index>\d{1,20})\] | \[(?P<key>"(?:[^"\\]|\\.)*"|true|false|-\d{1,20})\]
       | (?P<dot>\.)?(?: (?P<steps>\*\*) | (?P<wild>\*) | \((?P<typed>[\w.]+)\) | (?P<name>[\w-]+) )""",
-    re.VERBOSE,
+    re.VERBOSE | re.ASCII,
 )
+STEPS_MAX: Final = 100  # steps of a pattern
 
 
 class PathSyntaxError(ValueError):
@@ -83,7 +86,7 @@ class PathSyntaxError(ValueError):
         self.column = column
 
 
-def _text(step: PatternStep) -> str:
+def _text(step: PatternStep) -> str:  # noqa: PLR0911 - one a kind of step
     match step:
         case Field(name):
             return f".{name}"
@@ -142,8 +145,13 @@ class PathPattern:
                 raise PathSyntaxError(text, position + 1, "a '.' is missing" if steps else "a path starts with a name")
             if in_brackets and not steps:
                 raise PathSyntaxError(text, position + 1, "a path starts with a name")
-            steps.append(_step(found))
+            try:
+                steps.append(_step(found))
+            except ValueError:
+                raise PathSyntaxError(text, position + 1, 'a key is a JSON string, like ["a"]') from None
             position = found.end()
+            if len(steps) > STEPS_MAX:
+                raise PathSyntaxError(text, position, f"more than {STEPS_MAX} steps")
         if not steps:
             raise PathSyntaxError(text, 1, "an empty path")
         return cls(tuple(steps))
@@ -153,14 +161,15 @@ class PathPattern:
 
     def matches(self, path: Path) -> bool:
         """Whether the whole of `path` is named by this pattern."""
-        return _match(self.steps, path, 0, 0)
+        *_, last = _behind(self.steps, path)
+        return len(self.steps) in last
 
     def covers(self, path: Path) -> bool:
         """Whether `path` or something above it is named by this pattern: the subtree is in its scope."""
-        return any(_match(self.steps, path[:length], 0, 0) for length in range(1, len(path) + 1))
+        return any(len(self.steps) in behind for behind in islice(_behind(self.steps, path), 1, None))
 
 
-def _step(found: re.Match[str]) -> PatternStep:
+def _step(found: re.Match[str]) -> PatternStep:  # noqa: PLR0911 - one a kind of step
     kind, text = found.lastgroup, found.group(found.lastgroup or 0)
     match kind:
         case "any":
@@ -168,7 +177,7 @@ def _step(found: re.Match[str]) -> PatternStep:
         case "index":
             return Index(int(text))
         case "key":
-            return Key(json.loads(text))
+            return Key(int(text) if text.startswith("-") else json.loads(text))
         case "steps":
             return AnySteps()
         case "wild":
@@ -179,24 +188,38 @@ def _step(found: re.Match[str]) -> PatternStep:
             return Field(text)
 
 
-def _match(pattern: tuple[PatternStep, ...], path: Path, i: int, j: int) -> bool:
-    while i < len(pattern):
-        step = pattern[i]
-        if isinstance(step, AnySteps):
-            return any(_match(pattern, path, i + 1, k) for k in range(j, len(path) + 1))
-        if j == len(path) or not _matches_step(step, path[j]):
-            return False
-        i, j = i + 1, j + 1
-    return j == len(path)
+def _behind(pattern: tuple[PatternStep, ...], path: Path) -> Iterator[set[int]]:
+    """After none, one, two... steps of `path`: how many steps of the pattern may be behind us (none: dead)."""
+    at = _settled(pattern, {0})
+    yield at
+    for actual in path:
+        stay = {i for i in at if i < len(pattern) and isinstance(pattern[i], AnySteps)}
+        at = _settled(
+            pattern, stay | {i + 1 for i in at - stay if i < len(pattern) and matches_step(pattern[i], actual)}
+        )
+        yield at
 
 
-def _matches_step(step: PatternStep, actual: Step) -> bool:
+def _settled(pattern: tuple[PatternStep, ...], at: set[int]) -> set[int]:
+    """With the places behind each `**`, which may stand for no step."""
+    for i in range(len(pattern)):
+        if i in at and isinstance(pattern[i], AnySteps):
+            at.add(i + 1)
+    return at
+
+
+def matches_step(step: PatternStep, actual: Step) -> bool:
+    """Whether `step` names the concrete step `actual`. `**` names any one here."""
     match step:
+        case AnySteps():
+            return True
         case AnyElement():
             return isinstance(actual, Index | Key)
         case AnyName():
             return isinstance(actual, Field | Typed)
-        case Index(index):  # an integer key of a map is written like an index
-            return actual == step or (isinstance(actual, Key) and actual.key == index and actual.key is not True)
+        case Index(index) if isinstance(actual, Key):  # an integer key of a map is written like an index
+            return type(actual.key) is int and actual.key == index
+        case Key(key) if isinstance(actual, Key):  # True == 1 in Python, but no key of a map is both
+            return type(actual.key) is type(key) and actual.key == key
         case _:
             return actual == step

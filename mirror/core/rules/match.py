@@ -1,0 +1,176 @@
+"""Which rules apply at a path: the patterns of all rules run side by side, as one automaton whose states are built on use.
+
+A walk down a message holds a `Place` and steps with it, so asking costs one dictionary look-up a step, however many
+rules there are. A set of positions in patterns is a place; places are kept, so equal positions are one object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final, TypeAlias, TypeVar
+
+from mirror.core.path import (
+    ANY_ELEMENT,
+    AnyElement,
+    AnyName,
+    AnySteps,
+    Field,
+    Index,
+    Key,
+    Path,
+    PatternStep,
+    Typed,
+    matches_step,
+)
+from mirror.core.rules.records import Ignore, Rule
+
+_Positions: TypeAlias = frozenset[tuple[int, int]]  # (rule, steps of its pattern that are behind us)
+RuleT = TypeVar("RuleT", bound=Rule)
+STEPS_MAX: Final = 65536  # look-ups kept a method; names come from schemas, but keys of maps from payloads
+
+
+class Place:
+    """Where a walk stands: `rules` apply to just this path (narrow scope first), `touched` says if any may at or below.
+
+    Made by MethodRules; compare places by identity.
+    """
+
+    __slots__ = ("_literal", "_next", "_owner", "_positions", "rules", "touched")
+
+    def __init__(self, owner: MethodRules, positions: _Positions) -> None:
+        self._owner = owner
+        self._positions = positions
+        self._next: dict[object, Place] = {}
+        self.touched = bool(positions)
+        here = sorted(rule for rule, behind in positions if behind == len(owner.steps_of(rule)))
+        self.rules: tuple[Rule, ...] = tuple(owner.rules[rule] for rule in here)
+        self._literal = any(
+            behind < len(steps) and isinstance(steps[behind], Index | Key)
+            for rule, behind in positions
+            for steps in (owner.steps_of(rule),)
+        )
+
+    def step(self, step: PatternStep) -> Place:
+        """The place one step further. A wildcard step means: wherever it may lead."""
+        if not self.touched:
+            return self
+        if not self._literal and isinstance(step, Index | Key):
+            step = ANY_ELEMENT  # no pattern tells elements apart here, so all lead to one place
+        slot = (type(step.key), step.key) if isinstance(step, Key) else step  # True == 1, but they are two keys
+        found = self._next.get(slot)
+        if found is None:
+            found = self._owner.advance(self._positions, step)
+            if self._owner.may_keep():
+                self._next[slot] = found
+        return found
+
+    def find(self, kind: type[RuleT]) -> RuleT | None:
+        """The narrowest rule of this kind that applies to just this path."""
+        for rule in self.rules:
+            if isinstance(rule, kind):
+                return rule
+        return None
+
+
+class MethodRules:
+    """The rules of one method in one run, narrow scopes first. Equal only to itself, so it can key compiled plans."""
+
+    __slots__ = ("_kept", "_places", "_steps", "rules", "start")
+
+    def __init__(self, rules: Iterable[Rule]) -> None:
+        self.rules: tuple[Rule, ...] = tuple(sorted(rules, key=lambda rule: rule.scope.breadth))
+        self._steps = tuple(rule.scope.path.steps for rule in self.rules)
+        self._places: dict[_Positions, Place] = {}
+        self._kept = 0
+        self.start = self._place(self._settle((rule, 0) for rule in range(len(self.rules))))
+
+    def __bool__(self) -> bool:
+        return bool(self.rules)
+
+    def walk(self, steps: Iterable[PatternStep]) -> Place:
+        """The place that `steps` from the root lead to."""
+        place = self.start
+        for step in steps:
+            place = place.step(step)
+        return place
+
+    def at(self, path: Path) -> tuple[Rule, ...]:
+        """The rules whose pattern names just this concrete path, narrow scopes first."""
+        return self.walk(path).rules
+
+    def find(self, kind: type[RuleT], path: Path) -> RuleT | None:
+        """The narrowest rule of this kind at this path: where two of one kind apply, it wins."""
+        return self.walk(path).find(kind)
+
+    def ignoring(self, path: Path) -> Ignore | None:
+        """The rule that ignores this path or something above it."""
+        place = self.start
+        for step in path:
+            place = place.step(step)
+            if found := place.find(Ignore):
+                return found
+        return None
+
+    def touches(self, prefix: Iterable[PatternStep]) -> bool:
+        """Whether any rule may apply at or below `prefix`, a path or a pattern; False: `==` may cut the subtree short."""
+        return self.walk(prefix).touched
+
+    # What follows serves Place.
+
+    def steps_of(self, rule: int) -> tuple[PatternStep, ...]:
+        """The pattern of the rule at this position of `rules`."""
+        return self._steps[rule]
+
+    def may_keep(self) -> bool:
+        """Whether one more look-up may be kept."""
+        self._kept += 1
+        return self._kept <= STEPS_MAX
+
+    def advance(self, positions: _Positions, step: PatternStep) -> Place:
+        """The place that `step` leads to from these positions."""
+        if isinstance(step, AnySteps):
+            reached = ((rule, at) for rule, behind in positions for at in range(behind, len(self._steps[rule]) + 1))
+            return self._place(frozenset(reached))
+        return self._place(self._settle(self._moves(positions, step)))
+
+    def _moves(self, positions: _Positions, step: PatternStep) -> Iterable[tuple[int, int]]:
+        for rule, behind in positions:
+            steps = self._steps[rule]
+            if behind == len(steps):
+                continue
+            if isinstance(steps[behind], AnySteps):
+                yield rule, behind  # it takes the step and stays
+            elif _may_match(steps[behind], step):
+                yield rule, behind + 1
+
+    def _settle(self, positions: Iterable[tuple[int, int]]) -> _Positions:
+        """With the positions that are reached without a step: behind each `**`, which may stand for none."""
+        settled: set[tuple[int, int]] = set()
+        for rule, start in positions:
+            behind, steps = start, self._steps[rule]
+            settled.add((rule, behind))
+            while behind < len(steps) and isinstance(steps[behind], AnySteps):
+                behind += 1
+                settled.add((rule, behind))
+        return frozenset(settled)
+
+    def _place(self, positions: _Positions) -> Place:
+        place = self._places.get(positions)
+        if place is None:
+            place = Place(self, positions)
+            if self.may_keep():
+                self._places[positions] = place
+        return place
+
+
+def _may_match(wanted: PatternStep, step: PatternStep) -> bool:
+    """Whether `step`, concrete or itself a wildcard for one step, may be what `wanted` names."""
+    match step:
+        case AnyElement():
+            return isinstance(wanted, AnyElement | Index | Key)
+        case AnyName():
+            return isinstance(wanted, AnyName | Field | Typed)
+        case AnySteps():
+            return True
+        case _:
+            return matches_step(wanted, step)
