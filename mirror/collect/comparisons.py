@@ -1,0 +1,105 @@
+"""The Comparison that is kept of a judged group as an example: both sides' differences and captures. Pure."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any, Final
+
+from google.protobuf import text_format
+from google.protobuf.message import Message
+from grpc_mirror.v1 import comparison_pb2
+
+from mirror.core.model import CallRecord, Difference, Judged, Outcome, PairKey, Role, Verdict
+from mirror.core.path import render
+
+VALUE_MAX_CHARS: Final = 200
+DIFFERENCES_MAX: Final = 200  # of one side, those under a rule included
+_VERDICTS: Final = {
+    Verdict.MATCHED: comparison_pb2.VERDICT_MATCHED,
+    Verdict.MISMATCHED: comparison_pb2.VERDICT_MISMATCHED,
+    Verdict.IGNORED: comparison_pb2.VERDICT_IGNORED,
+    Verdict.INCOMPLETE: comparison_pb2.VERDICT_INCOMPLETE,
+    Verdict.INCOMPARABLE: comparison_pb2.VERDICT_INCOMPARABLE,
+}
+
+
+def comparison_id(key: PairKey) -> str:
+    """The ID of a pair's comparison: 32 hex digits that follow from the pair key."""
+    return hashlib.sha256(f"{key.run}\0{key.method}\0{key.mirror_id}".encode()).hexdigest()[:32]
+
+
+def comparison_of(judged: Judged) -> comparison_pb2.Comparison:
+    """The Comparison of a judged group. Values become text of at most VALUE_MAX_CHARS."""
+    key, calls = judged.group.key, judged.group.calls
+    primary = calls.get(Role.PRIMARY)
+    anchor = primary or next(iter(calls.values()))
+    kept = comparison_pb2.Comparison(
+        id=comparison_id(key),
+        run=key.run,
+        service=judged.epoch.service,
+        method=key.method,
+        mirror_id=key.mirror_id,
+        trace_id=anchor.trace_id,
+        compared_at_s=judged.compared_at_s,
+        primary_version=judged.epoch.primary_version,
+        sides=[_side(role, outcome, calls.get(role)) for role, outcome in sorted(judged.outcomes.items())],
+    )
+    if primary is not None:
+        kept.primary_version = primary.resource.version
+        kept.primary_instance = primary.resource.instance
+        kept.primary_span_id = primary.span_id
+        kept.primary_capture = primary.capture
+    return kept
+
+
+def shortened(value: Any) -> str:
+    """A value as text of at most VALUE_MAX_CHARS; None, which no message holds, is empty."""
+    match value:
+        case None:
+            return ""
+        case bool():
+            text = "true" if value else "false"
+        case str():
+            text = json.dumps(value[: VALUE_MAX_CHARS + 1], ensure_ascii=False)
+        case bytes():
+            text = "0x" + value[:VALUE_MAX_CHARS].hex()
+        case Message():
+            text = f"{{{text_format.MessageToString(value, as_one_line=True)}}}"
+        case _:
+            text = str(value)
+    return text if len(text) <= VALUE_MAX_CHARS else text[: VALUE_MAX_CHARS - 1] + "…"
+
+
+def _side(role: Role, outcome: Outcome, call: CallRecord | None) -> comparison_pb2.Side:
+    side = comparison_pb2.Side(
+        role=str(role),
+        verdict=_VERDICTS[outcome.verdict],
+        reason=outcome.reason,
+        differences=list(_differences(outcome)),
+        difference_count=max(outcome.difference_count, len(outcome.differences)),
+    )
+    if call is not None:
+        side.capture = call.capture
+        side.version = call.resource.version
+        side.instance = call.resource.instance
+        side.span_id = call.span_id
+    return side
+
+
+def _differences(outcome: Outcome) -> Iterator[comparison_pb2.Difference]:
+    for difference in (*outcome.differences, *outcome.ignored)[:DIFFERENCES_MAX]:
+        yield _difference(difference)
+
+
+def _difference(difference: Difference) -> comparison_pb2.Difference:
+    return comparison_pb2.Difference(
+        path=render(difference.path),
+        pattern=difference.pattern,
+        kind=str(difference.kind),
+        left=shortened(difference.left),
+        right=shortened(difference.right),
+        rule=difference.rule,
+        note=difference.note,
+    )

@@ -1,0 +1,89 @@
+"""OTLP over gRPC: the TraceService's Export, taken as raw bytes.
+
+The exporters differ in what they heed when they are pushed back: RetryInfo goes out both in the rich status and in a trailer of
+its own. It opens one socket and decides nothing.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.protobuf.duration_pb2 import Duration
+from google.rpc.error_details_pb2 import RetryInfo
+from google.rpc.status_pb2 import Status
+from grpc_mirror.v1.otlp_slices_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
+
+from mirror.collect.addresses import Address, PortInUseError
+from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
+
+SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
+PROTOCOL: Final = "grpc"
+
+
+def response_of(reply: Accepted) -> ExportTraceServiceResponse:
+    """The answer to a request that was taken; `partial_success` is set only where spans were rejected."""
+    if not reply.rejected_spans:
+        return ExportTraceServiceResponse()
+    partial = ExportTracePartialSuccess(rejected_spans=reply.rejected_spans, error_message=reply.message)
+    return ExportTraceServiceResponse(partial_success=partial)
+
+
+def retry_trailers(busy: Busy) -> tuple[tuple[str, bytes], ...]:
+    """RetryInfo in the rich status, where the OTLP specification puts it, and alone, where Python's exporter reads it."""
+    info = RetryInfo(retry_delay=Duration(seconds=busy.retry_after_s))
+    packed = AnyMessage()
+    packed.Pack(info)
+    status = Status(code=grpc.StatusCode.UNAVAILABLE.value[0], message=busy.message, details=[packed])
+    return (
+        ("grpc-status-details-bin", status.SerializeToString()),
+        ("google.rpc.retryinfo-bin", info.SerializeToString()),
+    )
+
+
+class GrpcListener:
+    """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression."""
+
+    def __init__(self, receiver: Receiver, *, message_max_bytes: int) -> None:
+        self._receiver = receiver
+        self._message_max_bytes = message_max_bytes
+        self._server: grpc.aio.Server | None = None
+
+    async def start(self, address: Address) -> Address:
+        """Listen; returns the address with the port that was really taken. Raises PortInUseError."""
+        server = grpc.aio.server(
+            options=[
+                ("grpc.max_receive_message_length", self._message_max_bytes),
+                ("grpc.so_reuseport", 0),  # else a second collector would silently share the port
+                ("grpc.max_concurrent_streams", 256),
+            ]
+        )
+        export = grpc.unary_unary_rpc_method_handler(self._export)
+        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),))
+        try:
+            port = server.add_insecure_port(str(address))
+        except RuntimeError as error:
+            raise PortInUseError("otlp_grpc", address, "gRPC could not bind to it") from error
+        await server.start()
+        self._server = server
+        return address.with_port(port)
+
+    async def stop(self, grace_s: float) -> None:
+        """Take no new requests; those under way have `grace_s` to end."""
+        if self._server is not None:
+            await self._server.stop(grace_s)
+
+    async def _export(self, body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        reply = await self._receiver.receive(body, PROTOCOL)
+        match reply:
+            case Accepted():
+                return response_of(reply).SerializeToString()
+            case Malformed(message):
+                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, message)
+            case Busy(message):
+                trailers = retry_trailers(reply)
+                await context.abort(grpc.StatusCode.UNAVAILABLE, message, trailing_metadata=trailers)
+            case Failed(message):
+                await context.abort(grpc.StatusCode.INTERNAL, message)
+        raise AssertionError("abort raises")

@@ -1,0 +1,123 @@
+"""What becomes of one OTLP request, whatever it came by: the decision, without any protocol.
+
+Room is reserved in the intake before any work is done, so that a flood costs little and is pushed back. Large bodies are cut
+in a thread, so that one sender's batch does not hold up the others. It touches the intake, the counters and the clock.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+from mirror.collect.counters import Counters
+from mirror.collect.faults import log_fault
+from mirror.collect.intake import Intake
+from mirror.collect.slices import BadBatch, Batch, Slicer
+
+RETRY_AFTER_S: Final = 1
+INLINE_MAX_BYTES: Final = 256 << 10  # larger bodies are cut in a thread
+CONVERT_MAX_BYTES: Final = 16 << 10  # the same for bodies that are converted first: JSON is some ten times dearer
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """Taken. `rejected_spans` of it could not be used, for what `message` says; the sender must not repeat them."""
+
+    rejected_spans: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Malformed:
+    """Not OTLP: the sender must not repeat it."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """No room, or stopping: the sender should repeat it after `retry_after_s`."""
+
+    message: str
+    retry_after_s: int = RETRY_AFTER_S
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """A fault of the collector, found with this request: the sender must not repeat it."""
+
+    message: str = "the collector failed on this request; its log says where"
+
+
+Reply: TypeAlias = Accepted | Malformed | Busy | Failed
+
+
+class Receiver:
+    """Takes serialised ExportTraceServiceRequests for the pipeline.
+
+    `clock`: unix seconds.
+    """
+
+    def __init__(self, slicer: Slicer, intake: Intake, counters: Counters, *, clock: Callable[[], float]) -> None:
+        self._slicer = slicer
+        self._intake = intake
+        self._counters = counters
+        self._clock = clock
+
+    async def receive(self, body: bytes, protocol: str, *, convert: Callable[[bytes], bytes] | None = None) -> Reply:
+        """Cut `body` and queue it. `convert` makes OTLP bytes of another encoding first; it may raise BadBatch."""
+        size = len(body)
+        if not self._intake.reserve(size):
+            stopping = self._intake.closed
+            self.refused(protocol, "stopping" if stopping else "queue_full")
+            return Busy("the collector is stopping" if stopping else "the collector's queue is full")
+        try:
+            batch = await self._cut(body, convert)
+        except BadBatch as problem:
+            self._intake.release(size)
+            self.refused(protocol, "malformed")
+            return Malformed(str(problem))
+        except Exception as fault:  # noqa: BLE001 - one request must not take the listener down
+            self._intake.release(size)
+            self._counters.inc("mirror_internal_errors_total", stage="receive")
+            self.refused(protocol, "internal_error")
+            log_fault(_log, "receiving a request", fault)
+            return Failed()
+        except asyncio.CancelledError:
+            self._intake.release(size)
+            raise
+        self._intake.put(batch, size)
+        self._count(batch, protocol)
+        return Accepted(batch.rejected_spans, batch.message)
+
+    def refused(self, protocol: str, reason: str) -> None:
+        """Count a request that was refused, here or by a listener."""
+        self._counters.inc("mirror_batches_refused_total", protocol=protocol, reason=reason)
+
+    async def _cut(self, body: bytes, convert: Callable[[bytes], bytes] | None) -> Batch:
+        arrived_s = self._clock()
+
+        def cut() -> Batch:
+            return self._slicer.slice(convert(body) if convert else body, arrived_s=arrived_s)
+
+        inline = len(body) <= (CONVERT_MAX_BYTES if convert else INLINE_MAX_BYTES)
+        return cut() if inline else await asyncio.to_thread(cut)
+
+    def _count(self, batch: Batch, protocol: str) -> None:
+        inc = self._counters.inc
+        inc("mirror_batches_total", protocol=protocol)
+        kinds = {
+            "call": len(batch.calls),
+            "schema": len(batch.schemas),
+            "report": len(batch.reports),
+            "ordinary": batch.ordinary,
+        }
+        for kind, count in kinds.items():
+            if count:
+                inc("mirror_spans_total", count, kind=kind)
+        for reason, count in batch.rejected.items():
+            inc("mirror_spans_rejected_total", count, reason=reason)

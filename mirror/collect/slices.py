@@ -1,0 +1,159 @@
+"""OTLP bytes in, call records out: cuts a batch into spans and reads those that are ours. Pure.
+
+A request is parsed under SliceRequest, which declares spans as bytes: spans that do not mention `mirror.` are counted and
+skipped without being decoded, so whole traces may be sent here. What is kept are bytes and frozen records, never a
+protobuf submessage: one of those pins its whole batch in memory.
+
+A request that is no OTLP raises BadBatch. A single span of ours that cannot be used is rejected by a counted reason,
+and the others of its batch go on.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Final
+
+from google.protobuf.message import DecodeError
+from grpc_mirror.v1 import attributes as names
+from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceRequest, Span
+from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
+
+from mirror.collect.span_fields import NAME_MAX_CHARS, REJECTIONS, VERDICT, WANTED, Rejected, bytes_of, call_of
+from mirror.core.model import CallRecord, Resource
+
+RESOURCES_MAX: Final = 4096  # distinct resources interned at a time
+RESOURCE_MAX_BYTES: Final = 16 << 10  # larger ones are decoded each time, not kept
+
+_MARK: Final = b"mirror."  # every attribute of ours holds it, so a span without it is not ours
+
+
+class BadBatch(ValueError):  # noqa: N818 - the sender's, not ours: it says what the body is
+    """The request as a whole is not OTLP; its text says what is wrong and holds no payload."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What a process says of itself: a serialised mirror.v1.SourceReport, and who sent it."""
+
+    resource: Resource
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """What one OTLP request held."""
+
+    calls: tuple[CallRecord, ...] = ()
+    schemas: tuple[bytes, ...] = ()  # serialised mirror.v1.Schema
+    reports: tuple[Report, ...] = ()
+    ordinary: int = 0  # spans that are not ours
+    rejected: Mapping[str, int] = field(default_factory=dict)  # by reason, a key of REJECTIONS
+
+    @property
+    def rejected_spans(self) -> int:
+        """How many spans of ours could not be used."""
+        return sum(self.rejected.values())
+
+    @property
+    def message(self) -> str:
+        """What the sender is told of its rejected spans; empty if there are none."""
+        parts = (f"{count} {reason} ({REJECTIONS[reason]})" for reason, count in sorted(self.rejected.items()))
+        return f"{self.rejected_spans} spans rejected: {'; '.join(parts)}" if self.rejected else ""
+
+
+class Slicer:
+    """Cuts requests. Holds nothing but the interned resources, at most RESOURCES_MAX.
+
+    `keep_spans`: keep each call's span, less its payload attributes, for forwarding.
+    """
+
+    def __init__(self, *, keep_spans: bool = False) -> None:
+        self._keep_spans = keep_spans
+        self._resources: dict[bytes, Resource] = {}
+
+    def slice(self, body: bytes, *, arrived_s: float) -> Batch:
+        """Cut one serialised ExportTraceServiceRequest that arrived at `arrived_s` (unix seconds).
+
+        Raises BadBatch if it is not one.
+        """
+        try:
+            request = SliceRequest.FromString(body)
+        except DecodeError:
+            raise BadBatch("the body is not a serialised ExportTraceServiceRequest") from None
+        cut = _Cut(arrived_s, keep_spans=self._keep_spans)
+        for resource_spans in request.resource_spans:
+            raw = resource_spans.resource
+            for scope_spans in resource_spans.scope_spans:
+                cut.spans(scope_spans.spans, partial(self._resource, raw))
+        return cut.batch()
+
+    def _resource(self, raw: bytes) -> Resource:
+        known = self._resources.get(raw)
+        if known is None:
+            known = _read_resource(raw)
+            if len(self._resources) >= RESOURCES_MAX:
+                self._resources.clear()  # costs a decode each again; the records keep theirs
+            if len(raw) <= RESOURCE_MAX_BYTES:
+                self._resources[raw] = known
+        return known
+
+
+class _Cut:
+    """The growing result of one request."""
+
+    def __init__(self, arrived_s: float, *, keep_spans: bool) -> None:
+        self._arrived_s = arrived_s
+        self._keep_spans = keep_spans
+        self._calls: list[CallRecord] = []
+        self._schemas: list[bytes] = []
+        self._reports: list[Report] = []
+        self._ordinary = 0
+        self._rejected: Counter[str] = Counter()
+
+    def spans(self, spans: Iterable[bytes], resource: Callable[[], Resource]) -> None:
+        for raw in spans:
+            if _MARK not in raw:
+                self._ordinary += 1
+                continue
+            try:
+                self._span(raw, resource)
+            except Rejected as rejected:
+                self._rejected[str(rejected)] += 1
+
+    def _span(self, raw: bytes, resource: Callable[[], Resource]) -> None:
+        try:
+            span = Span.FromString(raw)
+        except DecodeError:
+            raise Rejected("malformed_span") from None
+        found = {item.key: item.value for item in span.attributes if item.key in WANTED}
+        if names.SCHEMA in found:
+            self._schemas.append(bytes_of(found[names.SCHEMA], "malformed_schema"))
+        elif names.REPORT in found:
+            self._reports.append(Report(resource(), bytes_of(found[names.REPORT], "malformed_report")))
+        elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
+            call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
+            self._calls.append(call)
+        else:
+            self._ordinary += 1  # a span that only carries an id of ours, or our own mirror.compare coming back
+
+    def batch(self) -> Batch:
+        return Batch(
+            calls=tuple(self._calls),
+            schemas=tuple(self._schemas),
+            reports=tuple(self._reports),
+            ordinary=self._ordinary,
+            rejected=dict(self._rejected),
+        )
+
+
+def _read_resource(raw: bytes) -> Resource:
+    try:
+        attributes: Iterable[KeyValue] = OtlpResource.FromString(raw).attributes
+    except DecodeError:
+        raise BadBatch("a resource of the body is not a serialised Resource") from None
+    text = {item.key: item.value.string_value[:NAME_MAX_CHARS] for item in attributes}
+    service = text.get(names.SERVICE_NAME, "")
+    return Resource(service, text.get(names.SERVICE_VERSION, ""), text.get(names.SERVICE_INSTANCE, ""))

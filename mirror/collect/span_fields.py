@@ -1,0 +1,159 @@
+"""The fields of one span of ours, read from its attributes of whatever generation of the RPC conventions. Pure."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+from collections.abc import Mapping
+from typing import Final, TypeAlias
+
+from google.protobuf.message import DecodeError
+from grpc_mirror.v1 import attributes as names
+from grpc_mirror.v1 import capture_pb2
+from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
+
+from mirror.collect.status import STATUS_NAMES, status_name
+from mirror.core.model import CallRecord, PairKey, Resource, Role
+
+NAME_MAX_CHARS: Final = 512  # of id, run and method: they become keys and are stored
+
+REJECTIONS: Final[Mapping[str, str]] = {
+    "malformed_span": "not a protobuf Span",
+    "no_id": f"the attribute {names.ID} is missing",
+    "no_run": f"the attribute {names.RUN} is missing",
+    "no_role": f"the attribute {names.ROLE} is not one of {', '.join(names.ROLES)}",
+    "expect": f"the attribute {names.EXPECT} names an unknown role",
+    "no_method": f"neither {names.RPC_METHOD} nor the capture names the method",
+    "no_capture": f"the attribute {names.CAPTURE} is missing: did a processor remove it on the way?",
+    "capture_encoding": f"the attribute {names.CAPTURE} is neither bytes nor base64 text",
+    "malformed_capture": f"the attribute {names.CAPTURE} is not a mirror.v1.Capture",
+    "malformed_schema": f"the attribute {names.SCHEMA} is neither bytes nor base64 text",
+    "malformed_report": f"the attribute {names.REPORT} is neither bytes nor base64 text",
+    "trace_id": "the trace ID is not 16 bytes, or all zero",
+    "span_id": "the span ID is not 8 bytes, or all zero",
+    "too_long": f"id, run or method is longer than {NAME_MAX_CHARS} characters",
+}
+
+_STATUS_ATTRIBUTES: Final = (names.RPC_STATUS, "rpc.response.status_code", "rpc.grpc.status_code")  # newest first
+_RPC_SERVICE: Final = "rpc.service"  # before conventions 1.39 the method was short and its service stood here
+VERDICT: Final = "mirror.verdict"
+WANTED: Final = frozenset(
+    {
+        names.ID, names.RUN, names.ROLE, names.EXPECT, names.ATTEMPT, names.CAPTURE, names.SCHEMA, names.REPORT,
+        names.RPC_METHOD, _RPC_SERVICE, VERDICT, *_STATUS_ATTRIBUTES,
+    }
+)  # fmt: skip
+
+
+Found: TypeAlias = Mapping[str, AnyValue]
+
+
+class Rejected(Exception):  # noqa: N818 - not an error of the program: it names why one span is left out
+    """One span cannot be used; its text is a key of REJECTIONS."""
+
+
+def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, keep_span: bool) -> CallRecord:
+    """The record of a call from its span and those attributes of it that are WANTED. Raises Rejected.
+
+    With `keep_span` the record holds the span less its payload attributes, which are taken out of `span` for that.
+    """
+    if names.CAPTURE not in found:
+        raise Rejected("no_capture")
+    data = bytes_of(found[names.CAPTURE], "capture_encoding")
+    try:
+        capture = capture_pb2.Capture.FromString(data)
+    except DecodeError:
+        raise Rejected("malformed_capture") from None
+    return CallRecord(
+        key=_key(found, capture),
+        role=_role(found),
+        expect=_expect(found),
+        attempt=_int(found.get(names.ATTEMPT)) or capture.attempt,
+        status=_status(found, capture),
+        resource=resource,
+        trace_id=_identifier(span.trace_id, 16, "trace_id"),
+        span_id=_identifier(span.span_id, 8, "span_id"),
+        capture=data,
+        arrived_s=arrived_s,
+        span=_without_payload(span) if keep_span else b"",
+    )
+
+
+def bytes_of(value: AnyValue, reason: str) -> bytes:
+    """A bytes attribute; some backends turn it into base64 text on the way."""
+    match value.WhichOneof("value"):
+        case "bytes_value":
+            return value.bytes_value
+        case "string_value":
+            try:
+                return base64.b64decode(value.string_value, validate=True)
+            except (binascii.Error, ValueError):
+                raise Rejected(reason) from None
+        case _:
+            raise Rejected(reason)
+
+
+def _int(value: AnyValue | None) -> int:
+    if value is None:
+        return 0
+    text = value.string_value
+    return value.int_value or (int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0)
+
+
+def _key(found: Found, capture: capture_pb2.Capture) -> PairKey:
+    mirror_id = found[names.ID].string_value if names.ID in found else ""
+    run = found[names.RUN].string_value if names.RUN in found else ""
+    if not mirror_id:
+        raise Rejected("no_id")
+    if not run:
+        raise Rejected("no_run")
+    method = _method(found) or capture.method.removeprefix("/")
+    if not method:
+        raise Rejected("no_method")
+    if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:
+        raise Rejected("too_long")
+    return PairKey(run, method, mirror_id)
+
+
+def _method(found: Found) -> str:
+    method = found[names.RPC_METHOD].string_value.removeprefix("/") if names.RPC_METHOD in found else ""
+    if method and "/" not in method:
+        service = found[_RPC_SERVICE].string_value if _RPC_SERVICE in found else ""
+        return f"{service}/{method}" if service else ""
+    return method
+
+
+def _role(found: Found) -> Role:
+    text = found[names.ROLE].string_value if names.ROLE in found else ""
+    if text not in names.ROLES:
+        raise Rejected("no_role")
+    return Role(text)
+
+
+def _expect(found: Found) -> frozenset[Role]:
+    text = found[names.EXPECT].string_value if names.EXPECT in found else ""
+    roles = {part.strip() for part in text.split(",")} - {"", names.PRIMARY}
+    if not roles <= set(names.ROLES):
+        raise Rejected("expect")
+    return frozenset(map(Role, roles))
+
+
+def _status(found: Found, capture: capture_pb2.Capture) -> str:
+    for name in _STATUS_ATTRIBUTES:
+        if name in found:
+            text = found[name].string_value.upper()
+            return text if text in STATUS_NAMES else status_name(_int(found[name]))
+    return status_name(capture.status_code)
+
+
+def _identifier(value: bytes, size: int, reason: str) -> bytes:
+    if len(value) != size or not any(value):
+        raise Rejected(reason)
+    return value
+
+
+def _without_payload(span: Span) -> bytes:
+    for place in reversed(range(len(span.attributes))):
+        if span.attributes[place].key in names.PAYLOAD_ATTRIBUTES:
+            del span.attributes[place]
+    return span.SerializeToString()

@@ -1,0 +1,16 @@
+"""Names of the gRPC status codes. Pure; no grpc import, so slicing stays light."""
+
+from __future__ import annotations
+
+from typing import Final
+
+STATUS_NAMES: Final = (
+    "OK", "CANCELLED", "UNKNOWN", "INVALID_ARGUMENT", "DEADLINE_EXCEEDED", "NOT_FOUND", "ALREADY_EXISTS",
+    "PERMISSION_DENIED", "RESOURCE_EXHAUSTED", "FAILED_PRECONDITION", "ABORTED", "OUT_OF_RANGE", "UNIMPLEMENTED",
+    "INTERNAL", "UNAVAILABLE", "DATA_LOSS", "UNAUTHENTICATED",
+)  # fmt: skip
+
+
+def status_name(code: int) -> str:
+    """The name of a google.rpc.Code, or the number as text where gRPC has none."""
+    return STATUS_NAMES[code] if 0 <= code < len(STATUS_NAMES) else str(code)
