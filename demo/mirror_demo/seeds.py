@@ -1,0 +1,195 @@
+"""The faults that the candidate is seeded with, as a table: what is wrong, where it must be found, what brings it out.
+
+Pure data. `faults` does them, `plan` brings each condition often enough, `checking` holds the store's hypotheses against it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+SERVICE: Final = "shop.v1.Shop"
+
+
+@dataclass(frozen=True, slots=True)
+class Seed:
+    """One seeded fault. `expected` are the (path pattern, kind)s in any of which it is found; `share` of the method's calls."""
+
+    name: str
+    what: str
+    method: str  # the method's own name
+    expected: tuple[tuple[str, str], ...]
+    trigger: str  # which requests bring it out, in words
+    share: float  # of the calls of its method
+
+    @property
+    def full_method(self) -> str:
+        """The method as captures name it."""
+        return f"{SERVICE}/{self.method}"
+
+
+@dataclass(frozen=True, slots=True)
+class Decoy:
+    """Something that differs and is no fault: `quiet_by` says what keeps it from being reported."""
+
+    name: str
+    what: str
+    method: str
+    pattern: str
+    quiet_by: str  # "rule" or "secondary"
+
+
+SEEDS: Final = (
+    Seed(
+        "nested_value",
+        "wrong value in a nested repeated message: the discount of a line is a cent short",
+        "Quote",
+        (("response.lines[*].discount.cents", "value"),),
+        "a line of ten pieces or more",
+        0.06,
+    ),
+    Seed(
+        "field_missing",
+        "a field is missing: the dimensions of what is over two metres long",
+        "GetProduct",
+        (("response.dimensions", "missing"),),
+        "product number % 100 in 60..64",
+        0.05,
+    ),
+    Seed(
+        "wrong_enum",
+        "wrong enum: PREORDER has become DISCONTINUED",
+        "GetProduct",
+        (("response.availability", "value"),),
+        "product number % 100 in 70..74",
+        0.05,
+    ),
+    Seed(
+        "sum_rounded",
+        "a sum is rounded beyond the tolerance: totals of business carts to tens",
+        "Quote",
+        (("response.total", "value"),),
+        "customer begins with business-",
+        0.06,
+    ),
+    Seed(
+        "map_entry_lost",
+        "an entry of a map is lost: gift cards",
+        "GetOrder",
+        (("response.cents_by_category[*]", "missing"),),
+        "order number % 10 is 7",
+        0.06,
+    ),
+    Seed(
+        "oneof_changed",
+        "a oneof has another branch: express orders wait at a station",
+        "PlaceOrder",
+        (("response.courier", "missing"), ("response.pickup", "added")),
+        "express is set",
+        0.05,
+    ),
+    Seed(
+        "stream_short",
+        "a stream is one message short: the last of a long list",
+        "ListProducts",
+        (("responses[*]", "missing"),),
+        "limit of 20 or more",
+        0.1,
+    ),
+    Seed(
+        "stream_order",
+        "the order of a stream where it matters: the second and third event are swapped",
+        "TrackParcel",
+        (("responses[*]", "order"),),
+        "parcel number % 10 is 5",
+        0.1,
+    ),
+    Seed(
+        "status_changed",
+        "another status code: INVALID_ARGUMENT instead of NOT_FOUND",
+        "GetOrder",
+        (("status.code", "status"),),
+        "an order that never was: number from 900000",
+        0.06,
+    ),
+    Seed(
+        "details_changed",
+        "other error details: the description of what is sold out",
+        "PlaceOrder",
+        (("status.details[*].(google.rpc.PreconditionFailure).violations[*].description", "value"),),
+        "the cart holds product 13",
+        0.05,
+    ),
+    Seed(
+        "trailer_missing",
+        "trailing metadata is missing: what a long conversation cost",
+        "Assist",
+        (('trailing_metadata["x-shop-cost"]', "missing"),),
+        "five questions or more",
+        0.12,
+    ),
+    Seed(
+        "one_in_100",
+        "wrong for one request in a hundred: no points for the anniversary",
+        "GetProduct",
+        (("response.loyalty_points", "value"),),
+        "product number % 100 is 42",
+        0.01,
+    ),
+    Seed(
+        "id_empty",
+        "an id turns empty: the receipt of a gift",
+        "PlaceOrder",
+        (("response.receipt", "missing"),),
+        "reference begins with GIFT-",
+        0.05,
+    ),
+    Seed(
+        "any_type",
+        "an Any holds another type: a gift wrap where there was an engraving",
+        "GetOrder",
+        (("response.extra", "value"),),
+        "order number % 10 is 3",
+        0.06,
+    ),
+    Seed(
+        "crash",
+        "a crash: an exception nobody catches, on a review without a text",
+        "ImportReviews",
+        (("status.code", "status"),),
+        "a review with an empty text",
+        0.12,
+    ),
+    Seed(
+        "newer_field",
+        "a newer schema adds a field: the customer's segment",
+        "GetCustomer",
+        (("response.segment", "added"),),
+        "every call",
+        1.0,
+    ),
+)
+
+DECOYS: Final = (
+    Decoy("random_id", "a random request id", "CheckStock", "response.request_id", "secondary"),
+    Decoy("random_uuid", "a random tracking id, declared to be a uuid", "PlaceOrder", "response.tracking_id", "rule"),
+    Decoy("clock", "the time at which a product was priced", "GetProduct", "response.priced_at", "secondary"),
+    Decoy("clock_window", "the time at which an order was placed", "PlaceOrder", "response.placed_at", "rule"),
+    Decoy("unordered", "tags in another order", "GetProduct", "response.tags", "rule"),
+    Decoy("rounding", "the tax rounded to cents", "Quote", "response.tax", "rule"),
+    Decoy(
+        "coin",
+        "which cache was asked: differs between any two instances half of the time",
+        "CheckStock",
+        "response.shelf",
+        "secondary",
+    ),
+)
+
+
+def by_name(name: str) -> Seed:
+    """The seed of that name; KeyError names those there are."""
+    for seed in SEEDS:
+        if seed.name == name:
+            return seed
+    raise KeyError(f"no seeded fault {name!r}; there are {', '.join(seed.name for seed in SEEDS)}")
