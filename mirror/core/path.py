@@ -83,6 +83,7 @@ class PathSyntaxError(ValueError):
 
     def __init__(self, text: str, column: int, problem: str) -> None:
         super().__init__(f"{problem} at column {column} of {text!r}")
+        self.problem = problem
         self.column = column
 
 

@@ -4,6 +4,7 @@ A rule is a frozen record with a scope (runs, methods, path pattern). `RuleSet.f
 to be asked along a walk down a message; `check_paths` holds rules against a schema once one is known.
 """
 
+from mirror.core.rules.check import MethodTypes, PathStatus, Status, check_paths, check_rule, merge
 from mirror.core.rules.match import MethodRules, Place
 from mirror.core.rules.records import (
     VALUE_CLASSES,
@@ -18,19 +19,27 @@ from mirror.core.rules.records import (
     default_id,
 )
 from mirror.core.rules.ruleset import RuleSet
+from mirror.core.rules.walk import Schema
 
 __all__ = [
     "VALUE_CLASSES",
     "Ignore",
     "KeyedList",
     "MethodRules",
+    "MethodTypes",
+    "PathStatus",
     "Place",
     "Rule",
     "RuleSet",
+    "Schema",
     "Scope",
+    "Status",
     "TimeWindow",
     "Tolerance",
     "UnorderedList",
     "ValueClass",
+    "check_paths",
+    "check_rule",
     "default_id",
+    "merge",
 ]

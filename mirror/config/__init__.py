@@ -1,0 +1,10 @@
+"""The collector's configuration, checked whole at the start: every problem at once, each with its place.
+
+`load` is the entrance; `Config` is frozen and complete by its defaults. A shell: it reads one file.
+"""
+
+from mirror.config.problems import ConfigError, Problem
+from mirror.config.sections import Config
+from mirror.config.settings import load
+
+__all__ = ["Config", "ConfigError", "Problem", "load"]

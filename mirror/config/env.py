@@ -1,0 +1,79 @@
+"""MIRROR_* of the environment over the file: MIRROR_STORE_URL is `store.url`. Rules stand in files alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from mirror.config.problems import Mark, Problem
+from mirror.config.sections import FileSettings
+from mirror.config.source import Loc, Source, scalar
+
+PREFIX: Final = "MIRROR_"
+# Close enough for a slip of the pen; far from what interceptors and Kubernetes' service variables are called.
+_CLOSE: Final = 0.86
+
+
+def variables() -> dict[str, Loc]:
+    """Each environment variable and the setting it stands for."""
+    return {PREFIX + "_".join(map(str, loc)).upper(): loc for loc in _leaves(FileSettings, ()) if loc != ("rules",)}
+
+
+def with_env(source: Source, env: Mapping[str, str]) -> Source:
+    """The file's values with those of the environment over them; a misspelt variable is a problem."""
+    value, values = copy.deepcopy(source.value), dict(source.values)
+    problems = list(source.problems)
+    known = variables()
+    for name in sorted(name for name in env if name.startswith(PREFIX)):
+        mark = Mark(source=name)
+        if name in known:
+            _set(value, known[name], _typed(known[name], env[name]))
+            for end in range(1, len(known[name]) + 1):
+                values.setdefault(known[name][:end], mark)
+            values[known[name]] = mark
+        elif meant := _meant(name, known):
+            problems.append(Problem(mark, f'no such setting; did you mean "{meant}"?'))
+    return replace(source, value=value, values=values, problems=tuple(problems))
+
+
+def _meant(name: str, known: Mapping[str, Loc]) -> str:
+    section = name.removeprefix(PREFIX).split("_")[0]
+    names = {k.removeprefix(PREFIX): k for k in known if k.startswith(f"{PREFIX}{section}_")}
+    close = get_close_matches(name.removeprefix(PREFIX), names, 1, _CLOSE)
+    return names[close[0]] if close else ""
+
+
+def _leaves(model: type[BaseModel], loc: Loc) -> Iterator[Loc]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            yield from _leaves(field.annotation, (*loc, name))
+        else:
+            yield (*loc, name)
+
+
+def _typed(loc: Loc, text: str) -> Any:
+    """The text as the setting's type wants it: lists by commas, text as it is, the rest as YAML would read it."""
+    default: Any = FileSettings()
+    for step in loc:
+        default = getattr(default, str(step))
+    match default:
+        case tuple():
+            return [item.strip() for item in text.split(",") if item.strip()]
+        case str():
+            return text
+        case _:
+            return scalar(text.strip())
+
+
+def _set(value: dict[str, Any], loc: Loc, new: Any) -> None:
+    for step in loc[:-1]:
+        section = value.get(str(step))
+        if not isinstance(section, dict):
+            section = value[str(step)] = {}
+        value = section
+    value[str(loc[-1])] = new

@@ -1,0 +1,106 @@
+"""Whether a rule's kind fits what stands at its path: a tolerance needs a number, a key needs a list of messages."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+
+from mirror.core.path import PathPattern
+from mirror.core.rules.records import Ignore, KeyedList, Rule, TimeWindow, Tolerance, UnorderedList, ValueClass
+from mirror.core.rules.walk import Leaf, Map, Message, Repeated, Schema, Stand, Text
+
+TIMES: Final = ("google.protobuf.Timestamp", "google.protobuf.Duration")
+_NUMBERS: Final = frozenset(
+    {
+        FieldDescriptor.CPPTYPE_INT32,
+        FieldDescriptor.CPPTYPE_INT64,
+        FieldDescriptor.CPPTYPE_UINT32,
+        FieldDescriptor.CPPTYPE_UINT64,
+        FieldDescriptor.CPPTYPE_FLOAT,
+        FieldDescriptor.CPPTYPE_DOUBLE,
+    }
+)
+_WORDS: Final = {
+    FieldDescriptor.TYPE_STRING: "a string",
+    FieldDescriptor.TYPE_BYTES: "bytes",
+    FieldDescriptor.TYPE_BOOL: "a bool",
+    FieldDescriptor.TYPE_ENUM: "an enum",
+}
+# Of each value class the sorts of stand (see _sort) that can be of it.
+_CLASS_FITS: Final = {
+    "uuid": {"text"},
+    "timestamp": {"text", "time", "number"},
+    "non_empty": {"text", "list"},
+    "same_length": {"text", "list"},
+    "same_sign": {"number", "time"},
+}
+
+
+def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - one a kind of rule
+    """Why this rule can do nothing at this stand and what to do; empty where it fits."""
+    match rule:
+        case Ignore():
+            return ""
+        case Tolerance():
+            return "" if _sort(stand) == "number" else f"a tolerance needs a number, but this is {_named(stand)}"
+        case TimeWindow():
+            wanted = isinstance(stand, Message) and stand.type.full_name in TIMES
+            return "" if wanted else f"a time window needs a Timestamp or Duration, but this is {_named(stand)}"
+        case UnorderedList():
+            return "" if isinstance(stand, Repeated) else f"only a list has an order, but this is {_named(stand)}"
+        case KeyedList(by=by):
+            if not isinstance(stand, Repeated):
+                return f"only a list can be keyed, but this is {_named(stand)}"
+            return next(filter(None, (_bad_key(key, stand, schema) for key in by)), "")
+        case ValueClass(name=name):
+            fits = _sort(stand) in _CLASS_FITS[name]
+            return "" if fits else f"{_named(stand)} cannot be of the class {name}"
+
+
+def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
+    if isinstance(stand.element, Leaf):
+        return f"its elements are {_named(stand.element)} and have no field to be keyed by; say unordered"
+    found = schema.walk(PathPattern.parse(key).steps, stand.element)
+    if found.problem:
+        return f'the key "{key}": {found.problem}'
+    if any(isinstance(place, Repeated | Map) for place in found.stands):
+        return f'the key "{key}" is repeated: a key is a single value'
+    return ""
+
+
+def _sort(stand: Stand) -> str:
+    match stand:
+        case Repeated() | Map():
+            return "list"
+        case Leaf(field):
+            if field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
+                return "text"
+            return "number" if field.cpp_type in _NUMBERS else "other"
+        case Text("status.message" | "trailing_metadata[*]" | "trailing_metadata[*][*]"):
+            return "text"
+        case Message(descriptor) if descriptor.full_name in TIMES:
+            return "time"
+        case _:
+            return "other"
+
+
+def _named(stand: Stand) -> str:
+    match stand:
+        case Repeated():
+            return "a list; add [*] for its elements"
+        case Map():
+            return "a map; add [*] for its values"
+        case Message(descriptor):
+            return f"{descriptor.full_name}{_wrapped(descriptor)}"
+        case Leaf(field):
+            return _WORDS.get(field.type, "a number")
+        case Text(name):
+            return name or "the whole call"
+        case _:
+            return "of a type not known yet"
+
+
+def _wrapped(descriptor: Descriptor) -> str:
+    wrapper = descriptor.file.name == "google/protobuf/wrappers.proto"
+    return "; add .value" if wrapper else ""
