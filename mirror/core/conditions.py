@@ -1,0 +1,147 @@
+"""What a pass still lacks, and when it will be there at this rate. Pure; one function a condition of the policy."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from math import ceil, inf
+
+from mirror.core.bound import upper
+from mirror.core.grounds import name_of
+from mirror.core.noise import State
+from mirror.core.policy import Policy
+from mirror.core.run_facts import Reason, RunFacts
+
+_NEVER_FROM = 1e12  # triples that no run will see
+
+
+@dataclass(frozen=True, slots=True)
+class Lack:
+    """One condition that is not met. `eta_s`: seconds until it is at this rate; None: waiting does not bring it."""
+
+    reason: Reason
+    eta_s: float | None = None
+
+
+def missing_for_pass(facts: RunFacts, policy: Policy) -> tuple[Lack, ...]:
+    """Every condition of a pass that is not met, in the order in which people would mend them."""
+    checks = (_versions, _control, _blind, _suspects, _completeness, _coverage, _duration, _bound)
+    return tuple(lack for check in checks for lack in check(facts, policy))
+
+
+def needed(share: float, x: int, policy: Policy) -> float:
+    """Triples after which U is within the budget, if a `share` of the further ones is unexplained; inf: never.
+
+    Without further unexplained ones (share 0): 3,875 for a budget of 0.1% at x = 0, alpha_pass 5%.
+    """
+    low, high = float(max(x, 1)), float(max(x, 1))
+    start = x / share if share else 0.0
+
+    def fits(n: float) -> bool:
+        expected = max(float(x), x + share * (n - start))
+        return expected <= n and upper(expected, n, policy.alpha_pass) <= policy.budget
+
+    while not fits(high):
+        low, high = high, 2 * high
+        if high > _NEVER_FROM:
+            return inf
+    while high - low > max(0.5, 1e-6 * high):
+        middle = (low + high) / 2
+        low, high = (low, middle) if fits(middle) else (middle, high)
+    return ceil(high)
+
+
+def _versions(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
+    sides = (("primary", facts.epoch.primary_version), ("candidate", facts.epoch.candidate_version))
+    for side, version in sides:
+        if not version:
+            text = f"the {side}'s version is not known: set service.version in the resource of its spans"
+            yield Lack(Reason("version_unknown", text, {"side": side}))
+
+
+def _control(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    if not facts.has_secondary:
+        return
+    required = facts.required(policy)
+    for m in facts.methods:
+        differing, n = m.counts.secondary_status, m.counts.triples
+        if m.method in required and n and differing > policy.max_status_noise * n:
+            text = (
+                f"{m.method}: the secondary's status differs from the primary's in {differing:,} of {n:,} triples, "
+                f"over {policy.max_status_noise:.1%}: the control is not sane"
+            )
+            yield Lack(Reason("status_noise", text, {"method": m.method, "differing": differing, "n": n}))
+        for h in m.hypotheses:
+            if h.judgement.control_worse and not h.accepted:
+                text = (
+                    f"{name_of(h.hypothesis)} differs more in the secondary ({h.evidence.c:,}) than in the candidate "
+                    f"({h.evidence.b:,}): what noise hides there is in doubt"
+                )
+                yield Lack(Reason("control_worse", text, {"raw_only": h.evidence.b, "noise_only": h.evidence.c}))
+
+
+def _blind(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    leaves = sum(m.leaf_values or 0 for m in facts.methods)
+    blind = sum(m.blind_values for m in facts.methods)
+    if leaves and blind > policy.max_blind * leaves:
+        text = f"{blind / leaves:.0%} of leaf values are blind, ignored or unjudged, over {policy.max_blind:.0%}"
+        yield Lack(Reason("blind", text, {"blind": blind, "leaf_values": leaves}))
+
+
+def _suspects(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    for h in (h for m in facts.methods for h in m.hypotheses):
+        held = h.evidence.votes_raw >= policy.hold_suspects and not h.evidence.c + h.evidence.d
+        if h.judgement.state is State.SUSPECT and held and not h.accepted:
+            text = f"{name_of(h.hypothesis)} is suspect: {h.judgement.words}; accept it, reject it, or wait for the secondary to show it"
+            yield Lack(Reason("suspect", text, {"where": name_of(h.hypothesis), "votes": h.evidence.votes_raw}))
+
+
+def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    pairs = sum(m.counts.pairs for m in facts.methods)
+    incomplete = sum(m.counts.incomplete for m in facts.methods)
+    if pairs and pairs - incomplete < policy.min_complete * pairs:
+        text = f"{incomplete:,} of {pairs:,} pairs are incomplete: {policy.min_complete:.1%} must be complete"
+        yield Lack(Reason("incomplete", text, {"pairs": pairs, "incomplete": incomplete}))
+    if facts.capture_loss is not None and facts.capture_loss > policy.max_capture_loss:
+        text = f"{facts.capture_loss:.2%} of captures were lost, over {policy.max_capture_loss:.2%}"
+        yield Lack(Reason("capture_loss", text, {"capture_loss": facts.capture_loss}))
+
+
+def _coverage(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    total = facts.judged
+    if not facts.methods:
+        yield Lack(Reason("no_calls", "no mirrored call has been paired yet"))
+    seen = {m.method: m.judged(has_secondary=facts.has_secondary) for m in facts.methods}
+    for method in sorted(facts.required(policy)):
+        n = seen.get(method, 0)
+        if n < policy.min_triples:
+            text = f"{method}: {n:,} of {policy.min_triples:,} {facts.unit}"
+            rate = facts.rate_per_s * n / total if total else 0.0
+            yield Lack(
+                Reason("coverage", text, {"method": method, "n": n, "min_triples": policy.min_triples}),
+                (policy.min_triples - n) / rate if rate else None,
+            )
+
+
+def _duration(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    lasted_s = facts.last_s - facts.first_s
+    if lasted_s < policy.min_duration_s:
+        text = f"it has run for {lasted_s / 60:,.1f} of {policy.min_duration_s / 60:,.1f} minutes"
+        figures = {"duration_s": lasted_s, "min_duration_s": policy.min_duration_s}
+        yield Lack(Reason("duration", text, figures), policy.min_duration_s - lasted_s)
+
+
+def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    x, n = facts.unexplained, facts.judged
+    bound = upper(x, n, policy.alpha_pass)
+    if bound <= policy.budget:
+        return
+    text = f"{x:,} of {n:,} {facts.unit} differ unexplained, so up to {bound:.3%} of calls may, over the budget of {policy.budget:.3%}"
+    figures: dict[str, float | str] = {"x": x, "n": n, "bound": bound, "budget": policy.budget}
+    enough = needed(x / n if n else 0.0, x, policy)
+    if enough == inf:
+        yield Lack(Reason("over_budget", f"{text}; at this rate of differences more calls will not help", figures))
+        return
+    eta_s = (enough - n) / facts.rate_per_s if facts.rate_per_s > 0 else None
+    text += f"; about {enough:,.0f} {facts.unit} are needed"
+    yield Lack(Reason("more_triples", text, {**figures, "needed": enough}), eta_s)

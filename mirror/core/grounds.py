@@ -1,0 +1,168 @@
+"""What fails a run, and what its verdict could not see. Pure; the words are for people, the codes for programs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+from mirror.core.bound import lower, upper
+from mirror.core.model import Hypothesis, Kind
+from mirror.core.noise import State
+from mirror.core.policy import Policy
+from mirror.core.run_facts import HypothesisFacts, MinuteFacts, Reason, RunFacts
+
+BROKEN_MINUTES: Final = 3  # consecutive ones
+BROKEN_TRIPLES_MIN: Final = 50  # in each
+BROKEN_SHARE: Final = 0.1  # of unexplained raw-only
+BROKEN_RATIO: Final = 5  # raw-only over noise-only
+_LISTED_MAX: Final = 50  # explained paths named among the blind spots
+
+
+def name_of(hypothesis: Hypothesis) -> str:
+    """A hypothesis as people read it."""
+    if hypothesis.kind is Kind.ANY:
+        return f"{hypothesis.method}: paths that noise does not explain, taken together,"
+    return f"{hypothesis.method}: {hypothesis.pattern} ({hypothesis.kind})"
+
+
+def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
+    """Why the run fails; empty if it does not. What an earlier look found stays."""
+    found = [_regressed(h) for m in facts.methods for h in m.hypotheses if _is(h, State.REGRESSED)]
+    found += [reason for m in facts.methods if (reason := broken(m.method, m.minutes))]
+    if len(facts.methods) > 1 and (reason := broken("", _together(m.minutes for m in facts.methods))):
+        found.append(reason)
+    if not facts.has_secondary and (reason := _over_budget(facts, policy)):
+        found.append(reason)
+    named = {(reason.code, reason.figures.get("where")) for reason in found}
+    found += [reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named]
+    return tuple(found)
+
+
+def broken(method: str, minutes: Sequence[MinuteFacts]) -> Reason | None:
+    """An operational stop, no error rate claimed: the first stretch of minutes in which far too much is raw-only.
+
+    In 3 consecutive minutes of at least 50 triples each, unexplained raw-only in at least 10% and in at least 5 times as
+    many as noise-only. `minutes` are closed ones in order; an empty `method` is the whole run.
+    """
+    stretch: list[MinuteFacts] = []
+    for facts in minutes:
+        bad = (
+            facts.triples >= BROKEN_TRIPLES_MIN
+            and facts.raw_only >= BROKEN_SHARE * facts.triples
+            and facts.raw_only >= BROKEN_RATIO * facts.noise_only
+        )
+        follows = stretch and facts.minute == stretch[-1].minute + 1
+        stretch = [*(stretch if follows else ()), facts] if bad else []
+        if len(stretch) == BROKEN_MINUTES:
+            raw, triples = sum(m.raw_only for m in stretch), sum(m.triples for m in stretch)
+            where = method or "all methods together"
+            text = (
+                f"{where}: broken: in {BROKEN_MINUTES} consecutive minutes {raw:,} of {triples:,} triples were raw-only on "
+                f"paths that noise does not explain, and {sum(m.noise_only for m in stretch):,} noise-only"
+            )
+            figures: dict[str, float | str] = {
+                "where": where,
+                "raw_only": raw,
+                "triples": triples,
+                "first_minute": stretch[0].minute,
+            }
+            return Reason("broken", text, figures)
+    return None
+
+
+def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
+    """What the verdict could not see, in sentences: listed with every verdict, most of all with a pass."""
+    spots = []
+    if not facts.has_secondary:
+        spots.append(
+            "There is no secondary: noise cannot be told from change, so every difference that no rule allows counts."
+        )
+    if facts.judged:
+        spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
+    spots += _uncovered(facts, policy)
+    spots += _hidden(facts, policy)
+    spots += _left_out(facts)
+    if facts.capture_loss is None:
+        spots.append("How many captures were lost before they reached the collector is not known.")
+    if policy.vote_by == "call":
+        spots.append("Each call had its own vote: that is sound only where calls are independent of each other.")
+    return tuple(spots)
+
+
+def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
+    required = facts.required(policy)
+    rare = [m for m in facts.methods if m.method not in required]
+    few = ", ".join(f"{m.method} ({m.judged(has_secondary=facts.has_secondary):,})" for m in rare)
+    return [f"Not covered, being too rare to be required ({facts.unit} each): {few}."] if rare else []
+
+
+def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
+    """Noisy paths: how many defects each may hide."""
+    hidden = []
+    for fact in (h for m in facts.methods for h in m.hypotheses if h.judgement.explained or h.judgement.blind):
+        b, c, n = fact.evidence.b, fact.evidence.c, fact.evidence.n
+        share = upper(b, n, policy.alpha_pass) - lower(c, n, policy.alpha_pass)
+        blind = ", blind: yes or no says nothing here" if fact.judgement.blind else ""
+        hidden.append(
+            (share, f"{name_of(fact.hypothesis)} is noisy{blind}: up to {share:.2%} of calls may hide a defect there.")
+        )
+    hidden.sort(reverse=True)
+    more = len(hidden) - _LISTED_MAX
+    return [text for _, text in hidden[:_LISTED_MAX]] + ([f"And {more:,} more noisy paths."] if more > 0 else [])
+
+
+def _left_out(facts: RunFacts) -> list[str]:
+    reasons: Counter[str] = Counter()
+    for method in facts.methods:
+        reasons.update(method.counts.reasons)
+    spots = []
+    for prefix, what in (
+        ("incomparable.", "pairs were incomparable"),
+        ("no_triple.", "groups gave no evidence about noise"),
+    ):
+        some = {name.removeprefix(prefix): n for name, n in reasons.items() if name.startswith(prefix)}
+        if some:
+            listed = ", ".join(f"{name} {n:,}" for name, n in sorted(some.items()))
+            spots.append(f"{sum(some.values()):,} {what} ({listed}).")
+    return spots
+
+
+def _is(fact: HypothesisFacts, state: State) -> bool:
+    return fact.judgement.state is state and not fact.accepted
+
+
+def _regressed(fact: HypothesisFacts) -> Reason:
+    evidence, judgement = fact.evidence, fact.judgement
+    text = f"{name_of(fact.hypothesis)} is regressed: {judgement.words}"
+    figures: dict[str, float | str] = {
+        "where": name_of(fact.hypothesis),
+        "raw_only": evidence.b,
+        "noise_only": evidence.c,
+        "both": evidence.d,
+        "triples": evidence.n,
+        "log_e_star": judgement.log_e_star,
+    }
+    return Reason("regressed", text, figures)
+
+
+def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:
+    x, n = facts.unexplained, facts.judged
+    low = lower(x, n, policy.alpha_fail)
+    if low <= policy.budget:
+        return None
+    text = (
+        f"{x:,} of {n:,} pairs differ where no rule allows it: with {1 - policy.alpha_fail:.0%} confidence at least {low:.3%} "
+        f"of calls, over the budget of {policy.budget:.3%}; judged by the rules alone, there being no secondary"
+    )
+    return Reason("over_budget", text, {"where": "run", "x": x, "n": n, "lower": low, "budget": policy.budget})
+
+
+def _together(methods: Iterable[Sequence[MinuteFacts]]) -> list[MinuteFacts]:
+    """The minutes of the whole run: those of its methods added up."""
+    sums: dict[int, tuple[int, int, int]] = {}
+    for minutes in methods:
+        for m in minutes:
+            triples, raw, noise = sums.get(m.minute, (0, 0, 0))
+            sums[m.minute] = (triples + m.triples, raw + m.raw_only, noise + m.noise_only)
+    return [MinuteFacts(minute, *sums[minute]) for minute in sorted(sums)]

@@ -1,0 +1,101 @@
+"""What a verdict is made of: the counts and judgements of one epoch at one look, as the store hands them over. Pure records."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from mirror.core.model import EpochKey, Hypothesis, MethodCounts
+from mirror.core.noise import Evidence, Judgement
+from mirror.core.policy import Policy
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason or condition: a stable code, a sentence, and the figures in it."""
+
+    code: str
+    text: str
+    figures: Mapping[str, float | str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteFacts:
+    """One closed minute of one method: its triples, and in how many the hypothesis `any` was raw-only, noise-only."""
+
+    minute: int  # unix minutes
+    triples: int
+    raw_only: int
+    noise_only: int
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisFacts:
+    """One hypothesis at this look. `accepted`: the rule or acceptance that takes it out of the verdict; empty: none."""
+
+    hypothesis: Hypothesis
+    evidence: Evidence
+    judgement: Judgement
+    accepted: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class MethodFacts:
+    """What the store knows of one method in this epoch."""
+
+    method: str
+    counts: MethodCounts = field(default_factory=MethodCounts)
+    unexplained: int = 0  # x of the bound, among the triples: `bound.unexplained`
+    hypotheses: tuple[HypothesisFacts, ...] = ()
+    minutes: tuple[MinuteFacts, ...] = ()  # closed ones, in order
+    leaf_values: int | None = None  # leaf values compared; None: not counted
+    blind_values: int = 0  # of these blind, ignored or unjudged
+
+    def judged(self, *, has_secondary: bool) -> int:
+        """What its rates are shares of: triples, or without a secondary the pairs that were compared."""
+        if has_secondary:
+            return self.counts.triples
+        return self.counts.matched + self.counts.ignored + self.counts.mismatched + self._absent()
+
+    def unexplained_of(self, *, has_secondary: bool) -> int:
+        """How many of those differ unexplained; without a secondary nothing is explained but by rules."""
+        return self.unexplained if has_secondary else self.counts.mismatched + self._absent()
+
+    def _absent(self) -> int:
+        """Candidates that never answered: a difference, though no pair was compared."""
+        return self.counts.reasons.get("incomplete.candidate", 0)
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """What the store knows of one epoch of a run. Times are unix seconds."""
+
+    epoch: EpochKey
+    methods: tuple[MethodFacts, ...] = ()
+    has_secondary: bool = True  # a secondary was expected at least once
+    first_s: float = 0.0  # of the first and last group's first arrival; 0: none
+    last_s: float = 0.0
+    rate_per_s: float = 0.0  # triples (without a secondary: pairs) a second of late; 0: unknown
+    capture_loss: float | None = None  # share of captures lost before they reached the collector; None: unknown
+    failed: tuple[Reason, ...] = ()  # why an earlier look failed: a fail is latched
+
+    @property
+    def unit(self) -> str:
+        """What is counted, as people read it."""
+        return "triples" if self.has_secondary else "pairs"
+
+    @property
+    def judged(self) -> int:
+        """How many triples or pairs were judged: n of the bound."""
+        return sum(m.judged(has_secondary=self.has_secondary) for m in self.methods)
+
+    @property
+    def unexplained(self) -> int:
+        """How many of them differ unexplained: x of the bound."""
+        return sum(m.unexplained_of(has_secondary=self.has_secondary) for m in self.methods)
+
+    def required(self, policy: Policy) -> frozenset[str]:
+        """The methods that must be covered: those of the policy's list, and those over a share of the mirrored calls."""
+        pairs = sum(m.counts.pairs for m in self.methods)
+        often = {m.method for m in self.methods if m.counts.pairs > policy.required_share * pairs}
+        return frozenset(often | set(policy.required_methods))

@@ -1,0 +1,124 @@
+"""From a released group to evidence: what came of each shadow, and in what candidate and secondary differ. Pure.
+
+A *triple* is one request for which both shadows were expected and whose primary was captured. What leaves a triple out
+never depends on which of the two shadows it befell, so that candidate and secondary stay exchangeable; a shadow that
+never answered is an outcome, not a gap.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+from mirror.core.model import (
+    CallRecord,
+    Difference,
+    EpochKey,
+    Group,
+    Judged,
+    Kind,
+    Outcome,
+    Release,
+    Resource,
+    Role,
+    Triple,
+    Verdict,
+)
+from mirror.core.path import Field
+
+Member = tuple[str, Kind]  # (path pattern, kind)
+
+ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
+NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
+
+_SHADOWS: Final[tuple[Role, Role]] = (Role.CANDIDATE, Role.SECONDARY)
+# Then the pairer did not wait: what is missing may still have been on its way.
+_CUT_SHORT: Final = {Release.EVICTED: "evicted", Release.DRAIN: "drain"}
+
+
+def judge_group(  # noqa: PLR0913 - what a group is judged by comes from four owners
+    group: Group,
+    compare: Callable[[CallRecord, CallRecord], Outcome],
+    *,
+    explained: Callable[[str], frozenset[Member]],
+    candidate_version_last_seen: str,
+    now_s: float,
+    primary_last_seen: Resource | None = None,
+) -> Judged:
+    """Judge one released group.
+
+    `compare(primary, shadow)` gives what came of one pair. `explained(method)` are the (pattern, kind)s that noise
+    explained by at least 10 triples: they stay out of the signature. A group without candidate goes to the epoch of the
+    candidate version last seen, one without primary to the service and version of `primary_last_seen`. `now_s` is unix
+    time. The reasons in `no_triple`: no_primary, not_mirrored, candidate_not_expected, secondary_not_expected,
+    secondary_version, incomparable_<reason>, evicted, drain.
+    """
+    outcomes = {role: _outcome(group, role, compare) for role in _SHADOWS if role in group.expect}
+    no_triple = _why_no_triple(group, outcomes)
+    triple = None if no_triple else _triple(outcomes, explained(group.key.method))
+    return Judged(
+        group=group,
+        epoch=_epoch(group, candidate_version_last_seen, primary_last_seen),
+        minute=int(group.first_arrival_s // 60),
+        outcomes=outcomes,
+        triple=triple,
+        no_triple=no_triple,
+        compared_at_s=now_s,
+    )
+
+
+def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord], Outcome]) -> Outcome:
+    primary, shadow = group.calls.get(Role.PRIMARY), group.calls.get(role)
+    if primary is None:
+        return Outcome(Verdict.INCOMPLETE, Role.PRIMARY.value)
+    if shadow is not None:
+        return compare(primary, shadow)
+    if group.release in _CUT_SHORT:
+        return Outcome(Verdict.INCOMPLETE, role.value)
+    return Outcome(Verdict.INCOMPLETE, role.value, differences=(NO_ANSWER,), difference_count=1)
+
+
+def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
+    """The reason why this group is no evidence; empty if it is."""
+    primary, secondary = group.calls.get(Role.PRIMARY), group.calls.get(Role.SECONDARY)
+    unexpected = [role for role in _SHADOWS if role not in group.expect]
+    if primary is None:
+        return "no_primary"
+    if unexpected:
+        return "not_mirrored" if len(unexpected) == len(_SHADOWS) else f"{unexpected[0]}_not_expected"
+    if secondary is not None and secondary.resource.version != primary.resource.version:
+        return "secondary_version"
+    incomparable = [outcomes[role].reason for role in _SHADOWS if outcomes[role].verdict is Verdict.INCOMPARABLE]
+    if incomparable:
+        return f"incomparable_{incomparable[0]}"
+    return _CUT_SHORT.get(group.release, "") if group.calls.keys() < set(Role) else ""
+
+
+def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Triple:
+    raw, noise = (outcomes[role].hypotheses for role in _SHADOWS)
+    raw_only, noise_only, both = raw - noise, noise - raw, raw & noise
+    signature = raw_only - explained
+    # The hypothesis `any` asks of each side alike: did it differ, where the other did not, on a path not explained?
+    raw_any, noise_any = bool(signature), bool(noise_only - explained)
+    extra = frozenset({ANY})
+    return Triple(
+        raw_only=raw_only | extra if raw_any and not noise_any else raw_only,
+        noise_only=noise_only | extra if noise_any and not raw_any else noise_only,
+        both=both | extra if raw_any and noise_any else both,
+        signature=signature,
+        left_out=raw_only & explained,
+    )
+
+
+def _epoch(group: Group, candidate_version_last_seen: str, primary_last_seen: Resource | None) -> EpochKey:
+    resources = {role: call.resource for role, call in group.calls.items()}
+    candidate = resources.get(Role.CANDIDATE)
+    # The secondary is the primary's build; of a candidate alone only the service is known to be the same.
+    primary = resources.get(Role.PRIMARY) or primary_last_seen or resources.get(Role.SECONDARY)
+    service = primary or candidate
+    return EpochKey(
+        run=group.key.run,
+        service=service.service if service else "",
+        primary_version=primary.version if primary else "",
+        candidate_version=candidate.version if candidate else candidate_version_last_seen,
+    )
