@@ -1,0 +1,5 @@
+"""`python -m mirror`: the same as the command `mirror`."""
+
+from mirror.cli import main
+
+main()
