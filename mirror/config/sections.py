@@ -7,10 +7,23 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, InstanceOf
 
 from mirror.config.rules import RULES_MAX, AnyRule
-from mirror.config.values import Address, Duration, Endpoint, RunName, Section, Size, StoreUrl
+from mirror.config.values import (
+    Address,
+    Duration,
+    Endpoint,
+    MethodName,
+    RunName,
+    Section,
+    Size,
+    StoreUrl,
+    WebUrl,
+)
+from mirror.core.compare.options import METADATA_IGNORE
+from mirror.core.policy import Policy
 from mirror.core.rules import RuleSet
 
 _MIB: Final = 1 << 20
+_POLICY: Final = Policy()
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Chance = Annotated[float, Field(gt=0, lt=1)]
 
@@ -69,8 +82,8 @@ class Compare(Section):
 
     status_message: bool = Field(default=False, description="Compare the status message, which is written for people.")
     trailing_metadata_ignore: tuple[str, ...] = Field(
-        default=("date", "server-timing", "traceparent", "tracestate", "x-request-id"),
-        description="Keys of trailing metadata that are never compared, in lower case.",
+        default=METADATA_IGNORE,
+        description="Keys of trailing metadata that are never compared, as globs in lower case. Replaces the default.",
     )
     differences_max: int = Field(
         default=100, ge=1, le=10_000, description="Differences listed for one pair; beyond, they are only counted."
@@ -88,14 +101,46 @@ class Forward(Section):
 
 
 class PolicySettings(Section):
-    """When a run passes or fails."""
+    """When a run passes or fails: the fields and defaults of the core's Policy."""
 
-    alpha_fail: _Chance = Field(default=0.01, description="Chance of any false *regressed* in an epoch.")
-    alpha_pass: _Chance = Field(default=0.05, description="Chance of a pass while the true rate is over the budget.")
-    budget: _Share = Field(default=0.001, description="Share of pairs that may differ without an explanation.")
-    min_duration_s: Duration = Field(default=1800.0, description="The shortest run that can pass.")
+    alpha_fail: _Chance = Field(
+        default=_POLICY.alpha_fail, description="Chance that a run without any change is ever failed."
+    )
+    alpha_pass: _Chance = Field(default=_POLICY.alpha_pass, description="Chance that a run over the budget passes.")
+    budget: _Chance = Field(default=_POLICY.budget, description="Share of requests that may differ unexplained.")
+    min_duration_s: Duration = Field(default=_POLICY.min_duration_s, description="The shortest run that can pass.")
     vote_by: Literal["minute", "call"] = Field(
-        default="minute", description="What is one vote: a minute, or a call where calls are independent."
+        default=_POLICY.vote_by,
+        description="What is one vote: a `minute`, or a `call` where calls are independent of each other (replay, demo).",
+    )
+    hold_suspects: int = Field(
+        default=_POLICY.hold_suspects, ge=1, description="A suspect with this many votes and no noise holds the pass."
+    )
+    min_complete: _Share = Field(
+        default=_POLICY.min_complete, description="Share of mirrored requests of which all calls must have come."
+    )
+    max_capture_loss: _Share = Field(
+        default=_POLICY.max_capture_loss, description="Share of captures that interceptors may have dropped."
+    )
+    max_status_noise: _Share = Field(
+        default=_POLICY.max_status_noise,
+        description="Share of a required method's requests in which the secondary's status may differ from the primary's.",
+    )
+    max_blind: _Share = Field(
+        default=_POLICY.max_blind,
+        description="Share of leaf values that may be too noisy to judge, ignored or unjudged.",
+    )
+    required_share: _Share = Field(
+        default=_POLICY.required_share, description="A method with at least this share of the requests is required."
+    )
+    required_methods: tuple[MethodName, ...] = Field(
+        default=_POLICY.required_methods, description="These methods are required too: `[shop.v1.Shop/Checkout]`."
+    )
+    min_triples: int = Field(
+        default=_POLICY.min_triples, ge=0, description="Requests answered by all three roles, per required method."
+    )
+    web_url: WebUrl = Field(
+        default=_POLICY.web_url, description="Where people reach the page, for links in reports. Empty: no links."
     )
 
 
@@ -126,5 +171,5 @@ class FileSettings(Settings):
 class Config(Settings):
     """The configuration in force. Everything has a default: `Config()` is complete."""
 
-    policy: PolicySettings = Field(default_factory=PolicySettings)
+    policy: InstanceOf[Policy] = Field(default_factory=Policy)
     rules: InstanceOf[RuleSet] = Field(default_factory=RuleSet)

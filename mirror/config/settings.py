@@ -14,6 +14,7 @@ from mirror.config.rules import read_rules
 from mirror.config.sections import Config, FileSettings, Settings
 from mirror.config.source import Source, read
 from mirror.config.translate import translate
+from mirror.core.policy import Policy
 from mirror.core.rules import RuleSet
 
 
@@ -36,4 +37,4 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     if problems or settings is None:
         raise ConfigError(problems)
     shared = {name: getattr(settings, name) for name in Settings.model_fields}
-    return Config(**shared, policy=settings.policy, rules=RuleSet(rules))
+    return Config(**shared, policy=Policy(**dict(settings.policy)), rules=RuleSet(rules))

@@ -96,6 +96,18 @@ def _method_glob(value: str) -> str:
     return value
 
 
+def _method_name(value: str) -> str:
+    if "*" in value:
+        raise wrong("a method in full, without *: shop.v1.Shop/Checkout")
+    return _method_glob(value)
+
+
+def _web_url(value: str) -> str:
+    if value and not re.match(r"https?://[^/\s]+", value):
+        raise wrong("not a web address; say https://host or http://host:port")
+    return value
+
+
 _DURATION_SCHEMA: Final = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"}]
 }
@@ -111,3 +123,5 @@ StoreUrl = Annotated[str, AfterValidator(_store_url)]
 RunName = Annotated[str, AfterValidator(_run)]
 PatternText = Annotated[str, AfterValidator(_path)]
 MethodGlob = Annotated[str, AfterValidator(_method_glob)]
+MethodName = Annotated[str, AfterValidator(_method_name)]
+WebUrl = Annotated[str, AfterValidator(_web_url)]

@@ -31,9 +31,9 @@ _WORDS: Final = {
 _CLASS_FITS: Final = {
     "uuid": {"text"},
     "timestamp": {"text", "time", "number"},
-    "non_empty": {"text", "list"},
-    "same_length": {"text", "list"},
-    "same_sign": {"number", "time"},
+    "non_empty": {"text", "number", "time"},
+    "same_length": {"text"},
+    "same_sign": {"number"},
 }
 
 
