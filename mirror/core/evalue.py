@@ -11,7 +11,7 @@ million votes neither overflow nor underflow, and nothing is floored.
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from itertools import accumulate, takewhile
 from math import exp, inf, log, log1p, log2
 from operator import add, sub
@@ -32,16 +32,16 @@ _PURE_SHARE_LOG: Final = log(GRID[0][1])  # delta = 1 contributes only while the
 _PURE_STEP_LOG: Final = log(2.0)
 _TERMS: Final = tuple((log(share), log1p(delta), log1p(-delta)) for delta, share in GRID[1:])
 _NEGLIGIBLE: Final = 50.0  # a term this much (natural log) below a part of a sum is under its rounding error
+_PLAIN: Final = 600.0  # exp() of less neither overflows nor underflows, also in a sum
 _RANK_SCALE: Final = 64
 
 
-def log_sum_exp(terms: Iterable[float]) -> float:
-    """log(sum(exp(t))) without overflow; -inf for no terms."""
-    values = list(terms)
-    top = max(values, default=-inf)
-    if top == -inf:
-        return -inf
-    return top + log(sum(exp(value - top) for value in values))
+def log_sum_exp(terms: Sequence[float]) -> float:
+    """The log of sum(exp(t)), without overflow or underflow; -inf for no terms."""
+    top = max(terms, default=-inf)
+    if -_PLAIN < top < _PLAIN:
+        return log(sum(map(exp, terms)))
+    return top + log(sum(exp(term - top) for term in terms)) if terms else -inf
 
 
 def log_e(b: int, c: int) -> float:
@@ -82,6 +82,19 @@ def log_e_star(hours: Sequence[tuple[int, int]]) -> float:
     pure = takewhile(lambda start: not start[2], zip(shares, raw, noise, strict=True))
     terms += [_PURE_SHARE_LOG + w + b * _PURE_STEP_LOG for w, b, _ in pure]
     return log_sum_exp(terms)
+
+
+def log_e_star_reaches(hours: Sequence[tuple[int, int]], goal: float) -> bool:
+    """Whether log E* >= `goal`: most often decided without computing it.
+
+    Whatever the delta, log E(b, c) <= b log(2b/(b+c)) + c log(2c/(b+c)) <= (b-c)^2/(b+c) where b > c, and <= 0 elsewhere
+    (Kullback-Leibler divergence is at most chi-squared); E* is a mean of such terms and of 1.
+    """
+    latest_first = [votes for votes in reversed(hours) if votes[0] or votes[1]]
+    raw = list(accumulate(votes[0] for votes in latest_first))
+    noise = list(accumulate(votes[1] for votes in latest_first))
+    most = max(((b - c) * (b - c) / (b + c) for b, c in zip(raw, noise, strict=True) if b > c), default=0.0)
+    return goal <= most and log_e_star(hours) >= goal
 
 
 def weight(rank: int) -> float:

@@ -14,7 +14,7 @@ from math import floor, log
 from typing import Final
 
 from mirror.core.bound import lower, upper
-from mirror.core.evalue import log_e, log_e_star, weight
+from mirror.core.evalue import log_e, log_e_star, log_e_star_reaches, weight
 
 __all__ = ["Evidence", "Judgement", "State", "judge", "log_e", "log_e_star", "may_leave_out", "weight"]
 
@@ -79,11 +79,8 @@ def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgem
     state = _state(previous, evidence, forward, alpha=alpha)
     b, c, n = evidence.b, evidence.c, evidence.n
     noise_rate = (c + evidence.d) / n if n else 0.0
-    control_worse = False
-    if evidence.votes_noise > evidence.votes_raw or len(evidence.hours) > 1:
-        control_worse = _reaches(
-            log_e_star([(noise, raw) for raw, noise in evidence.hours]), evidence.rank, alpha=alpha
-        )
+    swapped = [(noise, raw) for raw, noise in evidence.hours]
+    control_worse = evidence.rank > 0 and log_e_star_reaches(swapped, _goal(evidence.rank, alpha=alpha))
     return Judgement(
         state=state,
         log_e_star=forward,
@@ -105,7 +102,7 @@ def may_leave_out(judgement: Judgement, evidence: Evidence) -> bool:
 
 def _state(previous: State | None, evidence: Evidence, forward: float, *, alpha: float) -> State:
     noise_seen = evidence.c + evidence.d >= 1
-    if previous is State.REGRESSED or _reaches(forward, evidence.rank, alpha=alpha):
+    if previous is State.REGRESSED or (evidence.rank > 0 and forward >= _goal(evidence.rank, alpha=alpha)):
         return State.REGRESSED
     if forward >= SUSPECT_AT_LOG or (evidence.b >= 1 and not noise_seen):
         return State.SUSPECT
@@ -116,9 +113,9 @@ def _state(previous: State | None, evidence: Evidence, forward: float, *, alpha:
     return State.CLEAN if evidence.n else State.UNSEEN
 
 
-def _reaches(log_value: float, rank: int, *, alpha: float) -> bool:
-    """Whether w(rank) E* >= 1/alpha."""
-    return rank > 0 and log(weight(rank)) + log_value >= -log(alpha)
+def _goal(rank: int, *, alpha: float) -> float:
+    """The log E* from which w(rank) E* >= 1/alpha."""
+    return -log(alpha) - log(weight(rank))
 
 
 def _words(state: State, evidence: Evidence, forward: float, *, alpha: float, control_worse: bool) -> str:
