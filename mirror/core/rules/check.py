@@ -7,7 +7,7 @@ little about a rule that covers many, so `merge` adds up what the methods, and t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from google.protobuf.descriptor import Descriptor
@@ -29,11 +29,13 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class PathStatus:
-    """What came of checking one rule. `problem` says what is wrong and what to do; empty where valid."""
+    """What came of checking one rule in one method. `problem` says what is wrong and what to do; empty where valid."""
 
     rule: Rule
     status: Status
     problem: str = ""
+    method: str = ""
+    depth: int = 0  # steps of an unknown path that do exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,14 +54,15 @@ class MethodTypes:
 def check_paths(rules: RuleSet, types: MethodTypes) -> list[PathStatus]:
     """The status of each rule in this method's scope, in the order of `MethodRules.rules`."""
     schema = Schema(types.response, types.streamed)
-    return [check_rule(rule, schema) for rule in rules.for_method(types.run, types.method).rules]
+    in_scope = rules.for_method(types.run, types.method).rules
+    return [replace(check_rule(rule, schema), method=types.method) for rule in in_scope]
 
 
 def check_rule(rule: Rule, schema: Schema) -> PathStatus:
     """The status of one rule; under an empty Schema only status, metadata and the root of the path can be wrong."""
     found = schema.walk(rule.scope.path.steps)
     if found.problem:
-        return PathStatus(rule, Status.UNKNOWN, found.problem)
+        return PathStatus(rule, Status.UNKNOWN, found.problem, depth=found.depth)
     problems = [misfit(rule, stand, schema) for stand in found.stands]
     if "" in problems:
         return PathStatus(rule, Status.VALID)
@@ -69,11 +72,14 @@ def check_rule(rule: Rule, schema: Schema) -> PathStatus:
 
 
 def merge(statuses: Iterable[PathStatus]) -> dict[str, PathStatus]:
-    """By rule id the best that any method or schema said: a path is valid if either side has it."""
+    """By rule id the best that any method or schema said: a path is valid if either side has it.
+
+    Of methods that do not know the path, the one that knows most of it speaks.
+    """
     order = list(Status)
     best: dict[str, PathStatus] = {}
     for status in statuses:
         known = best.get(status.rule.id)
-        if known is None or order.index(status.status) < order.index(known.status):
+        if known is None or (order.index(status.status), -status.depth) < (order.index(known.status), -known.depth):
             best[status.rule.id] = status
     return best

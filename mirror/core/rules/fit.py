@@ -39,6 +39,8 @@ _CLASS_FITS: Final = {
 
 def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - one a kind of rule
     """Why this rule can do nothing at this stand and what to do; empty where it fits."""
+    if isinstance(rule, Tolerance | TimeWindow | ValueClass):
+        stand = _inside(stand)
     match rule:
         case Ignore():
             return ""
@@ -58,6 +60,13 @@ def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - 
             return "" if fits else f"{_named(stand)} cannot be of the class {name}"
 
 
+def _inside(stand: Stand) -> Stand:
+    """A rule about values that names a list or map is about its elements."""
+    while isinstance(stand, Repeated | Map):
+        stand = stand.element if isinstance(stand, Repeated) else stand.value
+    return stand
+
+
 def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
     if isinstance(stand.element, Leaf):
         return f"its elements are {_named(stand.element)} and have no field to be keyed by; say unordered"
@@ -71,8 +80,6 @@ def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
 
 def _sort(stand: Stand) -> str:
     match stand:
-        case Repeated() | Map():
-            return "list"
         case Leaf(field):
             if field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
                 return "text"
@@ -87,10 +94,8 @@ def _sort(stand: Stand) -> str:
 
 def _named(stand: Stand) -> str:
     match stand:
-        case Repeated():
-            return "a list; add [*] for its elements"
         case Map():
-            return "a map; add [*] for its values"
+            return "a map"
         case Message(descriptor):
             return f"{descriptor.full_name}{_wrapped(descriptor)}"
         case Leaf(field):

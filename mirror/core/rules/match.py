@@ -22,7 +22,7 @@ from mirror.core.path import (
     Typed,
     matches_step,
 )
-from mirror.core.rules.records import Ignore, Rule
+from mirror.core.rules.records import Ignore, KeyedList, Rule, UnorderedList
 
 _Positions: TypeAlias = frozenset[tuple[int, int]]  # (rule, steps of its pattern that are behind us)
 RuleT = TypeVar("RuleT", bound=Rule)
@@ -30,12 +30,14 @@ STEPS_MAX: Final = 65536  # look-ups kept a method; names come from schemas, but
 
 
 class Place:
-    """Where a walk stands: `rules` apply to just this path (narrow scope first), `touched` says if any may at or below.
+    """Where a walk stands: `rules` apply to just this path, `touched` says if any may apply here or below.
 
+    Of each type only the narrowest rule applies; `overruled` are the others that name this path. A keyed list and an
+    unordered one count as one type: both say how elements find each other. Narrow scopes come first.
     Made by MethodRules; compare places by identity.
     """
 
-    __slots__ = ("_literal", "_next", "_owner", "_positions", "rules", "touched")
+    __slots__ = ("_literal", "_next", "_owner", "_positions", "overruled", "rules", "touched")
 
     def __init__(self, owner: MethodRules, positions: _Positions) -> None:
         self._owner = owner
@@ -43,7 +45,7 @@ class Place:
         self._next: dict[object, Place] = {}
         self.touched = bool(positions)
         here = sorted(rule for rule, behind in positions if behind == len(owner.steps_of(rule)))
-        self.rules: tuple[Rule, ...] = tuple(owner.rules[rule] for rule in here)
+        self.rules, self.overruled = _narrowest(owner.rules[rule] for rule in here)
         self._literal = any(
             behind < len(steps) and isinstance(steps[behind], Index | Key)
             for rule, behind in positions
@@ -65,7 +67,7 @@ class Place:
         return found
 
     def find(self, kind: type[RuleT]) -> RuleT | None:
-        """The narrowest rule of this kind that applies to just this path."""
+        """The rule of this kind that applies to just this path."""
         for rule in self.rules:
             if isinstance(rule, kind):
                 return rule
@@ -95,14 +97,14 @@ class MethodRules:
         return place
 
     def at(self, path: Path) -> tuple[Rule, ...]:
-        """The rules whose pattern names just this concrete path, narrow scopes first."""
+        """The rules that apply to just this concrete path: of each type the narrowest."""
         return self.walk(path).rules
 
     def find(self, kind: type[RuleT], path: Path) -> RuleT | None:
-        """The narrowest rule of this kind at this path: where two of one kind apply, it wins."""
+        """The narrowest rule of this kind at this path."""
         return self.walk(path).find(kind)
 
-    def ignoring(self, path: Path) -> Ignore | None:
+    def ignoring(self, path: Iterable[PatternStep]) -> Ignore | None:
         """The rule that ignores this path or something above it."""
         place = self.start
         for step in path:
@@ -161,6 +163,17 @@ class MethodRules:
             if self.may_keep():
                 self._places[positions] = place
         return place
+
+
+def _narrowest(rules: Iterable[Rule]) -> tuple[tuple[Rule, ...], tuple[Rule, ...]]:
+    """The first of each type, and the rest."""
+    first: dict[str, Rule] = {}
+    rest: list[Rule] = []
+    for rule in rules:
+        kind = "list" if isinstance(rule, KeyedList | UnorderedList) else rule.type
+        if first.setdefault(kind, rule) is not rule:
+            rest.append(rule)
+    return tuple(first.values()), tuple(rest)
 
 
 def _may_match(wanted: PatternStep, step: PatternStep) -> bool:

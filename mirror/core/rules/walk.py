@@ -80,6 +80,7 @@ class Found:
     stands: tuple[Stand, ...] = ()
     opaque: bool = False
     problem: str = ""
+    depth: int = 0  # with a problem: steps that do exist
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +101,7 @@ class Schema:
         for position, step in enumerate(steps):
             reached = self._spread(stands) if isinstance(step, AnySteps) else self._step(stands, step)
             if not reached:
-                return Found(problem=self._explain(stands[0], step, render(steps[:position])))
+                return Found(problem=self._explain(stands[0], step, render(steps[:position])), depth=position)
             stands = reached
         known = tuple(stand for stand in stands if stand != OPAQUE)
         return Found(known, opaque=len(known) < len(stands))

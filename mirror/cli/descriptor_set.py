@@ -1,0 +1,78 @@
+"""Reads the methods of a FileDescriptorSet, as `protoc --descriptor_set_out` and `buf build` write it. Touches that file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.descriptor import Descriptor
+from google.protobuf.descriptor_pool import DescriptorPool
+from google.protobuf.message import DecodeError
+
+from mirror.cli.errors import UsageError
+
+BYTES_MAX: Final = 256 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class ServedMethod:
+    """One RPC of the set, by its full name without a leading slash."""
+
+    name: str
+    response: Descriptor
+    streamed: bool
+
+
+def read_pool(path: Path) -> tuple[DescriptorPool, list[str]]:
+    """A pool with all files of the set, and their names; raises UsageError where it cannot be used."""
+    try:
+        if path.stat().st_size > BYTES_MAX:
+            raise UsageError(f"{path}: larger than {BYTES_MAX >> 20} MiB, no descriptor set that this can use")
+        files = descriptor_pb2.FileDescriptorSet.FromString(path.read_bytes()).file
+    except OSError as error:
+        raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
+    except DecodeError:
+        raise UsageError(f"{path}: not a descriptor set; make one by protoc --include_imports -o {path}") from None
+    pool = DescriptorPool()
+    by_name = {file.name: file for file in files}
+    for name in by_name:
+        _add(pool, name, by_name, set())
+    return pool, list(by_name)
+
+
+def read_methods(path: Path) -> list[ServedMethod]:
+    """Every method of every service of the set, in the order of the files; raises UsageError where it has none."""
+    pool, names = read_pool(path)
+    methods = [
+        ServedMethod(f"{service.full_name}/{method.name}", method.output_type, bool(method.server_streaming))
+        for name in names
+        for service in pool.FindFileByName(name).services_by_name.values()
+        for method in service.methods
+    ]
+    if not methods:
+        raise UsageError(f"{path}: no service in it; rules can only be checked against methods")
+    return methods
+
+
+def _add(
+    pool: DescriptorPool, name: str, files: dict[str, descriptor_pb2.FileDescriptorProto], added: set[str]
+) -> None:
+    """Add a file behind its dependencies; the well-known ones are ours where the set lacks them."""
+    if name in added:
+        return
+    added.add(name)
+    file = files.get(name)
+    if file is None:
+        file = descriptor_pb2.FileDescriptorProto()
+        try:
+            descriptor_pool.Default().FindFileByName(name).CopyToProto(file)
+        except KeyError:
+            raise UsageError(f"{name} is missing in the descriptor set; make it with --include_imports") from None
+    for dependency in file.dependency:
+        _add(pool, dependency, files, added)
+    try:
+        pool.Add(file)
+    except TypeError as error:
+        raise UsageError(f"{name} in the descriptor set is not valid: {error}") from None
