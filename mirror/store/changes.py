@@ -1,0 +1,184 @@
+"""What the pipeline gathers between two commits: increments only, in memory, with one owner and no I/O.
+
+`Store.commit` reads it and leaves it as it is, so that a commit that failed can be tried again with the same object.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from grpc_mirror.v1 import schema_pb2
+
+from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Resource, Role, Triple, Verdict
+from mirror.store.keeping import Keeper, differing
+from mirror.store.limits import Limits
+from mirror.store.views import RuleStatus
+
+Signature = frozenset[tuple[str, Kind]]
+MethodMinute = tuple[EpochKey, str, int]
+_UNKNOWN = Resource("", "", "")
+
+
+@dataclass(slots=True)
+class Seen:
+    """An epoch in this batch: seconds of its first and last arrival, its first minute, whether a secondary was expected."""
+
+    started_s: float
+    last_s: float
+    minute: int
+    has_secondary: bool
+
+
+@dataclass(slots=True)
+class Evidence:
+    """Increments of one hypothesis in one minute.
+
+    b, c, d count triples (raw-only, noise-only, both), `left_out` those whose signature was made without it; `pairs` all
+    pairs in which the candidate differed.
+    """
+
+    b: int = 0
+    c: int = 0
+    d: int = 0
+    pairs: int = 0
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """One comparison to keep as an example; `blob` is a serialised mirror.v1.Comparison."""
+
+    judged: Judged
+    blob: bytes
+
+
+class Changes:
+    """A mutable builder. `Store.changes()` makes one that knows what this minute has kept already."""
+
+    def __init__(self, keeper: Keeper | None = None) -> None:
+        self.keeper = keeper or Keeper(Limits())
+        self.epochs: dict[EpochKey, Seen] = {}
+        self.counts: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)  # by field of MethodCounts
+        self.reasons: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)
+        self.evidence: defaultdict[tuple[EpochKey, Hypothesis, int], Evidence] = defaultdict(Evidence)
+        self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
+        self.kept: list[Kept] = []
+        self.kept_bytes = 0
+        self.totals: Counter[tuple[str, str]] = Counter()  # by name and run
+        self.unknown_runs: Counter[str] = Counter()
+        self.schema_problems: Counter[str] = Counter()
+        self.rule_hits: Counter[tuple[str, str]] = Counter()  # by run and rule
+        self.rule_statuses: frozenset[RuleStatus] | None = None  # None: as they were
+        self.schemas: dict[str, bytes] = {}
+        self.sources: dict[str, tuple[schema_pb2.SourceReport, Resource]] = {}
+        self.groups = 0
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing to commit (open minutes may still have to be closed by an empty commit)."""
+        return self.rule_statuses is None and not (
+            self.groups
+            or self.totals
+            or self.unknown_runs
+            or self.schema_problems
+            or self.rule_hits
+            or self.schemas
+            or self.sources
+        )
+
+    def wants(self, judged: Judged) -> bool:
+        """Whether `add` would keep a comparison of this group: ask before serialising one."""
+        return self.kept_bytes < self.keeper.limits.batch_max_bytes and self.keeper.wants(judged)
+
+    def add(self, judged: Judged, comparison: bytes | None = None) -> None:
+        """Count one judged group; keep `comparison`, a serialised mirror.v1.Comparison, where the caps allow it.
+
+        Rules' hits are counted here, from the differences that the outcomes ignore.
+        """
+        self.groups += 1
+        self._see(judged)
+        method = judged.group.key.method
+        where = (judged.epoch, method, judged.minute)
+        self._count(judged, where)
+        for pattern, kind in differing(judged):
+            self.evidence[judged.epoch, Hypothesis(method, pattern, kind), judged.minute].pairs += 1
+        if judged.triple is not None:
+            self._count_triple(judged.triple, where)
+        for outcome in judged.outcomes.values():
+            for ignored in outcome.ignored:
+                self.rule_hits[judged.group.key.run, ignored.rule] += 1
+        if comparison is not None and self.kept_bytes < self.keeper.limits.batch_max_bytes and self.keeper.take(judged):
+            self.kept.append(Kept(judged, comparison))
+            self.kept_bytes += len(comparison)
+
+    def count(self, name: str, n: int = 1, *, run: str = "") -> None:
+        """Add `n` to the total `name` (drops and conditions), of one run or, without, of the collector."""
+        self.totals[name, run] += n
+
+    def schema(self, fingerprint: str, blob: bytes) -> None:
+        """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""
+        self.schemas[fingerprint] = blob
+
+    def schema_problem(self, text: str) -> None:
+        """Count a schema that could not be used, by the text of what is wrong."""
+        self.schema_problems[text] += 1
+
+    def source(self, report: schema_pb2.SourceReport, resource: Resource | None = None) -> None:
+        """Take one process's cumulative report; of several the one of the highest sequence counts."""
+        known = self.sources.get(report.source_id)
+        if known is None or known[0].sequence < report.sequence:
+            self.sources[report.source_id] = (report, resource or _UNKNOWN)
+
+    def unknown_run(self, name: str, n: int = 1) -> None:
+        """Count calls of a run that the configuration does not allow."""
+        self.unknown_runs[name] += n
+
+    def rules(self, statuses: Iterable[RuleStatus]) -> None:
+        """Replace what is known of the rules' paths by `statuses`: all rules now in use."""
+        self.rule_statuses = frozenset(statuses)
+
+    def _see(self, judged: Judged) -> None:
+        arrival_s, expected = judged.group.first_arrival_s, Role.SECONDARY in judged.group.expect
+        seen = self.epochs.get(judged.epoch)
+        if seen is None:
+            self.epochs[judged.epoch] = Seen(arrival_s, arrival_s, judged.minute, expected)
+            return
+        seen.started_s = min(seen.started_s, arrival_s)
+        seen.last_s = max(seen.last_s, arrival_s)
+        seen.minute = min(seen.minute, judged.minute)
+        seen.has_secondary |= expected
+
+    def _count(self, judged: Judged, where: MethodMinute) -> None:
+        counts, group = self.counts[where], judged.group
+        primary, secondary = group.calls.get(Role.PRIMARY), group.calls.get(Role.SECONDARY)
+        if primary is not None and primary.status != "OK":
+            counts["primary_errors"] += 1
+        if Role.CANDIDATE in group.expect:
+            counts["pairs"] += 1
+            outcome = judged.outcomes.get(Role.CANDIDATE)
+            verdict = Verdict.INCOMPLETE if outcome is None else outcome.verdict
+            counts[verdict.value] += 1
+            if outcome is not None and outcome.reason:
+                self.reasons[where][f"{verdict}.{outcome.reason}"] += 1
+        if judged.triple is not None:
+            counts["triples"] += 1
+            # A control that never answered is as little a control as one that answers another status.
+            if primary is not None and (secondary is None or secondary.status != primary.status):
+                counts["secondary_status"] += 1
+        elif judged.no_triple:
+            self.reasons[where][f"no_triple.{judged.no_triple}"] += 1
+
+    def _count_triple(self, triple: Triple, where: MethodMinute) -> None:
+        epoch, method, minute = where
+        for pattern, kind in triple.raw_only:
+            self.evidence[epoch, Hypothesis(method, pattern, kind), minute].b += 1
+        for pattern, kind in triple.noise_only:
+            self.evidence[epoch, Hypothesis(method, pattern, kind), minute].c += 1
+        for pattern, kind in triple.both:
+            self.evidence[epoch, Hypothesis(method, pattern, kind), minute].d += 1
+        for pattern, kind in triple.left_out:
+            self.evidence[epoch, Hypothesis(method, pattern, kind), minute].left_out += 1
+        if triple.signature:
+            self.signatures[epoch, method, triple.signature] += 1

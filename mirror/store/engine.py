@@ -1,0 +1,160 @@
+"""Engines: how a database is opened, for the one writer or for readers, and which errors a user sees.
+
+The only module that knows SQLite's pragmas. It opens databases and touches nothing in them.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from sqlalchemy import Engine, create_engine, event, insert
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import URL, Connection, make_url
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.sql.dml import Insert
+from sqlalchemy.sql.schema import Column, Table
+
+BUSY_TIMEOUT_S: Final = 10.0
+_READING: Final = "mirror_reading"
+
+
+class StoreError(Exception):
+    """The store cannot be opened, read or written. The message says which, why and what to do."""
+
+
+def open_engine(url: str, *, write: bool) -> Engine:
+    """An engine for `url` (SQLite or PostgreSQL); with `write` a missing SQLite file is created, else it is an error.
+
+    Raises StoreError where the URL cannot be used. The database itself is touched at the first connection.
+    """
+    parsed = _parse(url)
+    if parsed.get_backend_name() == "sqlite":
+        return _sqlite(parsed, write=write)
+    try:
+        return create_engine(parsed, pool_pre_ping=True)
+    except ImportError as error:
+        raise StoreError(f"store {named(parsed)}: {error}; pip install 'grpc-mirror-collector[postgres]'") from error
+
+
+def reading(engine: Engine) -> Engine:
+    """The same engine for reading: each transaction sees one state of the store and never waits for the writer."""
+    if engine.dialect.name == "postgresql":
+        return engine.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+    return engine.execution_options(**{_READING: True})
+
+
+def named(url: URL | str) -> str:
+    """The URL as it may stand in a message: without a password."""
+    return make_url(url).render_as_string(hide_password=True)
+
+
+@contextmanager
+def explained(engine: Engine, doing: str) -> Iterator[None]:
+    """Turn errors of the database into a StoreError that says what was being done to which store."""
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        cause = getattr(error, "orig", None) or error
+        text = str(cause).strip().split("\n")[0]
+        raise StoreError(f"store {named(engine.url)}: {doing}: {text}{_advice(text)}") from error
+
+
+def upsert(
+    connection: Connection, table: Table, *, keys: tuple[str, ...], add: tuple[str, ...], put: tuple[str, ...] = ()
+) -> Insert:
+    """An INSERT which, where a row with `keys` is there, adds to the columns `add` and replaces the columns `put`."""
+    insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
+    statement = insert(table)
+    values: dict[str, Column[Any]] = {name: table.c[name] + statement.excluded[name] for name in add}
+    values |= {name: statement.excluded[name] for name in put}
+    upserted: Insert = (
+        statement.on_conflict_do_update(index_elements=keys, set_=values)
+        if values
+        else statement.on_conflict_do_nothing(index_elements=keys)
+    )
+    return upserted
+
+
+def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:
+    """Insert one row; returns the id that it was given."""
+    key = connection.execute(insert(table).values(dict(values))).inserted_primary_key
+    if key is None:
+        raise StoreError(f"{table.name}: the database gave no id")
+    row_id: int = key[0]
+    return row_id
+
+
+def _parse(url: str) -> URL:
+    try:
+        parsed = make_url(url)
+        backend = parsed.get_backend_name()
+    except (ArgumentError, NoSuchModuleError) as error:
+        raise StoreError(
+            f"store.url {url!r} is no database URL: write sqlite:///mirror.db or postgresql://host/name"
+        ) from error
+    if backend == "postgresql" and parsed.drivername in {"postgresql", "postgres"}:
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend not in {"sqlite", "postgresql"}:
+        raise StoreError(f"store.url: {backend} is not supported: write sqlite:///mirror.db or postgresql://host/name")
+    return parsed
+
+
+def _sqlite(url: URL, *, write: bool) -> Engine:
+    if url.database in {None, "", ":memory:"}:
+        raise StoreError("store.url: the store must be a file that readers can open too: write sqlite:///mirror.db")
+    path = Path(str(url.database))
+    if path.is_dir():
+        raise StoreError(f"store {path} is a directory; name a file in it, such as sqlite:///{path}/mirror.db")
+    if write and not path.parent.is_dir():
+        raise StoreError(f"store {path}: the directory {path.parent} does not exist; create it")
+    if not write and not path.exists():
+        raise StoreError(f"store {path}: there is no such file; has the collector run, and with this store.url?")
+    # A plain path with `mode` needs SQLite's URI form; rwc creates, rw does not.
+    target = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}"
+    return _file_engine(url, target, write=write)
+
+
+def _file_engine(url: URL, target: str, *, write: bool) -> Engine:
+    def connect() -> sqlite3.Connection:
+        connection = sqlite3.connect(
+            target, timeout=BUSY_TIMEOUT_S, uri=True, check_same_thread=False, isolation_level=None
+        )
+        try:
+            connection.execute("PRAGMA foreign_keys=ON")
+            if write:
+                connection.execute("PRAGMA journal_mode=WAL")
+                connection.execute("PRAGMA synchronous=FULL")
+            else:
+                connection.execute("PRAGMA query_only=ON")
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+    engine = create_engine(url, creator=connect)
+
+    # With isolation_level None the driver begins nothing by itself, so that DDL is in the transaction too. The writer
+    # takes its lock at once: a deferred one could not be upgraded while another process writes.
+    @event.listens_for(engine, "begin")
+    def _begin(connection: Connection) -> None:
+        writing = write and not connection.get_execution_options().get(_READING)
+        connection.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+
+    return engine
+
+
+def _advice(text: str) -> str:
+    lower = text.lower()
+    if "not a database" in lower or "malformed" in lower:
+        return "; the file is damaged or no store: move it away and start the collector again"
+    if "locked" in lower:
+        return "; another process is writing: one collector a store"
+    if "readonly" in lower or "unable to open" in lower or "permission" in lower:
+        return "; the file and its directory must be writable"
+    if "full" in lower:
+        return "; free space on the disk"
+    return ""

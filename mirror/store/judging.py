@@ -1,0 +1,232 @@
+"""Judging what a commit touched: votes of closed minutes, ranks, states. Works inside the writer's transaction.
+
+A hypothesis is judged again when its counts change and when a minute of its closes. Votes are kept by hour of the
+epoch, so that one look costs the hours' rows and not the minutes'. The formulas are `mirror.core.noise`'s.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, func, select, update
+
+from mirror.core import noise
+from mirror.store.engine import upsert
+from mirror.store.tables import epochs, hypotheses, hypothesis_hours, hypothesis_minutes, meta, methods
+
+_MINUTES = hypothesis_minutes.c
+_IN_LIST_MAX = 5000  # ids in one query; SQLite takes 32,766 parameters
+
+
+@dataclass(frozen=True, slots=True)
+class JudgeOptions:
+    """How votes are counted. `alpha` bounds the chance of any false *regressed* in an epoch.
+
+    vote_by minute: a minute of a hypothesis is one vote, once its deadline (`deadline_s` after its end) has passed; vote_by
+    call: each triple is one, for calls that are independent of each other.
+    """
+
+    alpha: float = 0.01
+    vote_by: Literal["minute", "call"] = "minute"
+    deadline_s: float = 37.0
+
+    def last_closed(self, now_s: float) -> int:
+        """The last minute (unix minutes) whose votes count at `now_s`; by call every minute's do."""
+        return int((now_s - self.deadline_s) // 60) - 1 if self.vote_by == "minute" else int(now_s // 60) + 10**6
+
+
+def remember(connection: Connection, options: JudgeOptions) -> None:
+    """Keep the options for readers; where votes were counted in another way, have all of them counted anew."""
+    was = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    now = {"alpha": repr(options.alpha), "vote_by": options.vote_by, "deadline_s": repr(options.deadline_s)}
+    if was.get("vote_by", now["vote_by"]) != now["vote_by"]:
+        connection.execute(delete(hypothesis_hours))
+        connection.execute(update(hypothesis_minutes).values(counted=False))
+    if now.items() - was.items():
+        rows = [{"name": name, "value": value} for name, value in now.items()]
+        connection.execute(upsert(connection, meta, keys=("name",), add=(), put=("value",)), rows)
+
+
+def options_of(connection: Connection) -> JudgeOptions:
+    """The options that the writer last kept."""
+    kept = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    usual = JudgeOptions()
+    return JudgeOptions(
+        alpha=float(kept.get("alpha", usual.alpha)),
+        vote_by="call" if kept.get("vote_by") == "call" else "minute",
+        deadline_s=float(kept.get("deadline_s", usual.deadline_s)),
+    )
+
+
+def judge_touched(
+    connection: Connection, touched: frozenset[int], now_s: float, options: JudgeOptions
+) -> frozenset[int]:
+    """Count the votes of minutes that have closed, rank and judge; returns the ids of the methods judged."""
+    closed = options.last_closed(now_s)
+    due = connection.execute(
+        select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute), func.max(_MINUTES.minute))
+        .where(~_MINUTES.counted, _MINUTES.minute <= closed)
+        .group_by(_MINUTES.hypothesis_id)
+    ).tuples()
+    spans = {hypothesis_id: (first, last) for hypothesis_id, first, last in due}
+    rows = _rows(connection, touched | spans.keys())
+    _count_votes(connection, [row for row in rows if row.id in spans], spans, closed, options)
+    connection.execute(
+        update(hypothesis_minutes).where(~_MINUTES.counted, _MINUTES.minute <= closed).values(counted=True)
+    )
+    hours = votes_by_hour(connection, [row.id for row in rows])
+    ranks = _give_ranks(connection, [row for row in rows if not row.rank and hours.get(row.id)], closed, options)
+    changed = [row for row in (_judged(r, hours.get(r.id, {}), ranks, now_s, options) for r in rows) if row]
+    if changed:
+        names = ("state", "since_s", "regressed_at_s", "log_e_star", "rank")
+        connection.execute(
+            update(hypotheses)
+            .where(hypotheses.c.id == bindparam("row"))
+            .values({n: bindparam(f"new_{n}") for n in names}),
+            changed,
+        )
+    return frozenset(row.method_id for row in rows)
+
+
+def votes_by_hour(connection: Connection, ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:
+    """Of each hypothesis its votes (B, C) by hour of the epoch; hours without votes may lack."""
+    found: defaultdict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
+    for part in _parts(ids):
+        rows = connection.execute(select(hypothesis_hours).where(hypothesis_hours.c.hypothesis_id.in_(part)))
+        for row in rows:
+            if row.votes_raw or row.votes_noise:
+                found[row.hypothesis_id][row.hour] = (row.votes_raw, row.votes_noise)
+    return found
+
+
+def evidence_of(row: Row[Any], votes: dict[int, tuple[int, int]], rank: int) -> noise.Evidence:
+    """The evidence of one hypothesis (a row with b, c, d and its method's triples as n).
+
+    Hours after the last vote change nothing: their terms telescope to the share of that hour.
+    """
+    hours = [votes.get(hour, (0, 0)) for hour in range(max(votes, default=-1) + 1)]
+    return noise.Evidence(
+        b=row.b,
+        c=row.c,
+        d=row.d,
+        n=row.n,
+        votes_raw=sum(raw for raw, _ in hours),
+        votes_noise=sum(of_noise for _, of_noise in hours),
+        hours=hours,
+        rank=rank,
+    )
+
+
+def _rows(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
+    found: list[Row[Any]] = []
+    for part in _parts(ids):
+        found += connection.execute(
+            select(hypotheses, methods.c.triples.label("n"), methods.c.name, methods.c.epoch_id, epochs.c.start_minute)
+            .join(methods, methods.c.id == hypotheses.c.method_id)
+            .join(epochs, epochs.c.id == methods.c.epoch_id)
+            .where(hypotheses.c.id.in_(part))
+        ).all()
+    return found
+
+
+def _count_votes(
+    connection: Connection,
+    rows: Sequence[Row[Any]],
+    spans: dict[int, tuple[int, int]],
+    closed: int,
+    options: JudgeOptions,
+) -> None:
+    """Count anew the hours in which a minute has closed or changed."""
+    starts: defaultdict[int, list[int]] = defaultdict(list)
+    for row in rows:
+        starts[row.start_minute].append(row.id)
+    counted: list[dict[str, int]] = []
+    for start, ids in starts.items():
+        hour = case((_MINUTES.minute < start, 0), else_=(_MINUTES.minute - start) // 60).label("hour")
+        for part in _parts(ids):
+            first = min(spans[row][0] for row in part)
+            whole_hours = _MINUTES.minute >= (start + (first - start) // 60 * 60 if first >= start + 60 else 0)
+            raw, of_noise = _votes(options)
+            counted += [
+                dict(found)
+                for found in connection.execute(
+                    select(_MINUTES.hypothesis_id, hour, raw.label("votes_raw"), of_noise.label("votes_noise"))
+                    .where(_MINUTES.hypothesis_id.in_(part), whole_hours, _MINUTES.minute <= closed)
+                    .group_by(_MINUTES.hypothesis_id, hour)
+                ).mappings()
+            ]
+    if counted:
+        put = ("votes_raw", "votes_noise")
+        connection.execute(
+            upsert(connection, hypothesis_hours, keys=("hypothesis_id", "hour"), add=(), put=put), counted
+        )
+
+
+def _votes(options: JudgeOptions) -> tuple[ColumnElement[int], ColumnElement[int]]:
+    if options.vote_by == "call":
+        return func.sum(_MINUTES.b), func.sum(_MINUTES.c)
+    raw, of_noise = case((_MINUTES.b > _MINUTES.c, 1), else_=0), case((_MINUTES.b < _MINUTES.c, 1), else_=0)
+    return func.sum(raw), func.sum(of_noise)
+
+
+def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, options: JudgeOptions) -> dict[int, int]:
+    """The next ranks of each epoch, in the order of first discordant votes; ties by name, never by direction."""
+    if not rows:
+        return {}
+    discordant = _MINUTES.b != _MINUTES.c if options.vote_by == "minute" else _MINUTES.b + _MINUTES.c > 0
+    first: dict[int, int] = {}
+    for part in _parts(row.id for row in rows):
+        first |= dict(
+            connection.execute(
+                select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute))
+                .where(_MINUTES.hypothesis_id.in_(part), _MINUTES.minute <= closed, discordant)
+                .group_by(_MINUTES.hypothesis_id)
+            )
+            .tuples()
+            .all()
+        )
+    epoch_ids = {row.epoch_id for row in rows}
+    last = dict(
+        connection.execute(select(epochs.c.id, epochs.c.ranks).where(epochs.c.id.in_(epoch_ids)).with_for_update())
+        .tuples()
+        .all()
+    )
+    given: dict[int, int] = {}
+    for row in sorted(rows, key=lambda r: (first[r.id], r.name, r.pattern, r.kind)):
+        last[row.epoch_id] += 1
+        given[row.id] = last[row.epoch_id]
+    connection.execute(
+        update(epochs).where(epochs.c.id == bindparam("row")).values(ranks=bindparam("last")),
+        [{"row": epoch_id, "last": rank} for epoch_id, rank in last.items()],
+    )
+    return given
+
+
+def _judged(
+    row: Row[Any], votes: dict[int, tuple[int, int]], ranks: dict[int, int], now_s: float, options: JudgeOptions
+) -> dict[str, Any] | None:
+    """The new state of one hypothesis as parameters of the update; None if nothing changed."""
+    rank = ranks.get(row.id, row.rank)
+    was = noise.State(row.state)
+    judgement = noise.judge(was, evidence_of(row, votes, rank), alpha=options.alpha)
+    if (judgement.state, judgement.log_e_star, rank) == (was, row.log_e_star, row.rank):
+        return None
+    regressed_at_s = row.regressed_at_s
+    if regressed_at_s is None and judgement.state is noise.State.REGRESSED:
+        regressed_at_s = now_s
+    return {
+        "row": row.id,
+        "new_state": judgement.state.value,
+        "new_since_s": row.since_s if judgement.state is was else now_s,
+        "new_regressed_at_s": regressed_at_s,
+        "new_log_e_star": judgement.log_e_star,
+        "new_rank": rank,
+    }
+
+
+def _parts(ids: Iterable[int]) -> Iterable[list[int]]:
+    listed = sorted(ids)
+    return (listed[start : start + _IN_LIST_MAX] for start in range(0, len(listed), _IN_LIST_MAX))

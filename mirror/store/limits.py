@@ -1,0 +1,24 @@
+"""How much the store keeps at most. What goes beyond is counted under a name, never lost silently."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+OTHER: Final = "(other)"  # the name that everything beyond a limit is counted under
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Caps of one store. The shipped defaults hold for a service of some hundred methods on one machine."""
+
+    keep_per_minute: int = 20  # kept comparisons per (method, pattern, minute)
+    comparison_max_bytes: int = 4 << 20  # of one kept comparison; beyond, its captures are left out
+    batch_max_bytes: int = 64 << 20  # of the comparisons waiting in one Changes
+    hypotheses_max: int = 2000  # per method of an epoch
+    signatures_max: int = 5000  # per method of an epoch; the overflow counts as unexplained
+    methods_max: int = 1000  # per epoch
+    epochs_max: int = 1000  # per run
+    schemas_max: int = 2000
+    sources_max: int = 10000
+    names_max: int = 100  # distinct unknown runs, schema problems, reasons of one source

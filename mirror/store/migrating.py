@@ -1,0 +1,65 @@
+"""Bringing a database to the schema of this version: Alembic, run from the package, in one transaction."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import Connection, Engine, inspect, select, table
+from sqlalchemy import column as sql_column
+
+from mirror.store.engine import StoreError, explained, named
+
+HEAD: Final = "0001"  # the newest of migrations/versions; a test holds it
+_VERSION = table("alembic_version", sql_column("version_num"))
+
+
+def migrate(engine: Engine) -> None:
+    """Create or upgrade the tables. Raises StoreError for a database that a newer version has written."""
+    with explained(engine, "cannot be opened"), engine.begin() as connection:
+        found = _revision(connection)
+        if found == HEAD:
+            return
+        _refuse_foreign(engine, connection, found)
+        _upgrade(connection)
+
+
+def check(engine: Engine) -> None:
+    """For readers: raises StoreError unless the tables are those of this version."""
+    with explained(engine, "cannot be read"), engine.connect() as connection:
+        found = _revision(connection)
+        if found == HEAD:
+            return
+        _refuse_foreign(engine, connection, found)
+    raise StoreError(
+        f"store {named(engine.url)}: its tables are of revision {found or 'none'}; start the collector once to bring them to {HEAD}"
+    )
+
+
+def _revision(connection: Connection) -> str | None:
+    if not inspect(connection).has_table("alembic_version"):
+        return None
+    return connection.execute(select(_VERSION.c.version_num)).scalar()
+
+
+def _refuse_foreign(engine: Engine, connection: Connection, found: str | None) -> None:
+    if found is not None and found > HEAD:
+        raise StoreError(
+            f"store {named(engine.url)}: written by a newer mirror (revision {found}, this one knows {HEAD}); update mirror, or name another store.url"
+        )
+    tables = set(inspect(connection).get_table_names())
+    if found is None and tables & {"epochs", "methods", "hypotheses"}:
+        raise StoreError(
+            f"store {named(engine.url)}: holds tables of the same names that are not mirror's; name another store.url"
+        )
+
+
+def _upgrade(connection: Connection) -> None:
+    # Imported here: a store that is up to date, the usual case, opens without it.
+    from alembic import command  # noqa: PLC0415
+    from alembic.config import Config  # noqa: PLC0415
+
+    config = Config()
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,254 @@
+"""The reader: what pages, reports and verdicts ask. Any number of them, in any process, while the writer writes.
+
+Each answer is one transaction, so its figures belong together. Nothing here writes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from grpc_mirror.v1 import comparison_pb2
+from sqlalchemy import Connection, Engine, Select, Table, func, select
+
+from mirror.core import noise
+from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
+from mirror.store.engine import explained, open_engine, reading
+from mirror.store.hypotheses import hypotheses_of, worst_states
+from mirror.store.migrating import check
+from mirror.store.summing import add_up, counts_by
+from mirror.store.tables import (
+    comparison_paths,
+    comparisons,
+    epochs,
+    methods,
+    rule_hits,
+    rule_statuses,
+    schema_problems,
+    schemas,
+    sources,
+    totals,
+    unknown_runs,
+)
+from mirror.store.views import (
+    ComparisonView,
+    EpochView,
+    HypothesisView,
+    MethodView,
+    NamedCount,
+    RuleStatus,
+    RuleView,
+    RunView,
+    SourceView,
+)
+
+_LIST_MAX = 1000
+
+
+class Reader:
+    """Answers from the store behind `engine`. Safe for several threads. Every method raises StoreError."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = reading(engine)
+
+    @classmethod
+    def open(cls, url: str) -> Reader:
+        """A reader of the store at `url`. Raises StoreError where there is none: nothing is created or migrated."""
+        engine = open_engine(url, write=False)
+        try:
+            check(engine)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """A connection in one transaction, for several questions to one state of the store."""
+        with explained(self.engine, "cannot be read"), self.engine.connect() as connection:
+            yield connection
+
+    def runs(self) -> list[RunView]:
+        """All runs that have an epoch, by name."""
+        with self.connect() as connection:
+            found = _epochs(connection, select(epochs))
+        names = sorted({epoch.key.run for epoch in found})
+        return [RunView(name, tuple(epoch for epoch in found if epoch.key.run == name)) for name in names]
+
+    def epochs(self, run: str) -> list[EpochView]:
+        """The epochs of a run, the newest first; none for a run without pairs."""
+        with self.connect() as connection:
+            return _epochs(connection, select(epochs).where(epochs.c.run == run))
+
+    def epoch(self, epoch_id: int) -> EpochView | None:
+        """One epoch; None where there is none."""
+        with self.connect() as connection:
+            return next(iter(_epochs(connection, select(epochs).where(epochs.c.id == epoch_id))), None)
+
+    def methods(self, epoch_id: int) -> list[MethodView]:
+        """The methods of an epoch by name."""
+        with self.connect() as connection:
+            counts = counts_by(connection, methods.c.name, methods.c.epoch_id == epoch_id)
+            states = worst_states(connection, epoch_id)
+        return [MethodView(name, counts[name], _state(states.get(name), counts[name])) for name in sorted(counts)]
+
+    def hypotheses(self, epoch_id: int, method: str | None = None) -> list[HypothesisView]:
+        """The hypotheses of an epoch (of one method), by name, judged with the triples counted so far."""
+        with self.connect() as connection:
+            return [view for view, _ in hypotheses_of(connection, epoch_id, method=method)]
+
+    def comparisons(  # noqa: PLR0913 - each narrows the list
+        self,
+        epoch_id: int,
+        *,
+        method: str | None = None,
+        pattern: str | None = None,
+        kind: Kind | None = None,
+        verdict: Verdict | None = None,
+        limit: int = 50,
+        before: str | None = None,
+    ) -> list[ComparisonView]:
+        """Kept comparisons, the newest first, at most `limit` (1,000). `before`: the id after which the last page ended."""
+        query = select(comparisons, methods.c.name).join(methods).where(methods.c.epoch_id == epoch_id)
+        if method is not None:
+            query = query.where(methods.c.name == method)
+        if verdict is not None:
+            query = query.where(comparisons.c.verdict == verdict.value)
+        if pattern is not None or kind is not None:
+            query = query.where(comparisons.c.seq.in_(_with_path(epoch_id, pattern, kind)))
+        if before is not None:
+            query = query.where(
+                comparisons.c.seq < select(comparisons.c.seq).where(comparisons.c.id == before).scalar_subquery()
+            )
+        with self.connect() as connection:
+            rows = connection.execute(query.order_by(comparisons.c.seq.desc()).limit(min(limit, _LIST_MAX))).all()
+            paths = _paths(connection, [row.seq for row in rows])
+        return [_comparison(row, paths.get(row.seq, [])) for row in rows]
+
+    def comparison(self, comparison_id: str) -> comparison_pb2.Comparison | None:
+        """The whole of one kept comparison; None where it was never kept or has been pruned."""
+        with self.connect() as connection:
+            blob = connection.execute(select(comparisons.c.blob).where(comparisons.c.id == comparison_id)).scalar()
+        return None if blob is None else comparison_pb2.Comparison.FromString(blob)
+
+    def schema(self, fingerprint: str) -> bytes | None:
+        """A serialised mirror.v1.Schema; None where there is none."""
+        with self.connect() as connection:
+            return connection.execute(select(schemas.c.blob).where(schemas.c.fingerprint == fingerprint)).scalar()
+
+    def counters(self, run: str | None = None) -> dict[str, int]:
+        """Totals by name since the store was made: drops and conditions, of all runs together or of one."""
+        query = select(totals.c.name, func.sum(totals.c.n)).group_by(totals.c.name).order_by(totals.c.name)
+        if run is not None:
+            query = query.where(totals.c.run == run)
+        with self.connect() as connection:
+            return {name: int(n) for name, n in connection.execute(query).tuples()}
+
+    def rules(self) -> list[RuleView]:
+        """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""
+        with self.connect() as connection:
+            hits = {
+                row.rule: (int(row.n), row.last_s)
+                for row in connection.execute(
+                    select(
+                        rule_hits.c.rule,
+                        func.sum(rule_hits.c.n).label("n"),
+                        func.max(rule_hits.c.last_s).label("last_s"),
+                    ).group_by(rule_hits.c.rule)
+                )
+            }
+            found = [RuleStatus(*row) for row in connection.execute(select(rule_statuses)).tuples()]
+        statuses = {name: tuple(sorted(s for s in found if s.rule == name)) for name in {s.rule for s in found}}
+        return [
+            RuleView(name, *hits.get(name, (0, None)), statuses.get(name, ())) for name in sorted({*hits, *statuses})
+        ]
+
+    def sources(self) -> list[SourceView]:
+        """The processes that reported of themselves, the one heard last first."""
+        with self.connect() as connection:
+            rows = connection.execute(select(sources).order_by(sources.c.last_s.desc(), sources.c.source_id)).all()
+        return [
+            SourceView(
+                row.source_id,
+                row.service,
+                row.version,
+                row.instance,
+                row.first_s,
+                row.last_s,
+                row.captured,
+                json.loads(row.dropped),
+                json.loads(row.conditions),
+            )
+            for row in rows
+        ]
+
+    def unknown_runs(self) -> list[NamedCount]:
+        """Runs that calls named and the configuration does not allow."""
+        return self._named(unknown_runs)
+
+    def schema_problems(self) -> list[NamedCount]:
+        """What was wrong with schemas that could not be used."""
+        return self._named(schema_problems)
+
+    def _named(self, table: Table) -> list[NamedCount]:
+        with self.connect() as connection:
+            rows = connection.execute(select(table).order_by(table.c.name)).all()
+        return [NamedCount(row.name, row.n, row.first_s, row.last_s) for row in rows]
+
+
+def _epochs(connection: Connection, query: Select[Any]) -> list[EpochView]:
+    rows = connection.execute(query.order_by(epochs.c.last_s.desc(), epochs.c.id.desc())).all()
+    counts = counts_by(connection, methods.c.epoch_id, methods.c.epoch_id.in_([row.id for row in rows]))
+    return [
+        EpochView(
+            row.id,
+            EpochKey(row.run, row.service, row.primary_version, row.candidate_version),
+            row.started_s,
+            row.last_s,
+            counts.get(row.id, add_up(())),
+            row.has_secondary,
+        )
+        for row in rows
+    ]
+
+
+def _state(worst: noise.State | None, counts: MethodCounts) -> noise.State:
+    if worst is not None:
+        return worst
+    return noise.State.CLEAN if counts.triples else noise.State.UNSEEN
+
+
+def _with_path(epoch_id: int, pattern: str | None, kind: Kind | None) -> Select[tuple[int]]:
+    query = select(comparison_paths.c.comparison_seq).join(methods).where(methods.c.epoch_id == epoch_id)
+    if pattern is not None:
+        query = query.where(comparison_paths.c.pattern == pattern)
+    return query if kind is None else query.where(comparison_paths.c.kind == kind.value)
+
+
+def _paths(connection: Connection, seqs: list[int]) -> dict[int, list[tuple[str, Kind, bool]]]:
+    found: dict[int, list[tuple[str, Kind, bool]]] = {}
+    path = comparison_paths.c
+    query = select(path.comparison_seq, path.pattern, path.kind, path.ignored).where(path.comparison_seq.in_(seqs))
+    for seq, pattern, kind, ignored in connection.execute(query.order_by(path.pattern, path.kind)).tuples():
+        found.setdefault(seq, []).append((pattern, Kind(kind), ignored))
+    return found
+
+
+def _comparison(row: Any, paths: list[tuple[str, Kind, bool]]) -> ComparisonView:
+    return ComparisonView(
+        id=row.id,
+        method=row.name,
+        mirror_id=row.mirror_id,
+        trace_id=row.trace_id,
+        verdict=Verdict(row.verdict),
+        reason=row.reason,
+        compared_at_s=row.compared_at_s,
+        hypotheses=tuple((pattern, kind) for pattern, kind, ignored in paths if not ignored),
+        ignored=tuple((pattern, kind) for pattern, kind, ignored in paths if ignored),
+    )

@@ -1,0 +1,189 @@
+"""Adding what a batch says beside the counts of pairs: totals, schemas, processes' reports, rules, unknown names.
+
+Works on the writer's connection, inside its transaction. Names come from the network: each kind of them has a cap,
+beyond which "(other)" is counted.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from grpc_mirror.v1 import schema_pb2
+from sqlalchemy import Connection, Table, delete, func, insert, select
+
+from mirror.core.model import Resource
+from mirror.store.changes import Changes
+from mirror.store.engine import upsert
+from mirror.store.limits import OTHER, Limits
+from mirror.store.naming import stored
+from mirror.store.tables import rule_hits, rule_statuses, schema_problems, schemas, sources, totals, unknown_runs
+
+# Totals that the store itself counts.
+SCHEMAS_OVER_LIMIT = "schemas_over_limit"
+SOURCES_OVER_LIMIT = "sources_over_limit"
+COMPARISONS_WITHOUT_CAPTURES = "comparisons_without_captures"
+PRUNED_FOR_AGE = "comparisons_pruned_for_age"
+PRUNED_FOR_BYTES = "comparisons_pruned_for_bytes"
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """Cumulative figures of one process."""
+
+    sequence: int
+    captured: int
+    dropped: dict[str, int]
+    conditions: dict[str, int]
+
+
+def add_reports(connection: Connection, changes: Changes, *, limits: Limits, now_s: float) -> None:
+    """Add everything of the batch but pairs; the increase of each process's report goes to the totals."""
+    more = Counter(changes.totals)
+    more[SCHEMAS_OVER_LIMIT, ""] += _add_schemas(connection, changes.schemas, limits, now_s)
+    more.update(_add_sources(connection, changes.sources, limits, now_s))
+    add_totals(connection, more)
+    _add_named(connection, unknown_runs, changes.unknown_runs, limits, now_s)
+    _add_named(connection, schema_problems, changes.schema_problems, limits, now_s)
+    _add_rules(connection, changes, now_s)
+
+
+def add_totals(connection: Connection, more: Mapping[tuple[str, str], int]) -> None:
+    """Add to the totals, by name and run."""
+    rows = [{"name": stored(name), "run": stored(run), "n": n} for (name, run), n in more.items() if n]
+    if rows:
+        connection.execute(upsert(connection, totals, keys=("name", "run"), add=("n",)), rows)
+
+
+def _count(connection: Connection, table: Table) -> int:
+    return connection.execute(select(func.count()).select_from(table)).scalar_one()
+
+
+def _known(connection: Connection, table: Table, key: str, wanted: Mapping[str, Any]) -> set[str]:
+    return set(connection.execute(select(table.c[key]).where(table.c[key].in_(list(wanted)))).scalars())
+
+
+def _add_schemas(connection: Connection, blobs: Mapping[str, bytes], limits: Limits, now_s: float) -> int:
+    if not blobs:
+        return 0
+    new = sorted(blobs.keys() - _known(connection, schemas, "fingerprint", blobs))
+    room = max(0, limits.schemas_max - _count(connection, schemas)) if new else 0
+    rows = [{"fingerprint": name, "blob": blobs[name], "first_s": now_s} for name in new[:room]]
+    if rows:
+        connection.execute(upsert(connection, schemas, keys=("fingerprint",), add=()), rows)
+    return len(new) - len(rows)
+
+
+def _add_named(connection: Connection, table: Table, names: Counter[str], limits: Limits, now_s: float) -> None:
+    if not names:
+        return
+    counts: Counter[str] = Counter()
+    for name, n in names.items():
+        counts[stored(name)] += n
+    new = sorted(counts.keys() - _known(connection, table, "name", counts))
+    for name in new[max(0, limits.names_max - _count(connection, table)) :] if new else ():
+        counts[OTHER] += counts.pop(name)
+    statement = upsert(connection, table, keys=("name",), add=("n",), put=("last_s",))
+    connection.execute(
+        statement, [{"name": name, "n": n, "first_s": now_s, "last_s": now_s} for name, n in counts.items()]
+    )
+
+
+def _add_sources(
+    connection: Connection,
+    reports: Mapping[str, tuple[schema_pb2.SourceReport, Resource]],
+    limits: Limits,
+    now_s: float,
+) -> Counter[tuple[str, str]]:
+    """Take the reports; returns the increase of each figure since the source's last one."""
+    more: Counter[tuple[str, str]] = Counter()
+    if not reports:
+        return more
+    latest = {stored(name): taken for name, taken in reports.items()}
+    known = {
+        row.source_id: _Source(row.sequence, row.captured, json.loads(row.dropped), json.loads(row.conditions))
+        for row in connection.execute(select(sources).where(sources.c.source_id.in_(list(latest))))
+    }
+    room = max(0, limits.sources_max - _count(connection, sources))
+    rows = []
+    for source_id, (report, resource) in sorted(latest.items()):
+        before = known.get(source_id)
+        if before is None and room == 0:
+            more[SOURCES_OVER_LIMIT, ""] += 1
+            continue
+        room -= before is None
+        if before is not None and report.sequence <= before.sequence:
+            continue  # it came late, or again
+        now = _figures(report, limits)
+        more.update(_increase(before, now))
+        rows.append(_source_row(source_id, now, resource, now_s))
+    put = ("service", "version", "instance", "sequence", "captured", "dropped", "conditions", "last_s")
+    if rows:
+        connection.execute(upsert(connection, sources, keys=("source_id",), add=(), put=put), rows)
+    return more
+
+
+def _figures(report: schema_pb2.SourceReport, limits: Limits) -> _Source:
+    def bounded(counts: Mapping[str, int]) -> dict[str, int]:
+        return {stored(name): _signed(counts[name]) for name in sorted(counts)[: limits.names_max]}
+
+    return _Source(
+        _signed(report.sequence), _signed(report.captured), bounded(report.dropped), bounded(report.conditions)
+    )
+
+
+def _signed(n: int) -> int:
+    """A uint64 of a stranger within the database's int64."""
+    return min(n, 2**62)
+
+
+def _increase(before: _Source | None, now: _Source) -> Counter[tuple[str, str]]:
+    was = before or _Source(0, 0, {}, {})
+    more: Counter[tuple[str, str]] = Counter({("source_captured", ""): max(0, now.captured - was.captured)})
+    for kind, counts, earlier in (
+        ("source_dropped", now.dropped, was.dropped),
+        ("source_condition", now.conditions, was.conditions),
+    ):
+        for name, n in counts.items():
+            more[f"{kind}.{name}", ""] += max(0, n - earlier.get(name, 0))
+    return more
+
+
+def _source_row(source_id: str, now: _Source, resource: Resource, now_s: float) -> dict[str, Any]:
+    return {
+        "source_id": source_id,
+        "service": stored(resource.service),
+        "version": stored(resource.version),
+        "instance": stored(resource.instance),
+        "sequence": now.sequence,
+        "captured": now.captured,
+        "dropped": json.dumps(now.dropped),
+        "conditions": json.dumps(now.conditions),
+        "first_s": now_s,
+        "last_s": now_s,
+    }
+
+
+def _add_rules(connection: Connection, changes: Changes, now_s: float) -> None:
+    if changes.rule_hits:
+        connection.execute(
+            upsert(connection, rule_hits, keys=("run", "rule"), add=("n",), put=("last_s",)),
+            [
+                {"run": stored(run), "rule": stored(rule), "n": n, "last_s": now_s}
+                for (run, rule), n in changes.rule_hits.items()
+            ],
+        )
+    if changes.rule_statuses is None:
+        return
+    connection.execute(delete(rule_statuses))
+    if changes.rule_statuses:
+        connection.execute(
+            insert(rule_statuses),
+            [
+                {"rule": s.rule, "run": s.run, "method": s.method, "status": s.status, "text": s.text}
+                for s in sorted(changes.rule_statuses)
+            ],
+        )

@@ -1,0 +1,136 @@
+"""The writer: one transaction for everything that the pipeline gathered, judged before it is committed.
+
+One Store a database, used by one thread. kill -9 at any moment leaves either all of a commit or nothing.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Final, Self
+
+from sqlalchemy import Connection, Engine, select
+
+from mirror.core.model import EpochKey, Kind
+from mirror.core.noise import LEFT_OUT_FROM
+from mirror.store import judging, reports
+from mirror.store.changes import Changes
+from mirror.store.counting import add_counts, add_evidence, add_signatures, find_rows
+from mirror.store.engine import explained, open_engine, reading
+from mirror.store.examples import add_examples, prune
+from mirror.store.explaining import explained_members
+from mirror.store.judging import JudgeOptions
+from mirror.store.keeping import Keeper
+from mirror.store.limits import Limits
+from mirror.store.migrating import migrate
+from mirror.store.queries import Reader
+from mirror.store.resolving import Ids
+from mirror.store.tables import schemas
+
+EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are remembered
+
+
+class Store:
+    """Opened by `Store.open`; closed by `close` or as a context manager."""
+
+    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits) -> None:
+        self.engine = engine
+        self.options = options
+        self.limits = limits
+        self.keeper = Keeper(limits)
+        self._ids = Ids()
+        self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
+
+    @classmethod
+    def open(cls, url: str, *, judge: JudgeOptions | None = None, limits: Limits | None = None) -> Store:
+        """Open the store at `url` (sqlite:///file or postgresql://...), created and brought to this version's tables.
+
+        Raises StoreError, with what to do, where that cannot be.
+        """
+        engine = open_engine(url, write=True)
+        options = judge or JudgeOptions()
+        try:
+            migrate(engine)
+            with explained(engine, "cannot be written"), engine.begin() as connection:
+                judging.remember(connection, options)
+        except BaseException:
+            engine.dispose()
+            raise
+        return cls(engine, options, limits or Limits())
+
+    def changes(self) -> Changes:
+        """An empty builder that knows what has been kept this minute."""
+        return Changes(self.keeper)
+
+    def commit(self, changes: Changes, now_s: float) -> None:
+        """Add `changes` in one transaction and judge what they touched and what has closed since. `now_s`: unix time.
+
+        Raises StoreError; then nothing of it is in the store, and the same changes can be committed again.
+        """
+        try:
+            with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+                judged_methods = self._write(connection, changes, now_s)
+        except BaseException:
+            # Rows that were created with it are gone again.
+            self._ids.clear()
+            raise
+        self._ids.trim()
+        if judged_methods:
+            self._explained.clear()
+
+    def explained(self, epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
+        """The (pattern, kind)s of a method that stay out of signatures now: explained by at least 10 triples."""
+        found = self._explained.get((epoch, method))
+        if found is None:
+            with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
+                found = explained_members(connection, epoch, method, at_least=LEFT_OUT_FROM)
+            self._explained[epoch, method] = found
+            if len(self._explained) > EXPLAINED_MAX:
+                self._explained.popitem(last=False)
+        return found
+
+    def schema(self, fingerprint: str) -> bytes | None:
+        """A stored, serialised mirror.v1.Schema; None where there is none."""
+        return self.reader().schema(fingerprint)
+
+    def schemas(self) -> Iterator[tuple[str, bytes]]:
+        """All stored schemas by fingerprint, the newest first."""
+        with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
+            rows = connection.execute(select(schemas.c.fingerprint, schemas.c.blob).order_by(schemas.c.first_s.desc()))
+            yield from rows.tuples()
+
+    def prune(self, now_s: float, max_age_s: float, payload_max_bytes: int) -> int:
+        """Delete kept comparisons that are too old, then the oldest beyond `payload_max_bytes`; returns how many."""
+        with explained(self.engine, "cannot be pruned"), self.engine.begin() as connection:
+            aged, crowded = prune(connection, older_than_s=now_s - max_age_s, max_bytes=payload_max_bytes)
+            reports.add_totals(
+                connection, {(reports.PRUNED_FOR_AGE, ""): aged, (reports.PRUNED_FOR_BYTES, ""): crowded}
+            )
+        return aged + crowded
+
+    def reader(self) -> Reader:
+        """A reader of this store, for other threads too."""
+        return Reader(reading(self.engine))
+
+    def close(self) -> None:
+        """Close all connections."""
+        self.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, connection: Connection, changes: Changes, now_s: float) -> frozenset[int]:
+        rows = find_rows(connection, changes, self._ids, limits=self.limits, now_s=now_s)
+        add_counts(connection, changes, rows)
+        touched = add_evidence(connection, changes, rows)
+        add_signatures(connection, changes, rows, self.limits)
+        trimmed = add_examples(connection, changes, rows, self.limits)
+        reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
+        reports.add_totals(connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed})
+        return judging.judge_touched(connection, touched, now_s, self.options)

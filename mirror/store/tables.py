@@ -1,0 +1,250 @@
+"""The tables. Names and counts only, but for `schemas` and the kept `comparisons`: growth is by paths and minutes, not by calls.
+
+Portable between SQLite and PostgreSQL. Whoever changes them writes a migration; a test compares the two.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    false,
+)
+
+metadata: Final = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite gives out row ids only for a column called exactly INTEGER.
+_ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+
+
+def _count(name: str) -> Column[int]:
+    return Column(name, BigInteger, nullable=False, server_default="0")
+
+
+def _text(name: str, *, key: bool = False) -> Column[str]:
+    return Column(name, Text, nullable=False, primary_key=key)
+
+
+def _second(name: str, *, known: bool = True) -> Column[float]:
+    return Column(name, Double, nullable=not known)
+
+
+def _of(table: str, column: str, *, key: bool = False) -> Column[int]:
+    return Column(column, _ID, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, primary_key=key)
+
+
+meta: Final = Table("meta", metadata, _text("name", key=True), _text("value"))
+
+epochs: Final = Table(
+    "epochs",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _text("run"),
+    _text("service"),
+    _text("primary_version"),
+    _text("candidate_version"),
+    _second("started_s"),
+    _second("last_s"),
+    Column("start_minute", BigInteger, nullable=False),  # hours are counted from it; it never moves
+    _count("ranks"),  # the last rank given
+    Column("has_secondary", Boolean, nullable=False, server_default=false()),  # one was expected at least once
+    UniqueConstraint("run", "service", "primary_version", "candidate_version"),
+)
+
+methods: Final = Table(
+    "methods",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("epochs", "epoch_id"),
+    _text("name"),
+    _count("triples"),
+    UniqueConstraint("epoch_id", "name"),
+)
+
+COUNTS: Final = (
+    "pairs",
+    "matched",
+    "mismatched",
+    "ignored",
+    "incomplete",
+    "incomparable",
+    "triples",
+    "primary_errors",
+    "secondary_status",
+)
+method_minutes: Final = Table(
+    "method_minutes",
+    metadata,
+    _of("methods", "method_id", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    *(_count(name) for name in COUNTS),
+)
+
+method_reasons: Final = Table(
+    "method_reasons",
+    metadata,
+    _of("methods", "method_id", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _text("reason", key=True),
+    _count("n"),
+)
+
+hypotheses: Final = Table(
+    "hypotheses",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("methods", "method_id"),
+    _text("pattern"),
+    _text("kind"),
+    _count("rank"),  # 0: no vote yet
+    _text("state"),
+    _second("since_s"),
+    _second("first_seen_s"),
+    _second("regressed_at_s", known=False),
+    Column("log_e_star", Double, nullable=False, server_default="0"),
+    _count("b"),
+    _count("c"),
+    _count("d"),
+    _count("pairs"),
+    _count("left_out"),  # pairs whose signature was stored without it, since noise explained it then
+    UniqueConstraint("method_id", "pattern", "kind"),
+)
+
+hypothesis_minutes: Final = Table(
+    "hypothesis_minutes",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _count("b"),
+    _count("c"),
+    _count("d"),
+    _count("pairs"),
+    Column(
+        "counted", Boolean, nullable=False, server_default=false()
+    ),  # whether it is in hypothesis_hours as it stands
+    Index(None, "counted", "minute"),
+)
+
+hypothesis_hours: Final = Table(
+    "hypothesis_hours",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
+    _count("votes_raw"),
+    _count("votes_noise"),
+)
+
+epoch_fails: Final = Table(
+    "epoch_fails",
+    metadata,
+    _of("epochs", "epoch_id", key=True),
+    _text("code", key=True),
+    _text("place", key=True),
+    _text("text"),
+    _text("figures"),  # JSON object
+    _second("at_s"),
+)
+
+signatures: Final = Table(
+    "signatures",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("digest", key=True),  # "": the overflow
+    _text("hypothesis_ids"),  # JSON list; empty: unexplained, whatever it was
+    _count("n"),
+)
+
+comparisons: Final = Table(
+    "comparisons",
+    metadata,
+    Column("seq", _ID, primary_key=True),  # in the order of keeping
+    _text("id"),
+    _of("methods", "method_id"),
+    _text("mirror_id"),
+    _text("trace_id"),
+    _text("verdict"),
+    _text("reason"),
+    _second("compared_at_s"),
+    Column("minute", BigInteger, nullable=False),
+    _count("size"),
+    Column("blob", LargeBinary, nullable=False),  # mirror.v1.Comparison
+    UniqueConstraint("id"),
+    Index(None, "method_id", "seq"),
+    Index(None, "compared_at_s"),
+)
+
+comparison_paths: Final = Table(
+    "comparison_paths",
+    metadata,
+    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
+    _text("pattern", key=True),
+    _text("kind", key=True),
+    Column("ignored", Boolean, primary_key=True),
+    _of("methods", "method_id"),
+    Index(None, "method_id", "pattern", "kind", "comparison_seq"),
+)
+
+schemas: Final = Table(
+    "schemas",
+    metadata,
+    _text("fingerprint", key=True),
+    Column("blob", LargeBinary, nullable=False),  # mirror.v1.Schema
+    _second("first_s"),
+)
+
+
+def _named(table: str) -> Table:
+    return Table(table, metadata, _text("name", key=True), _count("n"), _second("first_s"), _second("last_s"))
+
+
+schema_problems: Final = _named("schema_problems")
+unknown_runs: Final = _named("unknown_runs")
+
+totals: Final = Table("totals", metadata, _text("name", key=True), _text("run", key=True), _count("n"))
+
+sources: Final = Table(
+    "sources",
+    metadata,
+    _text("source_id", key=True),
+    _text("service"),
+    _text("version"),
+    _text("instance"),
+    _count("sequence"),
+    _count("captured"),
+    _text("dropped"),  # JSON object, cumulative
+    _text("conditions"),  # JSON object, cumulative
+    _second("first_s"),
+    _second("last_s"),
+)
+
+rule_hits: Final = Table(
+    "rule_hits", metadata, _text("run", key=True), _text("rule", key=True), _count("n"), _second("last_s")
+)
+
+rule_statuses: Final = Table(
+    "rule_statuses",
+    metadata,
+    _text("rule", key=True),
+    _text("run", key=True),
+    _text("method", key=True),
+    _text("status"),
+    _text("text"),
+)

@@ -1,0 +1,130 @@
+"""From the store to a verdict: the facts of one epoch, read in one transaction, as `mirror.core.verdict` wants them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, and_, func, or_, select
+
+from mirror.core.model import EpochKey, Kind
+from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts
+from mirror.store.engine import StoreError
+from mirror.store.explaining import unexplained_pairs
+from mirror.store.hypotheses import hypotheses_of
+from mirror.store.judging import options_of
+from mirror.store.queries import Reader
+from mirror.store.summing import counts_by
+from mirror.store.tables import epoch_fails, epochs, hypotheses, hypothesis_minutes, method_minutes, methods, sources
+
+RATE_OVER_MINUTES: Final = 10  # the rate "of late"
+
+
+def run_facts(reader: Reader, epoch_id: int, policy: Policy, now_s: float) -> RunFacts:
+    """What is known of an epoch at `now_s`. Raises StoreError for an id that does not exist.
+
+    The evidence was judged by the writer, with its own alpha and way of counting votes; `policy` has the same ones.
+    """
+    with reader.connect() as connection:
+        return facts_of(connection, epoch_id, policy, now_s)
+
+
+def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: float) -> RunFacts:
+    """As `run_facts`, on a connection in whose transaction the answer is consistent."""
+    epoch = connection.execute(select(epochs).where(epochs.c.id == epoch_id)).one_or_none()
+    if epoch is None:
+        raise StoreError(f"there is no epoch {epoch_id} in the store")
+    found = _methods(connection, epoch_id, now_s)
+    return RunFacts(
+        epoch=EpochKey(epoch.run, epoch.service, epoch.primary_version, epoch.candidate_version),
+        methods=found,
+        has_secondary=epoch.has_secondary,
+        first_s=epoch.started_s,
+        last_s=epoch.last_s,
+        rate_per_s=_rate(connection, epoch, now_s),
+        capture_loss=_capture_loss(connection, epoch),
+        failed=_fails(connection, epoch_id),
+    )
+
+
+def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[MethodFacts, ...]:
+    counts = counts_by(connection, methods.c.id, methods.c.epoch_id == epoch_id)
+    names = dict(
+        connection.execute(select(methods.c.id, methods.c.name).where(methods.c.epoch_id == epoch_id)).tuples().all()
+    )
+    of_method: defaultdict[str, list[HypothesisFacts]] = defaultdict(list)
+    for view, evidence in hypotheses_of(connection, epoch_id):
+        of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
+    minutes = _minutes(connection, epoch_id, now_s)
+    return tuple(
+        MethodFacts(
+            method=names[row_id],
+            counts=counts[row_id],
+            unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples),
+            hypotheses=tuple(of_method[names[row_id]]),
+            minutes=tuple(minutes.get(row_id, ())),
+        )
+        for row_id in sorted(counts, key=names.__getitem__)
+    )
+
+
+def _minutes(connection: Connection, epoch_id: int, now_s: float) -> dict[int, list[MinuteFacts]]:
+    """The closed minutes of each method in order, with what the hypothesis `any` counted in them."""
+    closed = int((now_s - options_of(connection).deadline_s) // 60) - 1
+    whole, some = method_minutes.c, hypothesis_minutes.c
+    found: defaultdict[int, list[MinuteFacts]] = defaultdict(list)
+    rows = connection.execute(
+        select(
+            whole.method_id,
+            whole.minute,
+            whole.triples,
+            func.coalesce(some.b, 0).label("raw_only"),
+            func.coalesce(some.c, 0).label("noise_only"),
+        )
+        .select_from(method_minutes)
+        .join(methods, methods.c.id == whole.method_id)
+        .outerjoin(hypotheses, and_(hypotheses.c.method_id == whole.method_id, hypotheses.c.kind == Kind.ANY.value))
+        .outerjoin(hypothesis_minutes, and_(some.hypothesis_id == hypotheses.c.id, some.minute == whole.minute))
+        .where(methods.c.epoch_id == epoch_id, whole.minute <= closed)
+        .order_by(whole.method_id, whole.minute)
+    )
+    for row in rows:
+        found[row.method_id].append(MinuteFacts(row.minute, row.triples, row.raw_only, row.noise_only))
+    return found
+
+
+def _rate(connection: Connection, epoch: Row[Any], now_s: float) -> float:
+    """Triples (without a secondary pairs) a second over the last minutes; 0 when nothing came of late."""
+    first_minute = int(now_s // 60) - RATE_OVER_MINUTES
+    counted = method_minutes.c.triples if epoch.has_secondary else method_minutes.c.pairs
+    n = connection.execute(
+        select(func.coalesce(func.sum(counted), 0))
+        .join(methods, methods.c.id == method_minutes.c.method_id)
+        .where(methods.c.epoch_id == epoch.id, method_minutes.c.minute >= first_minute)
+    ).scalar_one()
+    lasted_s = now_s - max(epoch.started_s, first_minute * 60)
+    return float(n) / lasted_s if lasted_s > 0 else 0.0
+
+
+def _capture_loss(connection: Connection, epoch: Row[Any]) -> float | None:
+    """The share of captures that the builds of this epoch report as lost; None where none of them reported."""
+    source = sources.c
+    rows = connection.execute(
+        select(source.captured, source.dropped).where(
+            source.service == epoch.service,
+            or_(source.version == epoch.primary_version, source.version == epoch.candidate_version),
+            source.last_s >= epoch.started_s,
+        )
+    ).all()
+    captured = sum(row.captured for row in rows)
+    if not captured:
+        return None
+    return float(min(1.0, sum(sum(json.loads(row.dropped).values()) for row in rows) / captured))
+
+
+def _fails(connection: Connection, epoch_id: int) -> tuple[Reason, ...]:
+    rows = connection.execute(
+        select(epoch_fails).where(epoch_fails.c.epoch_id == epoch_id).order_by(epoch_fails.c.at_s, epoch_fails.c.place)
+    )
+    return tuple(Reason(row.code, row.text, json.loads(row.figures)) for row in rows)

@@ -1,0 +1,134 @@
+"""What the store answers: frozen records for pages, reports and verdicts. No SQL and no logic that needs it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from mirror.core import noise
+from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class EpochView:
+    """One epoch with the counts of all its methods. Times are unix seconds of the first and the last arrival."""
+
+    id: int
+    key: EpochKey
+    started_s: float
+    last_s: float
+    counts: MethodCounts
+    has_secondary: bool = False  # one was expected at least once
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run and its epochs, the newest first."""
+
+    name: str
+    epochs: tuple[EpochView, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class MethodView:
+    """One method of an epoch; `state` is the worst of its hypotheses."""
+
+    method: str
+    counts: MethodCounts
+    state: noise.State
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteView:
+    """One minute (unix minutes) of an epoch, over one method or all. raw_only and noise_only count triples."""
+
+    minute: int
+    counts: MethodCounts
+    raw_only: int  # triples in which only the candidate differs in an unexplained path
+    noise_only: int  # triples in which only the secondary does
+
+
+@dataclass(frozen=True, slots=True)
+class HypothesisView:
+    """One hypothesis with its evidence and what follows from it.
+
+    b, c, d count triples: raw-only, noise-only, both; n is the triples of its method. `pairs` counts all pairs in
+    which the candidate differed here, also those that were no triple and so are no evidence.
+    """
+
+    id: int
+    hypothesis: Hypothesis
+    state: noise.State
+    since_s: float  # when it came into this state
+    first_seen_s: float
+    regressed_at_s: float | None
+    rank: int  # 0: no vote yet
+    b: int
+    c: int
+    d: int
+    n: int
+    pairs: int
+    minutes: int  # minutes in which it voted
+    left_out: int  # pairs whose signature was stored without it, since noise explained it then
+    judgement: noise.Judgement
+    examples: int  # kept comparisons in which it differs
+
+
+@dataclass(frozen=True, slots=True)
+class ComparisonView:
+    """One kept comparison as a list shows it; `Reader.comparison(id)` has the whole of it."""
+
+    id: str
+    method: str
+    mirror_id: str
+    trace_id: str  # hex
+    verdict: Verdict
+    reason: str  # of incomplete and incomparable
+    compared_at_s: float
+    hypotheses: tuple[tuple[str, Kind], ...]  # in which it differs and no rule ignores it
+    ignored: tuple[tuple[str, Kind], ...] = ()  # in which it differs under a rule
+
+
+@dataclass(frozen=True, slots=True)
+class RuleView:
+    """What is known of one rule in use: how often it applied, and whether its paths exist (`valid`, `pending`, `unknown`)."""
+
+    id: str
+    hits: int
+    last_hit_s: float | None
+    statuses: tuple[RuleStatus, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class RuleStatus:
+    """Whether the schemas of one method know a rule's path; `text` says what to do ("did you mean")."""
+
+    rule: str
+    run: str
+    method: str
+    status: str
+    text: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SourceView:
+    """One process that reports of itself: cumulative counts since its start."""
+
+    source_id: str
+    service: str
+    version: str
+    instance: str
+    first_s: float
+    last_s: float
+    captured: int
+    dropped: dict[str, int] = field(default_factory=dict)
+    conditions: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCount:
+    """How often something named happened, and when first and last: unknown runs, problems of schemas."""
+
+    name: str
+    n: int
+    first_s: float
+    last_s: float
