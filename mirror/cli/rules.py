@@ -188,7 +188,8 @@ def _print_findings(file: Path, found: Sequence[Finding], *, strict: bool) -> No
         notes = [finding.problem] if finding.problem else []
         notes += finding.lacking if strict else ["expired"] * finding.expired
         table.add_row(finding.rule.id, str(finding.rule.scope.path), finding.status or "-", "; ".join(notes))
-    console = Console(file=sys.stdout, markup=False, highlight=False)
+    width = None if sys.stdout.isatty() else 160  # logs of pipelines need no folding
+    console = Console(file=sys.stdout, markup=False, highlight=False, width=width)
     if found:
         console.print(table)
     wrong = sum(finding.wrong for finding in found)

@@ -157,12 +157,13 @@ class _Reader:
             key, mark = key_node.value, self._mark(key_node)
             if not isinstance(key_node, ScalarNode) or key_node.tag == _TAG + "merge":
                 self._problems.append(Problem(mark, "merge keys and compound keys are not supported"))
-            elif key in values:
+            elif (*loc, key) in self._keys:
                 first = self._keys[(*loc, key)]
                 self._problems.append(Problem(mark, f'"{key}" stands here twice; the first is on line {first.line}'))
             else:
                 self._keys[(*loc, key)] = mark
-                values[key] = self._convert(value_node, (*loc, key))
+                if value_node.tag != _TAG + "null":  # `name:` with nothing behind it: the default
+                    values[key] = self._convert(value_node, (*loc, key))
         return values
 
     def _scalar(self, node: Node) -> Any:
