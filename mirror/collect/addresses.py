@@ -51,3 +51,9 @@ def bind(listener: str, address: Address) -> socket.socket:
         in_use = error.errno == errno.EADDRINUSE
         why = "the port is in use" if in_use else os.strerror(error.errno) if error.errno else str(error)
         raise PortInUseError(listener, address, why) from error
+
+
+def port_of(bound: socket.socket) -> int:
+    """The port that a bound socket really has."""
+    port: int = bound.getsockname()[1]
+    return port

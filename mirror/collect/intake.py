@@ -73,6 +73,12 @@ class Intake:
             self._changed.notify_all()
 
     @property
+    def idle(self) -> bool:
+        """Nothing is queued, and nothing that arrived before is on its way into the queue."""
+        with self._changed:
+            return not self._bytes and not self._batches
+
+    @property
     def drained(self) -> bool:
         """Closed, with nothing queued and nothing reserved that may still come."""
         with self._changed:

@@ -18,10 +18,11 @@ from typing import Final
 
 from google.protobuf.message import DecodeError
 from grpc_mirror.v1 import attributes as names
+from grpc_mirror.v1 import schema_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceRequest, Span
 from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
 
-from mirror.collect.span_fields import NAME_MAX_CHARS, REJECTIONS, VERDICT, WANTED, Rejected, bytes_of, call_of
+from mirror.collect.span_fields import NAME_MAX_CHARS, REJECTIONS, VERDICT, WANTED, Rejected, call_of, message_bytes
 from mirror.core.model import CallRecord, Resource
 
 RESOURCES_MAX: Final = 4096  # distinct resources interned at a time
@@ -130,9 +131,10 @@ class _Cut:
             raise Rejected("malformed_span") from None
         found = {item.key: item.value for item in span.attributes if item.key in WANTED}
         if names.SCHEMA in found:
-            self._schemas.append(bytes_of(found[names.SCHEMA], "malformed_schema"))
+            self._schemas.append(message_bytes(found[names.SCHEMA], schema_pb2.Schema, "malformed_schema"))
         elif names.REPORT in found:
-            self._reports.append(Report(resource(), bytes_of(found[names.REPORT], "malformed_report")))
+            data = message_bytes(found[names.REPORT], schema_pb2.SourceReport, "malformed_report")
+            self._reports.append(Report(resource(), data))
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
             call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
             self._calls.append(call)

@@ -7,7 +7,7 @@ import binascii
 from collections.abc import Mapping
 from typing import Final, TypeAlias
 
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import capture_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
@@ -27,8 +27,8 @@ REJECTIONS: Final[Mapping[str, str]] = {
     "no_capture": f"the attribute {names.CAPTURE} is missing: did a processor remove it on the way?",
     "capture_encoding": f"the attribute {names.CAPTURE} is neither bytes nor base64 text",
     "malformed_capture": f"the attribute {names.CAPTURE} is not a mirror.v1.Capture",
-    "malformed_schema": f"the attribute {names.SCHEMA} is neither bytes nor base64 text",
-    "malformed_report": f"the attribute {names.REPORT} is neither bytes nor base64 text",
+    "malformed_schema": f"the attribute {names.SCHEMA} is not a mirror.v1.Schema",
+    "malformed_report": f"the attribute {names.REPORT} is not a mirror.v1.SourceReport",
     "trace_id": "the trace ID is not 16 bytes, or all zero",
     "span_id": "the span ID is not 8 bytes, or all zero",
     "too_long": f"id, run or method is longer than {NAME_MAX_CHARS} characters",
@@ -77,6 +77,16 @@ def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, k
         arrived_s=arrived_s,
         span=_without_payload(span) if keep_span else b"",
     )
+
+
+def message_bytes(value: AnyValue, kind: type[Message], reason: str) -> bytes:
+    """The bytes attribute `value`, known to hold a message of this kind. Raises Rejected with `reason`."""
+    data = bytes_of(value, reason)
+    try:
+        kind.FromString(data)
+    except DecodeError:
+        raise Rejected(reason) from None
+    return data
 
 
 def bytes_of(value: AnyValue, reason: str) -> bytes:

@@ -1,0 +1,218 @@
+"""The collector: builds its parts from the configuration, starts them in order and stops them so that nothing is lost.
+
+Start: pipeline, then listeners. Stop: listeners, then the queue drains, open groups are judged, everything is committed, and what
+is to be forwarded is flushed. It runs in one event loop; the web application is put beside it by the command line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from typing import Final
+
+from mirror.collect.addresses import Address, bind, port_of
+from mirror.collect.counters import Counters
+from mirror.collect.forward import Forwarder
+from mirror.collect.forward_spans import ForwardOptions
+from mirror.collect.forward_transport import transport_for
+from mirror.collect.hosting import Host
+from mirror.collect.intake import Intake
+from mirror.collect.judge import Judge
+from mirror.collect.library import Library
+from mirror.collect.otlp_grpc import GrpcListener
+from mirror.collect.otlp_http import http_app
+from mirror.collect.pipeline import Parts, Pipeline
+from mirror.collect.receive import Receiver
+from mirror.collect.rule_watch import RuleWatch
+from mirror.collect.slices import Slicer
+from mirror.collect.waiting import WaitingRoom
+from mirror.collect.writer import Writer
+from mirror.config import Config
+from mirror.core.compare.options import METADATA_IGNORE, CompareOptions
+from mirror.core.model import EpochKey, Kind, Resource
+from mirror.core.pair import Pairer
+from mirror.core.schemas import SchemaBook
+from mirror.store import JudgeOptions, Limits, Store, StoreError
+
+LISTENER_GRACE_S: Final = 3.0
+DRAIN_S: Final = 20.0  # for judging and committing what is left
+FORWARD_FLUSH_S: Final = 5.0
+SCHEMAS_PRELOADED: Final = 200  # newest of the store; others are fetched when a pair needs them
+WAITING_SHARE: Final = 4  # groups that wait for a schema may take this part of pairing.open_max_bytes
+_log: Final = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """Where the collector really listens."""
+
+    otlp_grpc: Address
+    otlp_http: Address
+
+
+def deadline_s(config: Config) -> float:
+    """How long a group waits from its first arrival: the longest stream, two batches' age, the exporter's retry."""
+    pairing = config.pairing
+    return pairing.max_stream_duration_s + 2 * pairing.batch_age_s + pairing.retry_margin_s
+
+
+def open_store(config: Config) -> Store:
+    """The store of the configuration, judging by its policy. Raises StoreError."""
+    judge = JudgeOptions(
+        alpha=config.policy.alpha_fail, vote_by=config.policy.vote_by, deadline_s=deadline_s(config) + 5.0
+    )
+    return Store.open(
+        config.store.url, judge=judge, limits=Limits(keep_per_minute=config.store.payload_keep_per_minute)
+    )
+
+
+class Collector:
+    """One collector over one store, which it writes alone. `clock`: unix seconds. `web_url`: of the page, for links."""
+
+    def __init__(
+        self, config: Config, store: Store, *, web_url: str = "", clock: Callable[[], float] = time.time
+    ) -> None:
+        self.counters = Counters()
+        self._config = config
+        self._intake = Intake(config.intake.queue_max_bytes)
+        self._forwarder = _forwarder(config, self.counters, web_url)
+        self._writer = Writer(store, self.counters, clock=clock)
+        parts = _parts(config, store, self._intake, self.counters, self._forwarder, self._writer)
+        self._pipeline = Pipeline(parts, clock=clock)
+        slicer = Slicer(keep_spans=self._forwarder is not None)
+        self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock)
+        self._grpc = GrpcListener(self._receiver, message_max_bytes=config.intake.message_max_bytes)
+        self._http: Host | None = None
+        self._started = False
+
+    async def start(self) -> Addresses:
+        """Start everything. Raises PortInUseError; then nothing listens."""
+        listen, max_bytes = self._config.listen, self._config.intake.message_max_bytes
+        bound = bind("otlp_http", Address.parse(listen.otlp_http))
+        try:
+            grpc_address = await self._grpc.start(Address.parse(listen.otlp_grpc))
+        except BaseException:
+            bound.close()
+            raise
+        self._pipeline.start()
+        if self._forwarder is not None:
+            self._forwarder.start()
+        self._http = Host(http_app(self._receiver, message_max_bytes=max_bytes), bound)
+        await self._http.start()
+        self._started = True
+        self.counters.set("mirror_ready", 1)
+        return Addresses(grpc_address, Address.parse(listen.otlp_http).with_port(port_of(bound)))
+
+    async def stop(self) -> bool:
+        """Stop taking, then judge, commit and forward what was taken. False: it could not all be committed in time."""
+        self._started = False
+        self.counters.set("mirror_ready", 0)
+        self._intake.close()  # whoever still sends is told to come again, to the next collector
+        stops = [self._grpc.stop(LISTENER_GRACE_S)]
+        if self._http is not None:
+            stops.append(self._http.stop())
+        await asyncio.gather(*stops)
+        self._writer.give_up_in(DRAIN_S / 2)
+        ended = await asyncio.to_thread(self._pipeline.join, DRAIN_S)
+        if not ended:
+            _log.error("the pipeline did not end within %.0f s; what it had not committed is lost", DRAIN_S)
+        if self._forwarder is not None:
+            await asyncio.to_thread(self._forwarder.stop, FORWARD_FLUSH_S)
+        return ended and not self.counters.value("mirror_uncommitted_lost_total")
+
+    def health(self) -> list[str]:
+        """What keeps the collector from being ready, in words; empty: it is."""
+        problems = []
+        if not self._started:
+            problems.append("starting or stopping")
+        elif not self._pipeline.alive:
+            problems.append("the pipeline has ended; the log says why")
+        if self._writer.failing:
+            problems.append("the store does not take what was judged; the log says why")
+        self.counters.set("mirror_ready", 0 if problems else 1)
+        return problems
+
+
+def _forwarder(config: Config, counters: Counters, web_url: str) -> Forwarder | None:
+    forward = config.forward
+    if not forward.endpoint:
+        return None
+    options = ForwardOptions(matched=forward.matched, values=forward.values, web_url=web_url.rstrip("/"))
+    return Forwarder(transport_for(forward.endpoint), options, counters)
+
+
+def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
+    config: Config,
+    store: Store,
+    intake: Intake,
+    counters: Counters,
+    forwarder: Forwarder | None,
+    writer: Writer,
+) -> Parts:
+    pairing, wait_s = config.pairing, deadline_s(config)
+    library = Library(SchemaBook(), _fetch(store))
+    library.preload(islice(store.schemas(), SCHEMAS_PRELOADED))
+    book = library.book
+    judge = Judge(book, config.rules, _options(config), _explained(store, counters))
+    _remember_versions(judge, store)
+    return Parts(
+        intake=intake,
+        counters=counters,
+        forwarder=forwarder,
+        runs=frozenset(config.runs),
+        pairer=Pairer(
+            wait_s,
+            pairing.retry_margin_s,
+            open_max_bytes=pairing.open_max_bytes,
+            tombstones_max=pairing.tombstones_max,
+        ),
+        waiting=WaitingRoom(wait_s, max_bytes=pairing.open_max_bytes // WAITING_SHARE),
+        judge=judge,
+        library=library,
+        watch=RuleWatch(config.rules, book),
+        writer=writer,
+    )
+
+
+def _options(config: Config) -> CompareOptions:
+    compare = config.compare
+    return CompareOptions(
+        differences_max=compare.differences_max,
+        status_message=compare.status_message,
+        trailing_metadata_ignore=tuple(dict.fromkeys((*METADATA_IGNORE, *compare.trailing_metadata_ignore))),
+    )
+
+
+def _remember_versions(judge: Judge, store: Store) -> None:
+    """The versions seen last in each run, so that a pair without candidate goes to its epoch after a restart too."""
+    for run in store.reader().runs():
+        for epoch in run.epochs:
+            judge.primaries.start_with(run.name, Resource(epoch.key.service, epoch.key.primary_version, ""))
+            if epoch.key.candidate_version:
+                judge.candidates.start_with(run.name, Resource("", epoch.key.candidate_version, ""))
+
+
+def _explained(store: Store, counters: Counters) -> Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]:
+    def explained(epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
+        try:
+            return store.explained(epoch, method)
+        except StoreError:
+            # Nothing is left out of the signature then: it costs rows, and changes no figure.
+            counters.inc("mirror_internal_errors_total", stage="explained")
+            return frozenset()
+
+    return explained
+
+
+def _fetch(store: Store) -> Callable[[str], bytes | None]:
+    def fetch(fingerprint: str) -> bytes | None:
+        try:
+            return store.schema(fingerprint)
+        except StoreError:
+            return None  # asked again in a few seconds
+
+    return fetch

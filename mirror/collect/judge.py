@@ -1,0 +1,105 @@
+"""Judges released groups: which rules are in force today, which versions were seen last, what noise explains already.
+
+One owner, the pipeline. Time comes in as an argument; what noise explains is asked of the store's cache.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Final
+
+from mirror.core.calls import CallComparer
+from mirror.core.compare.options import CompareOptions
+from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Resource, Role
+from mirror.core.rules import RuleSet
+from mirror.core.schemas import SchemaBook
+from mirror.core.triples import judge_group
+
+METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
+Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
+
+
+class LastSeen:
+    """The resource last seen of each run and method, and of each run where the method has none yet. Bounded."""
+
+    def __init__(self) -> None:
+        self._by_method: OrderedDict[tuple[str, str], Resource] = OrderedDict()
+        self._by_run: dict[str, Resource] = {}
+
+    def see(self, call: CallRecord) -> None:
+        """Note a call."""
+        key = (call.key.run, call.key.method)
+        self._by_method[key] = call.resource
+        self._by_run[call.key.run] = call.resource
+        if len(self._by_method) > METHODS_MAX:
+            self._by_method.popitem(last=False)
+
+    def start_with(self, run: str, resource: Resource) -> None:
+        """What an earlier life of the collector saw last."""
+        self._by_run.setdefault(run, resource)
+
+    def of(self, run: str, method: str) -> Resource | None:
+        """The last one, or None."""
+        return self._by_method.get((run, method)) or self._by_run.get(run)
+
+
+class Judge:
+    """`explained(epoch, method)`: the (pattern, kind)s that noise explains and signatures leave out."""
+
+    def __init__(self, schemas: SchemaBook, rules: RuleSet, options: CompareOptions, explained: Explained) -> None:
+        self._schemas = schemas
+        self._rules = rules
+        self._options = options
+        self._explained = explained
+        self._today: date | None = None
+        self._comparer = CallComparer(schemas, rules, options)
+        self.primaries = LastSeen()
+        self.candidates = LastSeen()
+
+    def see(self, call: CallRecord) -> None:
+        """Note which version served a call."""
+        if call.role is Role.PRIMARY:
+            self.primaries.see(call)
+        elif call.role is Role.CANDIDATE:
+            self.candidates.see(call)
+
+    def use_day(self, now_s: float) -> date | None:
+        """Put the rules in force of the day (UTC) of `now_s`; the day if it is a new one."""
+        today = datetime.fromtimestamp(now_s, tz=UTC).date()
+        if today == self._today:
+            return None
+        self._today = today
+        self._comparer = CallComparer(self._schemas, self._rules.in_force(today), self._options)
+        return today
+
+    def missing_schemas(self, group: Group) -> frozenset[str]:
+        """Fingerprints without which a pair of the group cannot be compared."""
+        primary = group.calls.get(Role.PRIMARY)
+        if primary is None:
+            return frozenset()
+        shadows = (call for role, call in group.calls.items() if role is not Role.PRIMARY)
+        return frozenset().union(*(self._comparer.missing_schemas(primary, shadow) for shadow in shadows))
+
+    def judge(self, group: Group, now_s: float) -> Judged:
+        """Judge one group at `now_s` (unix seconds)."""
+        run, method = group.key.run, group.key.method
+        last_candidate = self.candidates.of(run, method)
+        version = last_candidate.version if last_candidate else ""
+
+        def explained(asked: str) -> frozenset[tuple[str, Kind]]:
+            # Only asked for triples, which have a primary: its epoch is plain.
+            primary = group.calls[Role.PRIMARY].resource
+            candidate = group.calls.get(Role.CANDIDATE)
+            candidate_version = candidate.resource.version if candidate else version
+            return self._explained(EpochKey(run, primary.service, primary.version, candidate_version), asked)
+
+        return judge_group(
+            group,
+            self._comparer.compare,
+            explained=explained,
+            candidate_version_last_seen=version,
+            now_s=now_s,
+            primary_last_seen=self.primaries.of(run, method),
+        )

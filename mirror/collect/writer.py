@@ -1,0 +1,97 @@
+"""The changes since the last commit, and how they get into the store: tried again until they are in.
+
+One owner, the pipeline's thread, except for `give_up_in`. What fails for reasons outside (a full disk, a locked or unreachable
+database) is tried until it works; what fails by a fault of ours a few times only, lest it block everything behind it.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from mirror.collect.counters import Counters
+from mirror.collect.faults import log_fault
+from mirror.store import Store, StoreError
+
+BACKOFF_FIRST_S: Final = 0.1
+BACKOFF_MAX_S: Final = 5.0
+FAULT_ATTEMPTS: Final = 3
+EMPTY_INTERVAL_S: Final = 5.0  # minutes close, and are judged, also when nothing comes
+_log: Final = logging.getLogger(__name__)
+
+
+class Writer:
+    """Holds `changes`, to which the pipeline adds. `clock`: unix seconds."""
+
+    def __init__(self, store: Store, counters: Counters, *, clock: Callable[[], float]) -> None:
+        self._store = store
+        self._counters = counters
+        self._clock = clock
+        self._wake = threading.Event()
+        self._give_up_at_s: float | None = None  # monotonic
+        self._committed_s = 0.0
+        self.changes = store.changes()
+        self.failing = False
+
+    def flush(self) -> None:
+        """Commit the changes, however long that takes; then begin new ones."""
+        now_s = self._clock()
+        if self.changes.empty and 0 <= now_s - self._committed_s < EMPTY_INTERVAL_S:
+            return
+        attempts, backoff_s = 0, BACKOFF_FIRST_S
+        while not self._commit():
+            attempts += 1
+            if self._hopeless(attempts):
+                self._lose()
+                break
+            self._wake.wait(backoff_s)
+            backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
+        self._committed_s = now_s
+        self.changes = self._store.changes()
+
+    def give_up_in(self, seconds: float) -> None:
+        """The collector is stopping: a store that still fails then is given up, and what was not committed is counted lost."""
+        self._give_up_at_s = time.monotonic() + seconds
+        self._wake.set()
+
+    def _commit(self) -> bool:
+        began_s = time.perf_counter()
+        self._fault = False
+        try:
+            self._store.commit(self.changes, self._clock())
+        except StoreError as problem:
+            self._failed(str(problem))
+            return False
+        except Exception as fault:  # noqa: BLE001 - counted and logged; tried again a few times
+            self._fault = True
+            log_fault(_log, "writing to the store", fault)
+            self._counters.inc("mirror_internal_errors_total", stage="commit")
+            self._failed(type(fault).__name__)
+            return False
+        self._counters.inc("mirror_commits_total")
+        self._counters.inc("mirror_commit_seconds_total", time.perf_counter() - began_s)
+        if self.failing:
+            self.failing = False
+            _log.warning("the store works again")
+        return True
+
+    def _failed(self, why: str) -> None:
+        self._counters.inc("mirror_commit_failures_total")
+        if not self.failing:  # once, until it works again
+            self.failing = True
+            _log.error("the store does not take what was judged; trying again until it does: %s", why)
+
+    def _hopeless(self, attempts: int) -> bool:
+        if self._fault and attempts >= FAULT_ATTEMPTS:
+            return True
+        if self._give_up_at_s is None:
+            return False
+        self._wake.clear()  # from here on the pauses are real ones again
+        return time.monotonic() >= self._give_up_at_s
+
+    def _lose(self) -> None:
+        self._counters.inc("mirror_uncommitted_lost_total", self.changes.groups)
+        _log.error("%d judged groups could not be stored and are lost", self.changes.groups)
