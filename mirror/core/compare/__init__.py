@@ -1,0 +1,21 @@
+"""Compares two messages field by field. Read `compare` first: its docstring holds the rules of meaning.
+
+Pure. `engine` is the way in; `compiler` works out plans, `fields`, `special` and `lists` are their parts, `walk` is what
+they share, `align` pairs elements, `values` and `classes` decide about single values, `text` is for readers.
+"""
+
+from mirror.core.compare.engine import Comparer, compare, comparer
+from mirror.core.compare.options import METADATA_IGNORE, CompareOptions, Result
+from mirror.core.compare.text import value_text
+from mirror.core.compare.values import EnumNumber
+
+__all__ = [
+    "METADATA_IGNORE",
+    "CompareOptions",
+    "Comparer",
+    "EnumNumber",
+    "Result",
+    "compare",
+    "comparer",
+    "value_text",
+]
