@@ -5,8 +5,10 @@ The bytes go in as they came, but for the captures of one that is too large.
 
 from __future__ import annotations
 
+from typing import Final
+
 from grpc_mirror.v1 import comparison_pb2
-from sqlalchemy import Connection, delete, func, select
+from sqlalchemy import Connection, delete, func, insert, select
 
 from mirror.core.model import Role, Verdict
 from mirror.store.changes import Changes, Kept
@@ -15,9 +17,10 @@ from mirror.store.engine import insert_row, upsert
 from mirror.store.keeping import differing
 from mirror.store.limits import Limits
 from mirror.store.naming import stored
-from mirror.store.tables import comparison_paths, comparisons
+from mirror.store.tables import comparison_blobs, comparison_paths, comparisons
 
-_PRUNE_AT_ONCE = 500
+_PRUNE_AT_ONCE: Final = 500
+_CLOCK_SET_BACK_S: Final = 60.0
 
 
 def add_examples(connection: Connection, changes: Changes, rows: Rows, limits: Limits) -> int:
@@ -25,10 +28,12 @@ def add_examples(connection: Connection, changes: Changes, rows: Rows, limits: L
     named = [(comparison_pb2.Comparison.FromString(kept.blob).id, kept) for kept in changes.kept]
     known = _known(connection, [row_id for row_id, _ in named])
     trimmed = 0
+    last_s = connection.execute(select(func.max(comparisons.c.compared_at_s))).scalar() if named else None
     for row_id, kept in named:
         if row_id in known:
             continue
         known.add(row_id)
+        last_s = _rising(kept.judged.compared_at_s, last_s)
         key = kept.judged.group.key
         blob = _within(kept.blob, limits)
         trimmed += blob is not kept.blob
@@ -41,12 +46,12 @@ def add_examples(connection: Connection, changes: Changes, rows: Rows, limits: L
             "trace_id": next((call.trace_id.hex() for call in kept.judged.group.calls.values()), ""),
             "verdict": (Verdict.INCOMPLETE if outcome is None else outcome.verdict).value,
             "reason": "" if outcome is None else stored(outcome.reason),
-            "compared_at_s": kept.judged.compared_at_s,
+            "compared_at_s": last_s,
             "minute": kept.judged.minute,
             "size": len(blob),
-            "blob": blob,
         }
         seq = insert_row(connection, comparisons, values)
+        connection.execute(insert(comparison_blobs).values(comparison_seq=seq, blob=blob))
         _add_paths(connection, kept, rows, method_id=method_id, seq=seq)
     return trimmed
 
@@ -61,7 +66,7 @@ def prune(connection: Connection, *, older_than_s: float, max_bytes: int) -> tup
     held = connection.execute(select(func.coalesce(func.sum(comparisons.c.size), 0))).scalar_one()
     while held > max_bytes:
         oldest = connection.execute(
-            select(comparisons.c.seq, comparisons.c.size).order_by(comparisons.c.seq).limit(_PRUNE_AT_ONCE)
+            select(comparisons.c.seq, comparisons.c.size).order_by(comparisons.c.compared_at_s).limit(_PRUNE_AT_ONCE)
         ).all()
         gone = []
         for row in oldest:
@@ -74,6 +79,13 @@ def prune(connection: Connection, *, older_than_s: float, max_bytes: int) -> tup
         connection.execute(delete(comparisons).where(comparisons.c.seq.in_(gone)))
         crowded += len(gone)
     return aged, crowded
+
+
+def _rising(compared_at_s: float, last_s: float | None) -> float:
+    """The second by which lists are ordered and paged: no two alike, unless the clock was set back."""
+    if last_s is None or not compared_at_s <= last_s < compared_at_s + _CLOCK_SET_BACK_S:
+        return compared_at_s
+    return last_s + 1e-6
 
 
 def _known(connection: Connection, wanted: list[str]) -> set[str]:

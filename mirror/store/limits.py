@@ -14,6 +14,8 @@ class Limits:
 
     keep_per_minute: int = 20  # kept comparisons per (method, pattern, minute)
     comparison_max_bytes: int = 4 << 20  # of one kept comparison; beyond, its captures are left out
+    kept_max_age_s: float = 14 * 86400.0  # of kept comparisons
+    kept_max_bytes: int = 2 << 30  # of all kept comparisons; the oldest go first
     batch_max_bytes: int = 64 << 20  # of the comparisons waiting in one Changes
     hypotheses_max: int = 2000  # per method of an epoch
     signatures_max: int = 5000  # per method of an epoch; the overflow counts as unexplained

@@ -20,19 +20,19 @@ def migrate(engine: Engine) -> None:
         found = _revision(connection)
         if found == HEAD:
             return
-        _refuse_foreign(engine, connection, found)
+        _refuse_foreign(connection, found)
         _upgrade(connection)
 
 
-def check(engine: Engine) -> None:
+def check(connection: Connection) -> None:
     """For readers: raises StoreError unless the tables are those of this version."""
-    with explained(engine, "cannot be read"), engine.connect() as connection:
-        found = _revision(connection)
-        if found == HEAD:
-            return
-        _refuse_foreign(engine, connection, found)
+    found = _revision(connection)
+    if found == HEAD:
+        return
+    _refuse_foreign(connection, found)
+    where = named(connection.engine.url)
     raise StoreError(
-        f"store {named(engine.url)}: its tables are of revision {found or 'none'}; start the collector once to bring them to {HEAD}"
+        f"store {where}: its tables are of revision {found or 'none'}; start the collector once to bring them to {HEAD}"
     )
 
 
@@ -42,16 +42,15 @@ def _revision(connection: Connection) -> str | None:
     return connection.execute(select(_VERSION.c.version_num)).scalar()
 
 
-def _refuse_foreign(engine: Engine, connection: Connection, found: str | None) -> None:
+def _refuse_foreign(connection: Connection, found: str | None) -> None:
+    where = named(connection.engine.url)
     if found is not None and found > HEAD:
         raise StoreError(
-            f"store {named(engine.url)}: written by a newer mirror (revision {found}, this one knows {HEAD}); update mirror, or name another store.url"
+            f"store {where}: written by a newer mirror (revision {found}, this one knows {HEAD}); update mirror, or name another store.url"
         )
     tables = set(inspect(connection).get_table_names())
     if found is None and tables & {"epochs", "methods", "hypotheses"}:
-        raise StoreError(
-            f"store {named(engine.url)}: holds tables of the same names that are not mirror's; name another store.url"
-        )
+        raise StoreError(f"store {where}: holds tables of the same names that are not mirror's; name another store.url")
 
 
 def _upgrade(connection: Connection) -> None:

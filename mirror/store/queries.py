@@ -18,8 +18,9 @@ from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
-from mirror.store.summing import add_up, counts_by
+from mirror.store.summing import add_up, counts_by, minutes_of
 from mirror.store.tables import (
+    comparison_blobs,
     comparison_paths,
     comparisons,
     epochs,
@@ -37,6 +38,7 @@ from mirror.store.views import (
     EpochView,
     HypothesisView,
     MethodView,
+    MinuteView,
     NamedCount,
     RuleStatus,
     RuleView,
@@ -52,17 +54,18 @@ class Reader:
 
     def __init__(self, engine: Engine) -> None:
         self.engine = reading(engine)
+        self._checked = False
 
     @classmethod
     def open(cls, url: str) -> Reader:
         """A reader of the store at `url`. Raises StoreError where there is none: nothing is created or migrated."""
-        engine = open_engine(url, write=False)
+        reader = cls(open_engine(url, write=False))
         try:
-            check(engine)
+            with reader.connect():
+                return reader
         except BaseException:
-            engine.dispose()
+            reader.close()
             raise
-        return cls(engine)
 
     def close(self) -> None:
         """Close all connections."""
@@ -72,6 +75,9 @@ class Reader:
     def connect(self) -> Iterator[Connection]:
         """A connection in one transaction, for several questions to one state of the store."""
         with explained(self.engine, "cannot be read"), self.engine.connect() as connection:
+            if not self._checked:
+                check(connection)
+                self._checked = True
             yield connection
 
     def runs(self) -> list[RunView]:
@@ -98,6 +104,11 @@ class Reader:
             states = worst_states(connection, epoch_id)
         return [MethodView(name, counts[name], _state(states.get(name), counts[name])) for name in sorted(counts)]
 
+    def minutes(self, epoch_id: int, method: str | None = None) -> list[MinuteView]:
+        """The minutes of an epoch (of one method) in which anything came, in order. Open ones may still grow."""
+        with self.connect() as connection:
+            return minutes_of(connection, epoch_id, method=method)
+
     def hypotheses(self, epoch_id: int, method: str | None = None) -> list[HypothesisView]:
         """The hypotheses of an epoch (of one method), by name, judged with the triples counted so far."""
         with self.connect() as connection:
@@ -109,32 +120,39 @@ class Reader:
         *,
         method: str | None = None,
         pattern: str | None = None,
-        kind: Kind | None = None,
-        verdict: Verdict | None = None,
+        kind: str | None = None,
+        verdict: str | None = None,
         limit: int = 50,
-        before: str | None = None,
+        before: float | None = None,
     ) -> list[ComparisonView]:
-        """Kept comparisons, the newest first, at most `limit` (1,000). `before`: the id after which the last page ended."""
+        """Kept comparisons, the newest first, at most `limit` (1,000).
+
+        `before`: older than this; the `compared_at_s` of the last one of the page before. No two have the same.
+        """
         query = select(comparisons, methods.c.name).join(methods).where(methods.c.epoch_id == epoch_id)
         if method is not None:
             query = query.where(methods.c.name == method)
         if verdict is not None:
-            query = query.where(comparisons.c.verdict == verdict.value)
+            query = query.where(comparisons.c.verdict == str(verdict))
         if pattern is not None or kind is not None:
             query = query.where(comparisons.c.seq.in_(_with_path(epoch_id, pattern, kind)))
         if before is not None:
-            query = query.where(
-                comparisons.c.seq < select(comparisons.c.seq).where(comparisons.c.id == before).scalar_subquery()
-            )
+            query = query.where(comparisons.c.compared_at_s < before)
         with self.connect() as connection:
-            rows = connection.execute(query.order_by(comparisons.c.seq.desc()).limit(min(limit, _LIST_MAX))).all()
+            rows = connection.execute(
+                query.order_by(comparisons.c.compared_at_s.desc(), comparisons.c.seq.desc()).limit(
+                    min(limit, _LIST_MAX)
+                )
+            ).all()
             paths = _paths(connection, [row.seq for row in rows])
         return [_comparison(row, paths.get(row.seq, [])) for row in rows]
 
     def comparison(self, comparison_id: str) -> comparison_pb2.Comparison | None:
         """The whole of one kept comparison; None where it was never kept or has been pruned."""
         with self.connect() as connection:
-            blob = connection.execute(select(comparisons.c.blob).where(comparisons.c.id == comparison_id)).scalar()
+            blob = connection.execute(
+                select(comparison_blobs.c.blob).join(comparisons).where(comparisons.c.id == comparison_id)
+            ).scalar()
         return None if blob is None else comparison_pb2.Comparison.FromString(blob)
 
     def schema(self, fingerprint: str) -> bytes | None:
@@ -224,11 +242,11 @@ def _state(worst: noise.State | None, counts: MethodCounts) -> noise.State:
     return noise.State.CLEAN if counts.triples else noise.State.UNSEEN
 
 
-def _with_path(epoch_id: int, pattern: str | None, kind: Kind | None) -> Select[tuple[int]]:
+def _with_path(epoch_id: int, pattern: str | None, kind: str | None) -> Select[tuple[int]]:
     query = select(comparison_paths.c.comparison_seq).join(methods).where(methods.c.epoch_id == epoch_id)
     if pattern is not None:
         query = query.where(comparison_paths.c.pattern == pattern)
-    return query if kind is None else query.where(comparison_paths.c.kind == kind.value)
+    return query if kind is None else query.where(comparison_paths.c.kind == str(kind))
 
 
 def _paths(connection: Connection, seqs: list[int]) -> dict[int, list[tuple[str, Kind, bool]]]:

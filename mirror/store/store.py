@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Engine, select
 
 from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import LEFT_OUT_FROM
+from mirror.core.verdict import Policy
 from mirror.store import judging, reports
 from mirror.store.changes import Changes
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_rows
@@ -27,7 +28,9 @@ from mirror.store.migrating import migrate
 from mirror.store.queries import Reader
 from mirror.store.resolving import Ids
 from mirror.store.tables import schemas
+from mirror.store.verdicts import latch_fails
 
+PRUNE_EVERY_S: Final = 60.0
 EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are remembered
 
 
@@ -40,6 +43,7 @@ class Store:
         self.limits = limits
         self.keeper = Keeper(limits)
         self._ids = Ids()
+        self._pruned_s = 0.0
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
     @classmethod
@@ -100,14 +104,21 @@ class Store:
             rows = connection.execute(select(schemas.c.fingerprint, schemas.c.blob).order_by(schemas.c.first_s.desc()))
             yield from rows.tuples()
 
+    def look(self, policy: Policy, now_s: float) -> None:
+        """Decide every epoch that got a pair within the last hour and keep why it failed: a fail is for good.
+
+        Regressed paths and broken minutes stay by themselves; a rate over the budget, without a secondary, could sink again.
+        """
+        with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+            latch_fails(connection, policy, now_s)
+
     def prune(self, now_s: float, max_age_s: float, payload_max_bytes: int) -> int:
-        """Delete kept comparisons that are too old, then the oldest beyond `payload_max_bytes`; returns how many."""
+        """Delete kept comparisons that are too old, then the oldest beyond `payload_max_bytes`; returns how many.
+
+        Each commit does so once a minute with the limits; this is for asking at once.
+        """
         with explained(self.engine, "cannot be pruned"), self.engine.begin() as connection:
-            aged, crowded = prune(connection, older_than_s=now_s - max_age_s, max_bytes=payload_max_bytes)
-            reports.add_totals(
-                connection, {(reports.PRUNED_FOR_AGE, ""): aged, (reports.PRUNED_FOR_BYTES, ""): crowded}
-            )
-        return aged + crowded
+            return _prune(connection, now_s, max_age_s, payload_max_bytes)
 
     def reader(self) -> Reader:
         """A reader of this store, for other threads too."""
@@ -133,4 +144,13 @@ class Store:
         trimmed = add_examples(connection, changes, rows, self.limits)
         reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
         reports.add_totals(connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed})
+        if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
+            _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
+            self._pruned_s = now_s
         return judging.judge_touched(connection, touched, now_s, self.options)
+
+
+def _prune(connection: Connection, now_s: float, max_age_s: float, max_bytes: int) -> int:
+    aged, crowded = prune(connection, older_than_s=now_s - max_age_s, max_bytes=max_bytes)
+    reports.add_totals(connection, {(reports.PRUNED_FOR_AGE, ""): aged, (reports.PRUNED_FOR_BYTES, ""): crowded})
+    return aged + crowded

@@ -184,11 +184,18 @@ comparisons: Final = Table(
     _text("reason"),
     _second("compared_at_s"),
     Column("minute", BigInteger, nullable=False),
-    _count("size"),
-    Column("blob", LargeBinary, nullable=False),  # mirror.v1.Comparison
+    _count("size"),  # bytes of its blob
     UniqueConstraint("id"),
-    Index(None, "method_id", "seq"),
-    Index(None, "compared_at_s"),
+    Index(None, "method_id", "compared_at_s"),
+    Index(None, "compared_at_s", "size"),  # answers how much is held, and which is the oldest, by itself
+)
+
+# Beside the comparisons, so that lists of them read no payloads.
+comparison_blobs: Final = Table(
+    "comparison_blobs",
+    metadata,
+    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
+    Column("blob", LargeBinary, nullable=False),  # mirror.v1.Comparison
 )
 
 comparison_paths: Final = Table(

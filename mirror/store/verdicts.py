@@ -9,16 +9,18 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from mirror.core.model import EpochKey, Kind
-from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts
-from mirror.store.engine import StoreError
+from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
+from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
 from mirror.store.judging import options_of
+from mirror.store.naming import stored
 from mirror.store.queries import Reader
 from mirror.store.summing import counts_by
 from mirror.store.tables import epoch_fails, epochs, hypotheses, hypothesis_minutes, method_minutes, methods, sources
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
+_LOOK_BACK_S: Final = 3600.0
 
 
 def run_facts(reader: Reader, epoch_id: int, policy: Policy, now_s: float) -> RunFacts:
@@ -46,6 +48,28 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
         capture_loss=_capture_loss(connection, epoch),
         failed=_fails(connection, epoch_id),
     )
+
+
+def latch_fails(connection: Connection, policy: Policy, now_s: float) -> None:
+    """Keep the reasons for which epochs fail at this look; those kept before stay as they were."""
+    recent = connection.execute(select(epochs.c.id).where(epochs.c.last_s >= now_s - _LOOK_BACK_S)).scalars().all()
+    rows = []
+    for epoch_id in recent:
+        report = decide(facts_of(connection, epoch_id, policy, now_s), policy)
+        rows += [_fail_row(epoch_id, reason, now_s) for reason in report.reasons if report.verdict == "fail"]
+    if rows:
+        connection.execute(upsert(connection, epoch_fails, keys=("epoch_id", "code", "place"), add=()), rows)
+
+
+def _fail_row(epoch_id: int, reason: Reason, now_s: float) -> dict[str, Any]:
+    return {
+        "epoch_id": epoch_id,
+        "code": reason.code,
+        "place": stored(str(reason.figures.get("where", ""))),
+        "text": reason.text,
+        "figures": json.dumps(dict(reason.figures)),
+        "at_s": now_s,
+    }
 
 
 def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[MethodFacts, ...]:

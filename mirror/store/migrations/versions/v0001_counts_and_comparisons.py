@@ -131,13 +131,21 @@ def upgrade() -> None:
         sa.Column("compared_at_s", sa.Double(), nullable=False),
         sa.Column("minute", sa.BigInteger(), nullable=False),
         sa.Column("size", sa.BigInteger(), server_default="0", nullable=False),
-        sa.Column("blob", sa.LargeBinary(), nullable=False),
         sa.ForeignKeyConstraint(["method_id"], ["methods.id"], name="fk_comparisons_method_id", ondelete="CASCADE"),
         sa.PrimaryKeyConstraint("seq", name="pk_comparisons"),
         sa.UniqueConstraint("id", name="uq_comparisons_id"),
     )
-    op.create_index("ix_comparisons_compared_at_s", "comparisons", ["compared_at_s"])
-    op.create_index("ix_comparisons_method_id_seq", "comparisons", ["method_id", "seq"])
+    op.create_index("ix_comparisons_compared_at_s_size", "comparisons", ["compared_at_s", "size"])
+    op.create_index("ix_comparisons_method_id_compared_at_s", "comparisons", ["method_id", "compared_at_s"])
+    op.create_table(
+        "comparison_blobs",
+        sa.Column("comparison_seq", _ID, nullable=False),
+        sa.Column("blob", sa.LargeBinary(), nullable=False),
+        sa.ForeignKeyConstraint(
+            ["comparison_seq"], ["comparisons.seq"], name="fk_comparison_blobs_comparison_seq", ondelete="CASCADE"
+        ),
+        sa.PrimaryKeyConstraint("comparison_seq", name="pk_comparison_blobs"),
+    )
     op.create_table(
         "hypotheses",
         sa.Column("id", _ID, nullable=False),
