@@ -54,8 +54,12 @@ def test_our_own_compare_span_coming_back_is_ordinary() -> None:
 def test_schemas_and_reports_are_handed_on() -> None:
     schema = schema_pb2.Schema(fingerprint="f").SerializeToString()
     report = schema_pb2.SourceReport(source_id="s").SerializeToString()
-    batch = cut(*(otlp_slices_pb2.Span(attributes=keys({name: data})) for name, data in
-                  ((names.SCHEMA, schema), (names.REPORT, report))))
+    batch = cut(
+        *(
+            otlp_slices_pb2.Span(attributes=keys({name: data}))
+            for name, data in ((names.SCHEMA, schema), (names.REPORT, report))
+        )
+    )
     assert batch.schemas == (schema,)
     assert [(entry.data, entry.resource.service) for entry in batch.reports] == [(report, "shop")]
 
