@@ -120,6 +120,8 @@ def _goal(rank: int, *, alpha: float) -> float:
 
 def _words(state: State, evidence: Evidence, forward: float, *, alpha: float, control_worse: bool) -> str:
     sentence = _sentence(state, evidence, forward, alpha=alpha)
+    if state is State.REGRESSED and forward < _goal(max(evidence.rank, 1), alpha=alpha):
+        sentence += "; it was regressed at an earlier look, and that stays"
     if control_worse:
         sentence += "; the secondary differs more than the candidate, so the noise estimate here is in doubt"
     return sentence
