@@ -1,0 +1,93 @@
+"""What the commands that read the store share: finding it, finding the run, and printing for people and pipes.
+
+Prints to standard output; control characters that came from calls are made harmless.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from mirror.cli.errors import UsageError
+from mirror.config import Config, ConfigError, load
+from mirror.serve.epochs import NotFoundError
+from mirror.store import Reader, StoreError
+
+DEFAULT_FILE: Final = Path("mirror.yaml")
+_PIPE_WIDTH: Final = 10_000  # columns where nobody sees them: no path is ever cut
+_STYLES: Final = {
+    "fail": "bold red",
+    "regressed": "red",
+    "inconclusive": "bold yellow",
+    "suspect": "yellow",
+    "pass": "bold green",
+    "clean": "green",
+    "noisy": "magenta",
+}
+
+
+def configured(config: Path | None, store: str | None, env: Mapping[str, str] | None = None) -> Config:
+    """The configuration: of the file given, else of ./mirror.yaml if it is there, else the defaults. `store` overrides.
+
+    Raises UsageError with every problem.
+    """
+    given = dict(os.environ if env is None else env)
+    if store:
+        given["MIRROR_STORE_URL"] = store
+    path = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
+    try:
+        return load(path, given)
+    except ConfigError as error:
+        raise UsageError(str(error)) from error
+
+
+@contextmanager
+def reading(config: Config) -> Iterator[Reader]:
+    """A reader of the configured store, which must exist; errors of the store and of names become UsageError."""
+    try:
+        reader = Reader.open(config.store.url)
+        try:
+            yield reader
+        finally:
+            reader.close()
+    except (StoreError, NotFoundError) as error:
+        raise UsageError(str(error)) from error
+
+
+def console() -> Console:
+    """The console: coloured and fitted on a terminal, plain and as wide as needed in a pipe."""
+    if sys.stdout.isatty():
+        return Console(highlight=False)
+    return Console(file=sys.stdout, width=_PIPE_WIDTH, no_color=True, highlight=False)
+
+
+def table(*headers: str, numbers: tuple[str, ...] = ()) -> Table:
+    """An empty table; columns named in `numbers` are aligned to the right."""
+    made = Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for header in headers:
+        made.add_column(header, justify="right" if header in numbers else "left", overflow="fold")
+    return made
+
+
+def plain(text: str) -> Text:
+    """Text from calls: no markup, no control characters."""
+    return Text("".join(char if char.isprintable() else "\ufffd" for char in text))
+
+
+def styled(word: str) -> Text:
+    """A verdict or state in its colour."""
+    return Text(word, style=_STYLES.get(word, ""))
+
+
+def page_url(config: Config, page: str) -> str:
+    """The address of a page: below policy.web_url, else where the collector listens."""
+    base = config.policy.web_url or f"http://{config.listen.web}"
+    return base.rstrip("/") + page

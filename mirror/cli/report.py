@@ -1,0 +1,184 @@
+"""`mirror report`: a run in the terminal: verdict, methods, what differs and what is noise, what to look at next."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+
+from mirror.cli.errors import UsageError
+from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table
+from mirror.cli.verdict import judged, show_reasons
+from mirror.config import Config
+from mirror.core.noise import State
+from mirror.serve import epochs, models, shape, words
+from mirror.serve.epochs import Paths
+from mirror.store import Reader
+from mirror.store.views import EpochView, HypothesisView, MethodView
+
+PATHS_SHOWN: Final = 50
+NOISE_SHOWN: Final = 8
+
+app = typer.Typer(add_completion=False, rich_markup_mode=None)
+
+
+@app.command()
+def report(
+    *,
+    config: Annotated[
+        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
+    ] = None,
+    store: Annotated[str | None, typer.Option(help="The store's URL, in the place of the configured one.")] = None,
+    run: Annotated[
+        str | None, typer.Option(help="The run's name; the default is the one with the newest pairs.")
+    ] = None,
+    epoch: Annotated[
+        int | None, typer.Option(help="An epoch's id; the default is the one that decides the verdict.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="As JSON, in the shapes of the API.")] = False,
+) -> None:
+    """Show a run: its verdict with every reason, its methods, the paths that differ, and the noise."""
+    settings = configured(config, store)
+    with reading(settings) as reader:
+        name = run or _newest(reader, settings)
+        found = judged(reader, settings, name, epoch, now_s=time.time())
+        shown, methods, paths = _details(reader, name, found.epoch)
+    if as_json:
+        typer.echo(json.dumps(as_data(settings, found, shown, methods, paths), indent=2))
+        return
+    show(console(), settings, found, shown, methods, paths)
+
+
+def as_data(
+    config: Config, found: models.Verdict, shown: EpochView | None, methods: list[MethodView], paths: Paths
+) -> dict[str, Any]:
+    """The whole report as JSON values: `verdict`, `epoch`, `methods`, `paths` (`differing`, `explained`), `page`."""
+    return {
+        "run": found.run,
+        "verdict": found.model_dump(mode="json"),
+        "epoch": shape.epoch_out(shown).model_dump(mode="json") if shown else None,
+        "methods": [shape.method_out(m).model_dump(mode="json") for m in methods],
+        "paths": {
+            "differing": [shape.path_out(h).model_dump(mode="json") for h in paths.differing],
+            "explained": [shape.path_out(h).model_dump(mode="json") for h in paths.explained],
+        },
+        "page": page_url(config, found.page),
+    }
+
+
+def show(  # noqa: PLR0913, PLR0917 - everything that a report has
+    out: Console,
+    config: Config,
+    found: models.Verdict,
+    shown: EpochView | None,
+    methods: list[MethodView],
+    paths: Paths,
+) -> None:
+    """Print the report for people."""
+    headline = plain(f"run {found.run}  ")
+    headline.append_text(styled(found.verdict))
+    out.print(headline)
+    if shown is not None:
+        _totals(out, shown)
+    show_reasons(out, found)
+    if shown is None:
+        return
+    _methods(out, methods)
+    _differing(out, paths.differing)
+    _noise(out, paths.explained)
+    _next(out, config, found, shown, paths)
+
+
+def _newest(reader: Reader, config: Config) -> str:
+    runs = sorted(reader.runs(), key=lambda run: max((e.last_s for e in run.epochs), default=0.0))
+    if not runs:
+        raise UsageError(
+            f"no pair has been seen yet in {config.store.url}; send calls through the mirroring route, or name a run by --run"
+        )
+    return runs[-1].name
+
+
+def _details(reader: Reader, run: str, epoch: int | None) -> tuple[EpochView | None, list[MethodView], Paths]:
+    if epoch is None:
+        return None, [], Paths((), (), ())
+    shown = epochs.find_epoch(epochs.find_run(reader, run), epoch)
+    return shown, epochs.sorted_methods(reader.methods(epoch)), epochs.paths(reader, epoch)
+
+
+def _totals(out: Console, shown: EpochView) -> None:
+    key, counts = shown.key, shown.counts
+    out.print(plain(f"{key.service} {words.version(key.primary_version)} -> {words.version(key.candidate_version)}"))
+    lasted = words.span(shown.last_s - shown.started_s)
+    out.print(f"{words.moment(shown.started_s)} to {words.moment(shown.last_s)} UTC ({lasted})")
+    figures = ("matched", "mismatched", "ignored", "incomplete", "incomparable", "triples")
+    told = ", ".join(f"{words.count(getattr(counts, name))} {name}" for name in figures)
+    out.print(f"{words.plural(counts.pairs, 'pair')}: {told}")
+    if counts.reasons:
+        reasons = ", ".join(f"{name} {words.count(n)}" for name, n in sorted(counts.reasons.items()))
+        out.print(plain(f"incomplete, incomparable or no triple because: {reasons}"))
+
+
+def _methods(out: Console, methods: list[MethodView]) -> None:
+    numbers = ("pairs", "matched", "mismatched", "ignored", "incomplete", "incomparable", "triples")
+    listed = table("state", "method", *numbers, numbers=numbers)
+    for one in methods:
+        figures = (words.count(getattr(one.counts, name)) for name in numbers)
+        listed.add_row(styled(one.state), plain(one.method), *figures)
+    out.print("\nmethods")
+    out.print(listed)
+
+
+def _differing(out: Console, found: tuple[HypothesisView, ...]) -> None:
+    if not found:
+        out.print("\nno path differs beyond noise")
+        return
+    out.print(f"\npaths that differ ({words.count(len(found))})")
+    numbers = ("raw-only", "noise-only", "both", "of")
+    listed = table("state", "path", "kind", *numbers, "excess rate", "evidence", "method", numbers=numbers)
+    for one in found[:PATHS_SHOWN]:
+        judgement = one.judgement
+        excess = f"{words.percent(judgement.excess)} {words.interval(judgement.excess_low, judgement.excess_high)}"
+        listed.add_row(
+            styled(one.state),
+            plain(epochs.pattern_text(one)),
+            one.hypothesis.kind,
+            *(words.count(n) for n in (one.b, one.c, one.d, one.n)),
+            excess,
+            plain(judgement.words),
+            plain(one.hypothesis.method),
+        )
+    out.print(listed)
+    if len(found) > PATHS_SHOWN:
+        out.print(f"and {words.plural(len(found) - PATHS_SHOWN, 'more path', 'more paths')}; --json has all")
+
+
+def _noise(out: Console, found: tuple[HypothesisView, ...]) -> None:
+    if not found:
+        return
+    blind = sum(one.judgement.blind for one in found)
+    out.print(
+        f"\nnoise explains {words.plural(len(found), 'path')}, where the secondary differs too"
+        + (f" ({blind} of them blind: too noisy to judge)" if blind else "")
+    )
+    by_rate = sorted(found, key=lambda one: -one.judgement.noise_rate)
+    listed = table("noise rate", "path", "kind", "method", numbers=("noise rate",))
+    for one in by_rate[:NOISE_SHOWN]:
+        name = one.hypothesis
+        rate = words.percent(one.judgement.noise_rate)
+        listed.add_row(rate, plain(epochs.pattern_text(one)), name.kind, plain(name.method))
+    out.print(listed)
+    if len(found) > NOISE_SHOWN:
+        out.print(f"and {len(found) - NOISE_SHOWN} more")
+
+
+def _next(out: Console, config: Config, found: models.Verdict, shown: EpochView, paths: Paths) -> None:
+    out.print("\nlook next")
+    urgent = [one for one in paths.differing if one.examples and one.state in (State.REGRESSED, State.SUSPECT)]
+    for one in urgent[:3]:
+        address = page_url(config, shape.path_page(found.run, one.id, shown.id))
+        out.print(plain(f"  {epochs.pattern_text(one)}: {address}"), soft_wrap=True)
+    out.print(plain(f"  the run: {page_url(config, found.page)}"), soft_wrap=True)

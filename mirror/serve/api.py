@@ -1,0 +1,182 @@
+"""/api/v1: what the store knows, as JSON. Read only; errors say what to do.
+
+Handlers are plain functions: they wait for the database, so the server runs them on its threads.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+
+from mirror.core.model import Kind
+from mirror.core.model import Verdict as Outcome
+from mirror.core.noise import State
+from mirror.serve import epochs, models, shape
+from mirror.serve.epochs import NotFoundError
+from mirror.serve.rules import rule_lines
+from mirror.serve.sides import sides
+from mirror.serve.site import Site
+from mirror.store.views import EpochView, RunView
+
+COMPARISONS_MAX: Final = 500
+_EpochId = Annotated[int | None, Query(description="an epoch's id; the default is the newest", ge=1)]
+_Run = Annotated[str, Query(description="the run's name")]
+_ERRORS: Final = {
+    404: {"model": models.ErrorBody, "description": "there is no such thing; the message lists what there is"},
+    422: {"model": models.ErrorBody, "description": "a parameter is wrong"},
+}
+
+
+def router(site: Site) -> APIRouter:
+    """All endpoints over one site."""
+    api = APIRouter(prefix="/api/v1", responses=dict(_ERRORS))  # type: ignore[arg-type]
+    _runs(api, site)
+    _verdict(api, site)
+    _comparisons(api, site)
+    _collector(api, site)
+    return api
+
+
+def _runs(api: APIRouter, site: Site) -> None:
+    @api.get("/runs", tags=["runs"])
+    def runs() -> models.Runs:
+        """All runs with their verdict and the newest epoch of each service."""
+        now_s = site.clock()
+        found = [(run, epochs.judge_run(site.reader, run, site.policy, now_s)) for run in site.runs()]
+        return models.Runs(
+            runs=[
+                models.Run(
+                    name=run.name,
+                    verdict=report.deciding.verdict.verdict if report else "inconclusive",
+                    epochs=[shape.epoch_out(e) for e in epochs.newest_by_service(run.epochs)],
+                )
+                for run, report in found
+            ]
+        )
+
+    @api.get("/runs/{run}", tags=["runs"])
+    def run_detail(run: str, epoch: _EpochId = None) -> models.RunDetail:
+        """One run: totals and methods of an epoch, and all epochs that it had."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        methods = epochs.sorted_methods(site.reader.methods(shown.id)) if shown else []
+        return models.RunDetail(
+            name=found.name,
+            epoch=shape.epoch_out(shown) if shown else None,
+            methods=[shape.method_out(m) for m in methods],
+            epochs=[shape.epoch_out(e) for e in found.epochs],
+        )
+
+    @api.get("/runs/{run}/paths", tags=["runs"])
+    def run_paths(
+        run: str,
+        epoch: _EpochId = None,
+        method: Annotated[str | None, Query(description="only of this method")] = None,
+        state: Annotated[State | None, Query(description="only in this state")] = None,
+    ) -> models.Paths:
+        """What differs, the worst first: every (method, path pattern, kind) with its evidence."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        every = epochs.paths(site.reader, shown.id, method) if shown else epochs.Paths((), (), ())
+        listed = [h for h in (*every.differing, *every.explained, *every.other) if state is None or h.state is state]
+        return models.Paths(
+            run=found.name, epoch=shown.id if shown else None, paths=[shape.path_out(h) for h in listed]
+        )
+
+
+def _verdict(api: APIRouter, site: Site) -> None:
+    @api.get("/verdict", tags=["verdict"])
+    def verdict(
+        run: Annotated[str | None, Query(description="the run's name")] = None,
+        epoch: _EpochId = None,
+        service: Annotated[str | None, Query(description="in the place of run: a service ...")] = None,
+        candidate: Annotated[str | None, Query(description="... and the candidate's version")] = None,
+    ) -> models.Verdict:
+        """May we go on? pass, fail or inconclusive with every reason. 200 for all three, also before the first pair."""
+        now_s = site.clock()
+        if run is None:
+            if not service or candidate is None:
+                raise NotFoundError("what", "Ask with ?run=NAME, or with ?service=NAME&candidate=VERSION.")
+            return _verdict_of_version(site, service, candidate, now_s)
+        found = site.run(run)
+        report = epochs.judge_run(site.reader, found, site.policy, now_s)
+        if epoch is not None:
+            one = epochs.judge(site.reader, epochs.find_epoch(found, epoch), site.policy, now_s)
+            return shape.verdict_out(one, report.current if report else ())
+        return shape.run_verdict_out(report) if report else shape.not_seen(run=run)
+
+
+def _verdict_of_version(site: Site, service: str, candidate: str, now_s: float) -> models.Verdict:
+    seen = [
+        epoch
+        for run in site.reader.runs()
+        for epoch in run.epochs
+        if epoch.key.service == service and epoch.key.candidate_version == candidate
+    ]
+    if not seen:
+        return shape.not_seen(service=service, candidate=candidate)
+    newest = max(seen, key=lambda e: (e.last_s, e.id))
+    report = epochs.judge(site.reader, newest, site.policy, now_s)
+    return shape.verdict_out(report, (report,))
+
+
+def _comparisons(api: APIRouter, site: Site) -> None:
+    @api.get("/comparisons", tags=["comparisons"])
+    def comparisons(  # noqa: PLR0913 - the filters of a list
+        run: _Run,
+        *,
+        epoch: _EpochId = None,
+        method: str | None = None,
+        pattern: Annotated[str | None, Query(description="a path pattern: response.items[*].price")] = None,
+        kind: Kind | None = None,
+        verdict: Outcome | None = None,
+        limit: Annotated[int, Query(ge=1, le=COMPARISONS_MAX)] = 50,
+        before: Annotated[str | None, Query(description="next_before of the page before")] = None,
+    ) -> models.Comparisons:
+        """Kept comparisons, the newest first. Matched pairs are only counted; of the others a capped number is kept."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        if shown is None:
+            return models.Comparisons(run=run, epoch=None, comparisons=[], next_before=None)
+        rows = site.reader.comparisons(
+            shown.id, method=method, pattern=pattern, kind=kind, verdict=verdict, limit=limit, before=before
+        )
+        more = rows[-1].id if len(rows) == limit else None
+        listed = [shape.comparison_line(row) for row in rows]
+        return models.Comparisons(run=run, epoch=shown.id, comparisons=listed, next_before=more)
+
+    @api.get("/comparisons/{comparison_id}", tags=["comparisons"])
+    def comparison(comparison_id: str) -> models.Comparison:
+        """One comparison: its differences, and what each side sent (JSON where the schema is known, else base64)."""
+        found = site.comparison(comparison_id)
+        return shape.comparison_out(sides(found, site.schemas.pool))
+
+
+def _collector(api: APIRouter, site: Site) -> None:
+    @api.get("/rules", tags=["collector"])
+    def rules() -> models.Rules:
+        """All rules of the configuration, how often each applied, and whether their paths exist."""
+        lines = rule_lines(site.config.rules.rules, site.reader.rules(), site.today())
+        return models.Rules(rules=[models.Rule.model_validate(line) for line in lines])
+
+    @api.get("/counters", tags=["collector"])
+    def counters() -> models.Counters:
+        """The collector's own figures: drops, releases, batches, and runs that nobody allowed."""
+        return models.Counters(
+            process=[models.Counter(name=s.name, value=s.value, labels=s.labels) for s in site.counters()],
+            stored=site.reader.counters(),
+            unknown_runs=[models.NamedCount.model_validate(one) for one in site.reader.unknown_runs()],
+        )
+
+    @api.get("/sources", tags=["collector"])
+    def sources() -> models.Sources:
+        """The processes with the interceptor, and what each captured and dropped since its start."""
+        return models.Sources(sources=[models.Source.model_validate(s) for s in site.reader.sources()])
+
+
+def chosen(run: RunView, epoch: int | None) -> EpochView | None:
+    """The epoch asked for, else the newest; None if the run has none yet."""
+    if epoch is not None:
+        return epochs.find_epoch(run, epoch)
+    return next(iter(epochs.newest_by_service(run.epochs)), None)

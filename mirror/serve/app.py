@@ -1,0 +1,166 @@
+"""The web application: pages, API, metrics and health over one reader. `web_app` is all that others use.
+
+Read only. On a loopback address it answers only to loopback names, so that no foreign web page can read captured
+payloads through the reader's browser (DNS rebinding).
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse, PlainTextResponse, Response
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST
+from starlette.exceptions import HTTPException
+
+from mirror import __version__
+from mirror.config import Config
+from mirror.serve import api, metrics, pages
+from mirror.serve.epochs import NotFoundError
+from mirror.serve.pages import HERE, Pages
+from mirror.serve.site import Health, Schemas, Site, Snapshot
+from mirror.store.queries import Reader
+
+_LOG: Final = logging.getLogger(__name__)
+_HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; "
+    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+_Next = Callable[[Request], Awaitable[Response]]
+
+
+def web_app(
+    reader: Reader, config: Config, counters: Snapshot, health: Health, *, clock: Callable[[], float] = time.time
+) -> FastAPI:
+    """The application over one store.
+
+    `counters` gives the collector's samples; `health` what keeps it from being ready, in words (empty: ready). `clock`
+    gives unix seconds. Raises nothing; every error becomes an answer.
+    """
+    site = Site(reader, config, config.policy, counters, health, clock, Schemas(reader))
+    app = FastAPI(
+        title="mirror",
+        version=__version__,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        description="Parallel running for gRPC: runs, verdicts, differing paths and kept comparisons. Read only.",
+    )
+    shown = Pages(site)
+    app.include_router(api.router(site))
+    app.include_router(pages.router(shown))
+    _operation(app, site, shown)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    _errors(app, shown)
+    _frame(app, config)
+    return app
+
+
+def _operation(app: FastAPI, site: Site, shown: Pages) -> None:
+    @app.get("/metrics", include_in_schema=False)
+    def scrape() -> Response:
+        return Response(metrics.text(site), media_type=CONTENT_TYPE_LATEST)
+
+    @app.get("/healthz", include_in_schema=False)
+    def alive() -> PlainTextResponse:
+        return PlainTextResponse("ok\n")
+
+    @app.get("/readyz", include_in_schema=False)
+    def ready() -> PlainTextResponse:
+        problems = list(site.health())
+        if problems:
+            return PlainTextResponse("".join(f"{one}\n" for one in problems), status_code=503)
+        return PlainTextResponse("ready\n")
+
+    @app.get("/api/docs", include_in_schema=False)
+    def docs() -> Response:
+        return shown.render("api.html", "api", operations=_operations(app.openapi()))
+
+
+def _operations(described: dict[str, Any]) -> list[dict[str, Any]]:
+    """The OpenAPI description as the documentation page prints it."""
+    return [
+        {
+            "method": verb.upper(),
+            "path": path,
+            "text": operation.get("description", ""),
+            "parameters": [
+                {"name": p["name"], "required": p.get("required", False), "text": p.get("description", "")}
+                for p in operation.get("parameters", ())
+            ],
+        }
+        for path, verbs in described["paths"].items()
+        for verb, operation in verbs.items()
+    ]
+
+
+def _errors(app: FastAPI, shown: Pages) -> None:
+    def answer(request: Request, status: int, code: str, text: str) -> Response:
+        if request.url.path.startswith("/api/"):
+            return JSONResponse({"error": {"code": code, "message": text}}, status_code=status)
+        return shown.error(HTTPStatus(status).phrase, text, status)
+
+    @app.exception_handler(NotFoundError)
+    def not_found(request: Request, error: NotFoundError) -> Response:
+        return answer(request, 404, error.code, str(error))
+
+    @app.exception_handler(RequestValidationError)
+    def invalid(request: Request, error: RequestValidationError) -> Response:
+        told = "; ".join(f"{'.'.join(str(step) for step in e['loc'][1:])}: {e['msg']}" for e in error.errors()[:20])
+        return answer(request, 422, "invalid_parameter", f"{told}. The parameters stand at /api/docs.")
+
+    @app.exception_handler(HTTPException)
+    def refused(request: Request, error: HTTPException) -> Response:
+        text = "There is no such page; the endpoints stand at /api/docs." if error.status_code == 404 else error.detail
+        return answer(request, error.status_code, HTTPStatus(error.status_code).name.lower(), text)
+
+    @app.exception_handler(Exception)
+    def broken(request: Request, error: Exception) -> Response:
+        _LOG.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
+        return answer(request, 500, "internal", "The collector failed to answer; its log names the error.")
+
+
+def _frame(app: FastAPI, config: Config) -> None:
+    """Headers of every answer, and the check of the name that was asked for."""
+    own = _host(config.listen.web)
+    names = {own, _host(urlsplit(config.policy.web_url).netloc)} - {""} if _is_loopback(own) else set()
+
+    @app.middleware("http")
+    async def frame(request: Request, call_next: _Next) -> Response:
+        asked = _host(request.headers.get("host", ""))
+        if names and not (_is_loopback(asked) or asked in names):
+            text = "This collector listens on loopback only: ask for it as localhost, or set policy.web_url to this name.\n"
+            return PlainTextResponse(text, status_code=421)
+        response = await call_next(request)
+        for name, value in _HEADERS.items():
+            response.headers.setdefault(name, value)
+        kept = request.url.path.startswith("/static/") and response.status_code == 200
+        response.headers["Cache-Control"] = "public, max-age=31536000, immutable" if kept else "no-store"
+        return response
+
+
+def _host(address: str) -> str:
+    """The name in host:port, lower case, without the brackets of IPv6."""
+    try:
+        return urlsplit(f"//{address}").hostname or ""
+    except ValueError:
+        return ""
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,344 @@
+"""The shapes of /api/v1, as Pydantic models: a contract with pipelines. Fields are added, never renamed or removed.
+
+Times are unix seconds and end in `_s`; rates and intervals are between -1 and 1; counts are of pairs or triples.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(frozen=True, from_attributes=True)
+
+
+class Counts(_Model):
+    """Pairs by verdict, and what else is counted of them."""
+
+    pairs: int
+    matched: int
+    mismatched: int
+    ignored: int
+    incomplete: int
+    incomparable: int
+    triples: int = Field(description="requests with evidence about noise")
+    primary_errors: int = Field(description="calls whose primary status was not OK")
+    secondary_status: int = Field(description="triples in which the secondary's status differed from the primary's")
+    reasons: dict[str, int] = Field(description="why pairs are incomplete, incomparable or no triple")
+
+
+class Epoch(_Model):
+    """One service, primary version and candidate version of a run. Counters of two epochs never mix."""
+
+    id: int
+    run: str
+    service: str
+    primary_version: str
+    candidate_version: str
+    started_s: float
+    last_s: float
+    counts: Counts
+
+
+class Reason(_Model):
+    """One reason in words, with a code for programs and its figures."""
+
+    code: str
+    text: str
+    figures: dict[str, Any]
+
+
+class ServiceVerdict(_Model):
+    """The verdict of one service that takes part in the run."""
+
+    service: str
+    epoch: int
+    candidate_version: str
+    verdict: str
+
+
+class Verdict(_Model):
+    """The verdict of a run: that of its deciding epoch, the worst of its services."""
+
+    verdict: str = Field(description="pass, fail or inconclusive")
+    reasons: list[Reason]
+    missing: list[Reason] = Field(description="what a pass still needs")
+    blind_spots: list[str] = Field(description="what this verdict could not see")
+    eta_s: float | None = Field(description="when what is missing will be there at this rate; null: unknown")
+    bound: float | None = Field(description="upper bound of the rate of unexplained pairs")
+    unexplained: int = Field(description="triples with an unexplained difference")
+    triples: int
+    run: str
+    service: str
+    epoch: int | None = Field(description="null: nothing was seen yet")
+    primary_version: str
+    candidate_version: str
+    services: list[ServiceVerdict] = Field(description="all services of the run, the deciding one first")
+    page: str = Field(description="where a person reads on, relative to this server")
+
+
+class Run(_Model):
+    """One line of the list of runs: the newest epoch of each service."""
+
+    name: str
+    verdict: str = Field(description="pass, fail or inconclusive")
+    epochs: list[Epoch]
+
+
+class Runs(_Model):
+    """All runs, those with the newest pairs first."""
+
+    runs: list[Run]
+
+
+class Method(_Model):
+    """One method of an epoch; `state` is the worst of its paths."""
+
+    method: str
+    state: str
+    counts: Counts
+
+
+class RunDetail(_Model):
+    """One run: an epoch with its methods, and all epochs that the run had."""
+
+    name: str
+    epoch: Epoch | None
+    methods: list[Method]
+    epochs: list[Epoch]
+
+
+class Path(_Model):
+    """One hypothesis: how often a path pattern differs in one way, and what that means."""
+
+    id: int
+    method: str
+    pattern: str
+    kind: str
+    state: str
+    explained: bool = Field(description="noisy, and no more often than noise explains")
+    blind: bool = Field(description="so noisy that a yes or no cannot judge it")
+    control_worse: bool = Field(description="the secondary differs more than the candidate")
+    since_s: float
+    first_seen_s: float
+    regressed_at_s: float | None
+    raw_only: int = Field(description="triples in which only the candidate differs")
+    noise_only: int = Field(description="triples in which only the secondary differs")
+    both: int
+    triples: int
+    pairs: int = Field(description="all pairs that differ here, also those without a secondary")
+    minutes: int = Field(description="minutes that gave a vote")
+    rank: int
+    log_e_star: float = Field(description="natural logarithm of the evidence; facts in docs/verdict.md")
+    noise_rate: float
+    excess: float = Field(description="raw-only rate less noise-only rate")
+    excess_low: float
+    excess_high: float
+    evidence: str = Field(description="the evidence in words")
+    examples: int
+
+
+class Paths(_Model):
+    """Hypotheses of one epoch, the worst first."""
+
+    run: str
+    epoch: int | None
+    paths: list[Path]
+
+
+class PathAndKind(_Model):
+    """A path pattern and the kind in which it differs."""
+
+    pattern: str
+    kind: str
+
+
+class ComparisonLine(_Model):
+    """One kept comparison, as a list shows it."""
+
+    id: str
+    method: str
+    mirror_id: str
+    trace_id: str
+    verdict: str
+    reason: str
+    compared_at_s: float
+    differs: list[PathAndKind]
+    ignored: list[PathAndKind] = Field(description="differences under a rule")
+
+
+class Comparisons(_Model):
+    """Kept comparisons, the newest first. `next_before` is the `before` of the next page; null: no more."""
+
+    run: str
+    epoch: int | None
+    comparisons: list[ComparisonLine]
+    next_before: str | None
+
+
+class Difference(_Model):
+    """One difference of a shadow against the primary."""
+
+    path: str
+    pattern: str
+    kind: str
+    left: str = Field(description="the primary's value as text, shortened")
+    right: str = Field(description="the shadow's value as text, shortened")
+    rule: str = Field(description="the rule that ignores or tolerates it; empty: it counts")
+    note: str
+    noise: bool = Field(description="the secondary differs here in the same way")
+
+
+class Message(_Model):
+    """One message of a call: `json` where its schema is known, else `base64`; neither where it was left out."""
+
+    direction: str
+    offset_ns: int
+    size: int
+    json_: Any = Field(None, alias="json")
+    base64: str = ""
+    omission: str = ""
+    note: str = ""
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class Call(_Model):
+    """What one replica saw of the call."""
+
+    status: str
+    status_message: str
+    ending: str
+    start_unix_ns: int
+    duration_ns: int
+    deadline_ns: int
+    attempt: int
+    request_count: int
+    response_count: int
+    exception_type: str
+    omitted: list[str]
+    messages: list[Message]
+    initial_metadata: Any = None
+    trailing_metadata: Any = None
+    request_metadata: Any = None
+    status_details: Any = None
+
+
+class Side(_Model):
+    """One replica: the primary, or a shadow with what came of holding it against the primary."""
+
+    role: str
+    version: str
+    instance: str
+    span_id: str
+    verdict: str = Field(description="empty for the primary")
+    reason: str
+    difference_count: int
+    differences: list[Difference]
+    call: Call | None = Field(description="null: it never answered")
+
+
+class Comparison(_Model):
+    """One kept comparison with both (or all three) sides."""
+
+    id: str
+    run: str
+    service: str
+    method: str
+    mirror_id: str
+    trace_id: str
+    compared_at_s: float
+    verdict: str
+    sides: list[Side]
+
+
+class RuleStatus(_Model):
+    """Whether the schemas of a method know the rule's path: valid, pending or unknown."""
+
+    run: str
+    method: str
+    status: str
+    text: str
+
+
+class Rule(_Model):
+    """One rule in force, or one that expired."""
+
+    id: str
+    type: str
+    path: str
+    methods: list[str]
+    runs: list[str]
+    reason: str
+    owner: str
+    expires: str | None
+    link: str
+    expired: bool
+    hits: int
+    last_hit_s: float | None
+    statuses: list[RuleStatus]
+
+
+class Rules(_Model):
+    """All rules of the configuration."""
+
+    rules: list[Rule]
+
+
+class Counter(_Model):
+    """One counter of the collector."""
+
+    name: str
+    value: float
+    labels: dict[str, str] = Field(default_factory=dict)
+
+
+class NamedCount(_Model):
+    """How often something named happened."""
+
+    name: str
+    n: int
+    first_s: float
+    last_s: float
+
+
+class Counters(_Model):
+    """`process`: since this collector started; `stored`: kept in the store; `unknown_runs`: runs nobody allowed."""
+
+    process: list[Counter]
+    stored: dict[str, int]
+    unknown_runs: list[NamedCount]
+
+
+class Source(_Model):
+    """One process with the interceptor: counts since its start."""
+
+    source_id: str
+    service: str
+    version: str
+    instance: str
+    first_s: float
+    last_s: float
+    captured: int
+    dropped: dict[str, int]
+    conditions: dict[str, int]
+
+
+class Sources(_Model):
+    """All processes that reported of themselves."""
+
+    sources: list[Source]
+
+
+class Problem(_Model):
+    """What every error answers: `code` for programs, `message` with what is wrong and what to do."""
+
+    code: str
+    message: str
+
+
+class ErrorBody(_Model):
+    """The body of every answer that is not 2xx."""
+
+    error: Problem

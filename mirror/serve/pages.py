@@ -1,0 +1,260 @@
+"""The pages: server-rendered, readable without JavaScript, everything escaped that came from calls.
+
+Handlers gather what a template prints and decide nothing about it; figures become words in `words`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import APIRouter, Query
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from mirror.core.model import Kind
+from mirror.core.model import Verdict as Outcome
+from mirror.core.noise import State
+from mirror.serve import chart, epochs, shape, words
+from mirror.serve.epochs import NotFoundError
+from mirror.serve.rules import for_run, rule_lines
+from mirror.serve.sides import SidesView, sides
+from mirror.serve.site import Site
+from mirror.store.views import EpochView, HypothesisView, RunView
+
+HERE: Final = Path(__file__).parent
+PATHS_MAX: Final = 500
+EXAMPLES: Final = 20
+LIST_LENGTH: Final = 100
+_EpochId = Annotated[int | None, Query(ge=1)]
+
+
+@dataclass(frozen=True, slots=True)
+class RunLine:
+    """One line of the overview."""
+
+    run: str
+    epoch: EpochView
+    verdict: str
+    regressed: int
+    suspect: int
+
+
+class Pages:
+    """The templates over one site."""
+
+    def __init__(self, site: Site) -> None:
+        self.site = site
+        self._templates = Environment(
+            loader=FileSystemLoader(HERE / "templates"),
+            autoescape=True,
+            undefined=StrictUndefined,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._templates.globals.update(
+            static=static_url,
+            run_url=shape.run_page,
+            path_url=shape.path_page,
+            comparisons_url=_comparisons_url,
+            pattern_text=epochs.pattern_text,
+            state_meanings=words.STATE_MEANINGS,
+            kind_meanings=words.KIND_MEANINGS,
+            paths_max=PATHS_MAX,
+            **{
+                name: getattr(words, name)
+                for name in (
+                    "count",
+                    "percent",
+                    "interval",
+                    "span",
+                    "milliseconds",
+                    "moment",
+                    "ago",
+                    "plural",
+                    "version",
+                )
+            },
+        )
+
+    def render(self, template: str, here: str = "runs", *, status: int = 200, **values: Any) -> HTMLResponse:
+        """One page. `here` names the entry of the navigation."""
+        html = self._templates.get_template(template).render(here=here, now_s=self.site.clock(), **values)
+        return HTMLResponse(html, status_code=status)
+
+    def error(self, heading: str, text: str, status: int) -> HTMLResponse:
+        """The page of something that went wrong."""
+        return self.render("error.html", "", status=status, heading=heading, text=text)
+
+
+def router(pages: Pages) -> APIRouter:
+    """All pages."""
+    routes = APIRouter(include_in_schema=False, default_response_class=HTMLResponse)
+    _overview(routes, pages)
+    _run(routes, pages)
+    _comparisons(routes, pages)
+    _collector(routes, pages)
+    return routes
+
+
+def _overview(routes: APIRouter, pages: Pages) -> None:
+    site = pages.site
+
+    @routes.get("/")
+    def runs() -> HTMLResponse:
+        seen = site.runs()
+        lines = [_line(site, run.name, epoch) for run in seen for epoch in epochs.newest_by_service(run.epochs)]
+        waiting = [name for name in site.config.runs if name not in {run.name for run in seen}]
+        return pages.render("runs.html", lines=lines, waiting=waiting, unknown_runs=site.reader.unknown_runs())
+
+
+def _line(site: Site, run: str, epoch: EpochView) -> RunLine:
+    report = epochs.judge(site.reader, epoch, site.policy, site.clock())
+    states = [h.state for h in site.reader.hypotheses(epoch.id)]
+    return RunLine(run, epoch, report.verdict.verdict, states.count(State.REGRESSED), states.count(State.SUSPECT))
+
+
+def _run(routes: APIRouter, pages: Pages) -> None:
+    site = pages.site
+
+    @routes.get("/runs/{run}")
+    def run_page(run: str, epoch: _EpochId = None) -> HTMLResponse:
+        found = site.run(run)
+        report = _shown(site, found, epoch)
+        lines = for_run(rule_lines(site.config.rules.rules, site.reader.rules(), site.today()), run)
+        values: dict[str, Any] = {"run": found, "report": report, "rules": lines, "warnings": _warnings(site)}
+        if report is not None:
+            shown = report.epoch.id
+            values |= {
+                "paths": epochs.paths(site.reader, shown),
+                "methods": epochs.sorted_methods(site.reader.methods(shown)),
+                "chart": chart.minutes(report.facts.methods),
+            }
+        return pages.render("run.html", **values)
+
+    @routes.get("/runs/{run}/paths/{hypothesis}")
+    def path_page(run: str, hypothesis: int, epoch: _EpochId = None) -> HTMLResponse:
+        found = site.run(run)
+        shown, view = _hypothesis(site, found, epoch, hypothesis)
+        examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=EXAMPLES + 1)
+        more = len(examples) > EXAMPLES
+        return pages.render("path.html", run=found, epoch=shown, h=view, examples=examples[:EXAMPLES], older=more)
+
+
+def _shown(site: Site, run: RunView, epoch: int | None) -> epochs.EpochReport | None:
+    if epoch is not None:
+        return epochs.judge(site.reader, epochs.find_epoch(run, epoch), site.policy, site.clock())
+    report = epochs.judge_run(site.reader, run, site.policy, site.clock())
+    return report.deciding if report else None
+
+
+def _hypothesis(site: Site, run: RunView, epoch: int | None, wanted: int) -> tuple[EpochView, HypothesisView]:
+    candidates = [epochs.find_epoch(run, epoch)] if epoch is not None else list(run.epochs)
+    for one in candidates:
+        for view in site.reader.hypotheses(one.id):
+            if view.id == wanted:
+                return one, view
+    raise NotFoundError("unknown_path", f"Run {run.name!r} has no path {wanted}; the run's page lists what differs.")
+
+
+def _differing_in(view: HypothesisView) -> dict[str, Any]:
+    """The filters for its examples. `any` is no path of its own: whatever mismatched in the method is one."""
+    name = view.hypothesis
+    if name.kind is Kind.ANY:
+        return {"method": name.method, "verdict": Outcome.MISMATCHED}
+    return {"method": name.method, "pattern": name.pattern, "kind": name.kind}
+
+
+def _warnings(site: Site) -> list[str]:
+    """What a reader must know before believing the figures."""
+    found = [
+        f"{source.service} ({source.instance}) dropped {words.count(sum(source.dropped.values()))} captures before sending them: "
+        + ", ".join(f"{name} {words.count(n)}" for name, n in sorted(source.dropped.items()))
+        for source in site.reader.sources()
+        if sum(source.dropped.values())
+    ]
+    found += [
+        f"{words.plural(one.n, 'call')} came for run {one.name!r}, which the configuration does not allow."
+        for one in site.reader.unknown_runs()
+    ]
+    return found[:10]
+
+
+def _comparisons(routes: APIRouter, pages: Pages) -> None:
+    site = pages.site
+
+    @routes.get("/runs/{run}/comparisons")
+    def comparisons_page(  # noqa: PLR0913 - the filters of a list
+        run: str,
+        epoch: Annotated[int, Query(ge=1)],
+        *,
+        method: str | None = None,
+        verdict: Outcome | None = None,
+        pattern: str | None = None,
+        kind: Kind | None = None,
+        before: str | None = None,
+    ) -> HTMLResponse:
+        found = site.run(run)
+        shown = epochs.find_epoch(found, epoch)
+        rows = site.reader.comparisons(
+            shown.id, method=method, verdict=verdict, pattern=pattern, kind=kind, limit=LIST_LENGTH, before=before
+        )
+        filters = {"method": method, "verdict": verdict, "pattern": pattern, "kind": kind}
+        older = rows[-1].id if len(rows) == LIST_LENGTH else None
+        return pages.render(
+            "comparisons.html",
+            run=found,
+            epoch=shown,
+            filters=[(name, value) for name, value in filters.items() if value],
+            rows=rows,
+            next_url=shape.comparisons_page(run, epoch, before=older, **filters) if older else "",
+        )
+
+    @routes.get("/comparisons/{comparison_id}")
+    def comparison_page(comparison_id: str) -> HTMLResponse:
+        view = sides(site.comparison(comparison_id), site.schemas.pool)
+        return pages.render("comparison.html", view=view, trace_url=trace_url(site, view))
+
+
+def _comparisons_url(run: str, epoch: int, method: str, verdict: str, pattern: str = "", kind: str = "") -> str:  # noqa: PLR0913, PLR0917 - for templates
+    return shape.comparisons_page(run, epoch, method=method, verdict=verdict, pattern=pattern, kind=kind)
+
+
+def trace_url(site: Site, view: SidesView) -> str:
+    """Where the trace can be read: the configured template with `{trace_id}`; empty where there is none."""
+    template = str(getattr(site.config, "web_trace_url", ""))
+    if not template.startswith(("http://", "https://")) or not view.trace_id:
+        return ""
+    return template.replace("{trace_id}", quote(view.trace_id, safe=""))
+
+
+def _collector(routes: APIRouter, pages: Pages) -> None:
+    site = pages.site
+
+    @routes.get("/rules")
+    def rules_page() -> HTMLResponse:
+        lines = rule_lines(site.config.rules.rules, site.reader.rules(), site.today())
+        return pages.render("rules.html", "rules", rules=lines)
+
+    @routes.get("/collector")
+    def collector_page() -> HTMLResponse:
+        return pages.render(
+            "collector.html",
+            "collector",
+            problems=list(site.health()),
+            sources=site.reader.sources(),
+            samples=site.counters(),
+            stored=site.reader.counters(),
+            unknown_runs=site.reader.unknown_runs(),
+        )
+
+
+@lru_cache(maxsize=16)
+def static_url(name: str) -> str:
+    """The address of a static file; it changes with the file, so that browsers may keep it for good."""
+    digest = hashlib.sha256((HERE / "static" / name).read_bytes()).hexdigest()[:12]
+    return f"/static/{name}?v={digest}"

@@ -1,0 +1,104 @@
+"""Figures as people read them: counts, rates, spans of time. Pure; English; the same on the page and in the terminal."""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime
+from typing import Final
+
+_MINUTE_S: Final = 60
+_HOUR_S: Final = 3_600
+_DAY_S: Final = 86_400
+
+STATE_MEANINGS: Final = {
+    "regressed": "the candidate differs more often than noise can explain; certain at the policy's error rate, and it stays",
+    "suspect": "the candidate differs here and the secondary has not so far, or the evidence is strong but not yet certain",
+    "noisy": "two instances of the same build differ here too",
+    "clean": "compared and never different",
+    "unseen": "not compared yet",
+    "unjudged": "differs, but cannot be judged: effects blocked, redacted without a hash, or too large",
+}
+KIND_MEANINGS: Final = {
+    "value": "another value",
+    "missing": "the primary has it, the candidate has not",
+    "added": "the candidate has it, the primary has not",
+    "order": "the same elements in another order",
+    "status": "the call ended with another status",
+    "no_answer": "the candidate never answered though others did",
+    "any": "some path of this method that noise did not explain",
+}
+
+
+def count(n: float) -> str:
+    """12,345."""
+    return f"{n:,.0f}"
+
+
+def percent(rate: float | None) -> str:
+    """A rate from 0 to 1: "0", "0.012%", "4.2%", "38%"; three places only where they say something."""
+    if rate is None or math.isnan(rate):
+        return "-"
+    value = rate * 100
+    size = abs(value)
+    if size == 0:
+        return "0%"
+    if size >= 10:
+        return f"{value:.0f}%"
+    places = 1 if size >= 1 else min(6, 1 - math.floor(math.log10(size)))
+    return f"{value:.{places}f}%"
+
+
+def interval(low: float | None, high: float | None) -> str:
+    """[0.8%, 2.1%]; empty where there is none."""
+    return "" if low is None or high is None else f"[{percent(low)}, {percent(high)}]"
+
+
+def span(seconds: float | None) -> str:
+    """A length of time in its two largest units: "45 s", "3 min 20 s", "2 h 5 min", "3 d 4 h"."""
+    if seconds is None or math.isnan(seconds):
+        return "-"
+    if math.isinf(seconds):
+        return "never at this rate"
+    whole = max(0, round(seconds))
+    for unit_s, unit, part_s, part in (
+        (_DAY_S, "d", _HOUR_S, "h"),
+        (_HOUR_S, "h", _MINUTE_S, "min"),
+        (_MINUTE_S, "min", 1, "s"),
+    ):
+        if whole >= unit_s:
+            rest = whole % unit_s // part_s
+            return f"{whole // unit_s} {unit} {rest} {part}" if rest else f"{whole // unit_s} {unit}"
+    return f"{whole} s"
+
+
+def milliseconds(nanoseconds: float) -> str:
+    """A duration: "0.42 ms", "12.3 ms", "1,250 ms"."""
+    value = nanoseconds / 1e6
+    return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def moment(unix_s: float | None) -> str:
+    """2026-11-23 14:05:09, in UTC; "-" where there is none."""
+    if not unix_s:
+        return "-"
+    return datetime.fromtimestamp(unix_s, UTC).strftime("%Y-%m-%d %H:%M:%S")
+
+
+def ago(unix_s: float | None, now_s: float) -> str:
+    """How long ago, "just now" below five seconds."""
+    if not unix_s:
+        return "-"
+    gone_s = now_s - unix_s
+    if gone_s < 5:
+        return "just now"
+    return f"{span(gone_s if gone_s < _HOUR_S else gone_s // _MINUTE_S * _MINUTE_S)} ago"
+
+
+def plural(n: int, one: str, many: str = "") -> str:
+    """1 pair; 2 pairs."""
+    return f"{n:,} {one if n == 1 else many or one + 's'}"
+
+
+def version(text: str) -> str:
+    """A version, or words for one that is missing."""
+    return text or "(no version)"
