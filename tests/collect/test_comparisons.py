@@ -1,0 +1,82 @@
+"""What is kept of a pair as an example."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
+from grpc_mirror.v1 import capture_pb2, comparison_pb2
+
+from mirror.collect.comparisons import VALUE_MAX_CHARS, comparison_id, comparison_of, shortened
+from mirror.core.model import Outcome, PairKey, Role, Verdict
+from tests.collect.records import difference, judged
+
+
+def test_both_sides_are_kept_whole() -> None:
+    pair = judged("m1", Verdict.MISMATCHED, difference())
+    kept = comparison_of(pair)
+    assert kept.id == comparison_id(pair.group.key)
+    assert (kept.primary_version, kept.primary_instance) == ("1.0", "shop-1.0")
+    assert capture_pb2.Capture.FromString(kept.primary_capture).messages[0].body == b"the primary's secret"
+    (side,) = kept.sides
+    assert (side.role, side.verdict, side.version) == ("candidate", comparison_pb2.VERDICT_MISMATCHED, "2.0")
+    assert capture_pb2.Capture.FromString(side.capture).messages[0].body == b"the candidate's secret"
+    (shown,) = side.differences
+    assert (shown.path, shown.pattern) == ("response.items[2].price", "response.items[*].price")
+    assert (shown.kind, shown.left, shown.right) == ("value", "10", "20")
+
+
+def test_differences_under_a_rule_are_kept_with_their_rule() -> None:
+    pair = judged("m1", Verdict.IGNORED, ignored=(difference(rule="prices"),))
+    (shown,) = comparison_of(pair).sides[0].differences
+    assert shown.rule == "prices"
+
+
+def test_the_true_count_is_kept_where_the_list_was_cut() -> None:
+    pair = judged("m1", Verdict.MISMATCHED, difference())
+    cut = Outcome(Verdict.MISMATCHED, differences=(difference(),), difference_count=1234)
+    assert comparison_of(replace(pair, outcomes={Role.CANDIDATE: cut})).sides[0].difference_count == 1234
+
+
+def test_a_side_that_never_came_is_empty() -> None:
+    pair = judged("m1", Verdict.INCOMPLETE, reason="candidate")
+    del pair.group.calls[Role.CANDIDATE]
+    (side,) = comparison_of(pair).sides
+    assert (side.reason, side.capture, side.span_id) == ("candidate", b"", b"")
+
+
+def test_a_pair_without_primary_is_kept_too() -> None:
+    pair = judged("m1", Verdict.INCOMPLETE, reason="primary")
+    del pair.group.calls[Role.PRIMARY]
+    kept = comparison_of(pair)
+    assert (kept.primary_capture, len(kept.trace_id)) == (b"", 16)
+
+
+def test_the_id_follows_from_the_pair_key() -> None:
+    assert comparison_id(PairKey("r", "m", "i")) == comparison_id(PairKey("r", "m", "i"))
+    assert comparison_id(PairKey("r", "m", "i")) != comparison_id(PairKey("r", "mi", ""))
+    assert len(comparison_id(PairKey("r", "m", "i"))) == 32
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (None, ""),
+        (True, "true"),
+        (0, "0"),
+        (1.5, "1.5"),
+        ("", '""'),
+        ('say "so"\n', '"say \\"so\\"\\n"'),
+        (b"\x00\xff", "0x00ff"),
+        (Timestamp(seconds=3), "{seconds: 3}"),
+    ],
+)
+def test_values_become_text(value: Any, text: str) -> None:
+    assert shortened(value) == text
+
+
+@pytest.mark.parametrize("value", ["x" * 10_000, b"x" * 10_000, Timestamp(seconds=1), 10**300])
+def test_text_is_shortened(value: Any) -> None:
+    assert len(shortened(value)) <= VALUE_MAX_CHARS
