@@ -133,6 +133,7 @@ async def serve(port: int, faults: Faults) -> None:
     serving.say_ready(port)
     await stop.wait()
     await server.stop(_GRACE_S)
+    grpc_mirror.shutdown()
 
 
 def main() -> None:

@@ -106,6 +106,7 @@ def main() -> None:
     serving.say_ready(port)
     stop.wait()
     server.stop(_GRACE_S).wait()
+    grpc_mirror.shutdown()
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -33,7 +32,7 @@ class Child:
                     stdin=subprocess.DEVNULL,
                     stdout=out,
                     stderr=err,
-                    env={**os.environ, **(env or {})},
+                    env=dict(env) if env is not None else None,
                     start_new_session=True,
                 )
             except OSError as error:
