@@ -100,7 +100,8 @@ def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
 def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
     """Noisy paths: how many defects each may hide."""
     hidden = []
-    for fact in (h for m in facts.methods for h in m.hypotheses if h.judgement.explained or h.judgement.blind):
+    paths = (h for m in facts.methods for h in m.hypotheses if h.hypothesis.kind is not Kind.ANY)
+    for fact in (h for h in paths if h.judgement.explained or h.judgement.blind):
         b, c, n = fact.evidence.b, fact.evidence.c, fact.evidence.n
         share = upper(b, n, policy.alpha_pass) - lower(c, n, policy.alpha_pass)
         blind = ", blind: yes or no says nothing here" if fact.judgement.blind else ""

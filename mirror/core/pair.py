@@ -41,6 +41,10 @@ class _Open:
     size: int = 0
     released: bool = False
 
+    def due_s(self) -> float:
+        """From when on nothing more is taken in, whether somebody looked in time or not."""
+        return self.ready_s if self.all_there() else self.deadline_s
+
     def all_there(self) -> bool:
         return Role.PRIMARY in self.calls and self.expect <= self.calls.keys()
 
@@ -116,7 +120,7 @@ class Pairer:
         """
         released: list[Group] = []
         group = self._groups.get(record.key)
-        if group is not None and group.deadline_s < record.arrived_s:
+        if group is not None and group.due_s() <= record.arrived_s:
             released.append(self._release(group, Release.DEADLINE))
             group = None
         if group is None:

@@ -59,7 +59,7 @@ class MethodFacts:
 
     def unexplained_of(self, *, has_secondary: bool) -> int:
         """How many of those differ unexplained; without a secondary nothing is explained but by rules."""
-        return self.unexplained if has_secondary else self.counts.mismatched + self._absent()
+        return min(self.unexplained, self.counts.triples) if has_secondary else self.counts.mismatched + self._absent()
 
     def _absent(self) -> int:
         """Candidates that never answered: a difference, though no pair was compared."""

@@ -80,6 +80,14 @@ def test_the_deadline_counts_by_arrival_even_if_nobody_looked_in_time():
     assert pairs.counts["late_secondary"] == 1
 
 
+def test_a_retry_after_the_grace_is_late_even_if_nobody_looked_in_time():
+    pairs = pairer()
+    feed(pairs, call(P, attempt=1, status="UNAVAILABLE"), call(C), call(S))
+    [group] = feed(pairs, call(P, at=5, attempt=2))
+    assert (group.release, group.calls[P].attempt) == (Release.COMPLETE, 1)
+    assert pairs.counts["late_primary"] == 1
+
+
 def test_a_late_call_is_counted_and_opens_no_new_group():
     pairs = pairer()
     feed(pairs, call(P), call(S))
@@ -243,6 +251,23 @@ steps = st.lists(
     ),
     max_size=60,
 )
+
+
+def released_from(steps, *, always_look):
+    pairs, now_s, released = pairer(), 0.0, []
+    for name, role, expect, attempt, status, pause_s, look in steps:
+        now_s += pause_s
+        if look or always_look:
+            released += pairs.take_expired(now_s)
+        released += pairs.add(call(role, name, at=now_s, expect=expect, attempt=attempt, status=status), now_s)
+    released += pairs.take_expired(10_000)
+    as_text = sorted(f"{g.first_arrival_s} {g.key} {g.release} {sorted(g.calls)}" for g in released)
+    return as_text, dict(pairs.counts)
+
+
+@given(steps)
+def test_reading_again_decides_the_same_however_often_one_looks(steps):
+    assert released_from(steps, always_look=True) == released_from(steps, always_look=False)
 
 
 @given(steps, st.integers(1, 10), st.integers(0, 5))

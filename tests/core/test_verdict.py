@@ -240,6 +240,11 @@ def test_a_pass_lists_what_it_could_not_see():
     assert "independent" in spots
 
 
+def test_the_sum_over_all_paths_is_no_path_that_hides_something():
+    total = replace(hypothesis(b=20, c=22), hypothesis=Hypothesis(BUY, "(any)", Kind.ANY))
+    assert not any("noisy" in spot for spot in decide(run(method(hypotheses=[total])), POLICY).blind_spots)
+
+
 def test_a_thousand_noisy_paths_do_not_drown_the_rest():
     many = [hypothesis(b=3, c=3, path=f"response.f{n}") for n in range(1000)]
     spots = decide(run(method(hypotheses=many)), POLICY).blind_spots
