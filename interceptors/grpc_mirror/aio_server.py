@@ -1,0 +1,314 @@
+"""The interceptor for grpc.aio servers: closures around each call's handler. Thin: what follows is decided in call.py.
+
+A handler keeps its flavour: grpc looks at what it is (async generator, coroutine function, plain function) to decide
+how to run it, so each is wrapped by its like. Async handlers are finished in the context's done callback. Plain functions run in a thread and
+get a context without one, and without `code()`: they are given a delegate that remembers what they set, and are
+finished at their own end or when the call's task is done, whichever comes first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import inspect
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import grpc
+from opentelemetry import context as otel_context
+
+from grpc_mirror.call import AioFacts, Raised, aio_outcome, pairs, status_code, type_name
+from grpc_mirror.propagation import is_mirrored
+from grpc_mirror.recorder import Observer, Recorder, behavior_of, deserializer, in_context, rebuilt, serializer
+from grpc_mirror.v1 import capture_pb2
+
+_CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
+
+
+class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
+    """Captures mirrored calls of a grpc.aio.Server. A call without `x-mirror-id` keeps its handler untouched."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        """`observer` None: nothing is captured."""
+        self._observer = observer
+
+    async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+        """Wrap the handler of a mirrored call; unknown methods pass through."""
+        handler = await continuation(handler_call_details)
+        observer = self._observer
+        if observer is None:
+            return handler
+        try:
+            metadata = handler_call_details.invocation_metadata
+            if handler is None or not metadata or not is_mirrored(metadata):
+                return handler
+            recorder = observer.recorder(handler, handler_call_details.method, metadata)
+            return handler if recorder is None else _AioCall(recorder, handler).wrapped()
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            observer.fault()
+            return handler
+
+
+class _AioCall:
+    """One call of an aio server."""
+
+    def __init__(self, recorder: Recorder, handler: Any) -> None:
+        self._recorder = recorder
+        self._handler = handler
+        self._context: Any = None
+        self._returned = False
+        self._error: BaseException | None = None  # what left the handler
+        self._decoding: BaseException | None = None
+        self._unsendable: list[BaseException] = []
+        self._deserialize = deserializer(recorder, handler.request_deserializer, self._on_malformed)
+        self._serialize = serializer(recorder, handler.response_serializer, self._unsendable)
+
+    def wrapped(self) -> Any:
+        behavior = behavior_of(self._handler)
+        serialize = self._serialize
+        if inspect.isasyncgenfunction(behavior):
+            observed: Any = self._generating(behavior)
+        elif inspect.iscoroutinefunction(behavior):
+            observed = self._awaiting(behavior)
+        else:
+            observed = self._threaded(behavior)
+            serialize = self._finishing(serialize)
+            task = asyncio.current_task()
+            if task is not None:
+                task.add_done_callback(self._on_task_done)
+        functools.update_wrapper(observed, behavior)
+        # update_wrapper would let inspect look through to the service's function: nothing here needs that.
+        del observed.__wrapped__
+        return rebuilt(self._handler, observed, self._deserialize, serialize)
+
+    def _awaiting(self, behavior: Any) -> Callable[..., Any]:
+        async def observed(request: Any, context: Any) -> Any:
+            self._begin_async(context)
+            try:
+                response = await behavior(request, context)
+            except BaseException as error:
+                self._error = error
+                raise
+            self._returned = True
+            return response
+
+        return observed
+
+    def _generating(self, behavior: Any) -> Callable[..., Any]:
+        async def observed(request: Any, context: Any) -> AsyncIterator[Any]:
+            self._begin_async(context)
+            responses = behavior(request, context)
+            try:
+                async for response in responses:
+                    yield response
+            except GeneratorExit:
+                raise
+            except BaseException as error:
+                self._error = error
+                raise
+            finally:
+                # grpc never closes a generator that it leaves; the service's must not wait longer than ours for it.
+                await responses.aclose()
+            self._returned = True
+
+        return observed
+
+    def _threaded(self, behavior: Any) -> Callable[..., Any]:
+        streaming = self._handler.response_streaming
+
+        def observed(request: Any, context: Any) -> Any:
+            delegate, trace_context = self._begin_threaded(context)
+            try:
+                response = in_context(trace_context, behavior, request, delegate)
+            except BaseException as error:
+                self._end_threaded(error)
+                raise
+            if streaming:
+                return _Responses(response, trace_context, self._end_threaded)
+            self._returned = True
+            if _code_of(delegate):  # grpc sends no message with an error status, so the serialiser won't be asked
+                self._finish()
+            return response
+
+        return observed
+
+    def _finishing(self, serialize: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        """The serialiser of a plain function's single response: the last that is seen of such a call."""
+        if self._handler.response_streaming:
+            return serialize
+
+        def finishing(message: Any) -> Any:
+            try:
+                return serialize(message)
+            finally:
+                self._finish()
+
+        return finishing
+
+    def _begin_async(self, context: Any) -> None:
+        try:
+            self._context = context
+            trace_context = self._recorder.begin(context.time_remaining())
+            if trace_context is not None:
+                # Never detached: each call has a task, and so a context, of its own, which ends with it.
+                otel_context.attach(trace_context)
+            context.add_done_callback(self._on_context_done)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+
+    def _begin_threaded(self, context: Any) -> tuple[Any, Any]:
+        try:
+            delegate = _RememberingContext(context)
+            self._context = delegate
+            return delegate, self._recorder.begin(context.time_remaining())
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+            return context, None
+
+    def _end_threaded(self, error: BaseException | None) -> None:
+        if error is None:
+            self._returned = True
+        self._error = error
+        self._finish()
+
+    def _on_context_done(self, _context: Any) -> None:
+        self._finish()
+
+    def _on_task_done(self, _task: Any) -> None:
+        # Where another interceptor looked up the handler in a task of its own, that task ends before the call begins.
+        if self._recorder.begun:
+            self._finish()
+
+    def _on_malformed(self, error: BaseException | None) -> None:
+        """A request could not be decoded: a unary one ends the call at once, a streamed one raises in the handler."""
+        self._decoding = error
+        if error is not None and not self._handler.request_streaming:
+            self._error = error
+            self._finish()
+
+    def _raised(self) -> Raised | None:
+        error = self._error
+        if error is None and self._unsendable and not self._may_catch_unsendable():
+            error = self._unsendable[0]
+        if error is None:
+            return None
+        return Raised(
+            type_name(error),
+            _told(error),
+            by_abort=isinstance(error, grpc.aio.AbortError),
+            by_client=isinstance(error, asyncio.CancelledError),
+        )
+
+    def _may_catch_unsendable(self) -> bool:
+        """Whether an error of the serialiser surfaces in the handler: at `context.write` of a coroutine."""
+        return self._handler.response_streaming and inspect.iscoroutinefunction(behavior_of(self._handler))
+
+    def _finish(self) -> None:
+        if self._recorder.finished:
+            return
+        try:
+            context = self._context
+            malformed = self._error is not None and self._error is self._decoding
+            facts = AioFacts(
+                _code_of(context),
+                _asked(context, "details") or "",
+                self._returned,
+                self._raised(),
+                malformed,
+                self._recorder.expired,
+            )
+            outcome = aio_outcome(facts)
+            trailing = () if outcome.ending in _CUT else pairs(_asked(context, "trailing_metadata"))
+            self._recorder.finish(outcome, trailing)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+        finally:
+            # An exception holds its frames, and they hold this call.
+            self._error = self._decoding = self._context = None
+            self._unsendable.clear()
+
+
+class _Responses:
+    """The responses of a plain function's stream, watched. grpc iterates over them in a thread."""
+
+    def __init__(self, responses: Any, trace_context: Any, on_end: Callable[[BaseException | None], None]) -> None:
+        self._responses = responses
+        self._trace_context = trace_context
+        self._on_end = on_end
+
+    def __iter__(self) -> Iterator[Any]:
+        try:
+            self._responses = iter(self._responses)
+        except BaseException as error:
+            self._on_end(error)
+            raise
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return in_context(self._trace_context, next, self._responses)
+        except StopIteration:
+            self._on_end(None)
+            raise
+        except BaseException as error:
+            self._on_end(error)
+            raise
+
+
+class _RememberingContext:
+    """The context of a plain function on an aio server, which remembers the status that was set. Delegates the rest."""
+
+    def __init__(self, context: Any) -> None:
+        self._context = context
+        self._code: Any = None
+        self._details = ""
+        self._trailing: tuple[Any, ...] = ()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._context, name)
+
+    def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> None:
+        """As grpc does: what was set before stands in for what is not given."""
+        self._code = code
+        self._details = details or self._details
+        self._trailing = tuple(trailing_metadata or ()) or self._trailing
+        self._context.abort(code, details, trailing_metadata)
+
+    def set_code(self, code: Any) -> None:
+        self._context.set_code(code)
+        self._code = code
+
+    def set_details(self, details: str) -> None:
+        self._context.set_details(details)
+        self._details = details
+
+    def set_trailing_metadata(self, metadata: Any) -> None:
+        self._context.set_trailing_metadata(metadata)
+        self._trailing = tuple(metadata or ())
+
+    def code(self) -> Any:
+        return self._code
+
+    def details(self) -> str:
+        return self._details
+
+    def trailing_metadata(self) -> tuple[Any, ...]:
+        return self._trailing
+
+
+def _told(error: BaseException) -> str:
+    """What grpc tells the client of an exception."""
+    try:
+        return f"Unexpected {type(error)}: {error}"
+    except Exception:  # noqa: BLE001 - the service's own __str__ failed; then grpc tells the client nothing
+        return ""
+
+
+def _code_of(context: Any) -> int | None:
+    return status_code(_asked(context, "code"), numbers=True)
+
+
+def _asked(context: Any, name: str) -> Any:
+    """What a context says. Other interceptors' contexts may lack a method or hold a plain value in its place."""
+    value = getattr(context, name, None)
+    return value() if callable(value) else value

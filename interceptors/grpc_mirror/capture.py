@@ -1,0 +1,170 @@
+"""From a finished call to its Capture and its span. Pure: records in, bytes and frozen records out.
+
+Runs in the sender's thread. Here it is decided which bodies fit the limits; of the others only size and hash are kept:
+equal hashes are equal messages.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from typing import Any
+
+from grpc_mirror.call import DETAILS_KEY, CallRecord, Message
+from grpc_mirror.schemas import Types
+from grpc_mirror.settings import Settings
+from grpc_mirror.sinks.otlp import Link, SpanData
+from grpc_mirror.v1 import attributes, capture_pb2
+
+METADATA_MAX_BYTES = 16 * 1024  # of each kind of metadata
+_REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
+_TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
+_FULL = capture_pb2.OMISSION_CAPTURE_FULL
+# Names of google.rpc.Code by number.
+STATUS_NAMES = (
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+)
+# Those of a server span that the RPC conventions call errors; the others are the client's own doing.
+_SERVER_ERRORS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
+
+
+def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_pb2.Capture:
+    """The Capture of one call, within the limits of the settings."""
+    trailing, details = _split_details(record.trailing_metadata)
+    outcome = record.outcome
+    capture = capture_pb2.Capture(
+        method=record.method,
+        kind=record.kind,
+        request_type=types.request_type,
+        response_type=types.response_type,
+        schema_fingerprint=types.fingerprint,
+        messages=_messages(record, settings),
+        initial_metadata_unobserved=record.initial_metadata is None,
+        status_code=outcome.code,
+        status_message=outcome.message,
+        status_details=details,
+        ending=outcome.ending,
+        deadline_ns=record.deadline_ns,
+        attempt=record.labels.attempt,
+        start_unix_ns=record.start_unix_ns,
+        duration_ns=record.duration_ns,
+        request_count=record.request_count,
+        response_count=record.response_count,
+        exception_type=outcome.exception_type,
+    )
+    for direction, messages, size in record.omitted:
+        reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
+        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
+    for kept, metadata in (
+        (capture.request_metadata, record.request_metadata),
+        (capture.initial_metadata, record.initial_metadata or ()),
+        (capture.trailing_metadata, trailing),
+    ):
+        if _fill(kept, metadata):
+            capture.metadata_truncated = True
+    return capture
+
+
+def span_of(record: CallRecord, capture: bytes, server_address: str) -> SpanData:
+    """The span of one call, which carries its serialised Capture."""
+    labels, placement = record.labels, record.placement
+    status = STATUS_NAMES[record.outcome.code]
+    found: list[tuple[str, Any]] = [
+        (attributes.ID, labels.mirror_id),
+        (attributes.RUN, labels.run),
+        (attributes.ROLE, record.role),
+        (attributes.EXPECT, ",".join(labels.expect)),
+        (attributes.RPC_SYSTEM, "grpc"),
+        (attributes.RPC_METHOD, record.method),
+        (attributes.RPC_STATUS, status),
+        (attributes.SERVER_ADDRESS, server_address),
+        (attributes.CAPTURE, capture),
+    ]
+    if labels.attempt:
+        found.append((attributes.ATTEMPT, labels.attempt))
+    link = placement.link
+    return SpanData(
+        trace_id=placement.trace_id,
+        span_id=record.span_id,
+        parent_span_id=placement.parent_span_id,
+        trace_state=labels.trace_state,
+        name=record.method,
+        kind=placement.kind,
+        start_unix_ns=record.start_unix_ns,
+        end_unix_ns=record.start_unix_ns + record.duration_ns,
+        attributes=tuple(found),
+        links=() if link is None else (Link(link.trace_id, link.span_id),),
+        error=status in _SERVER_ERRORS,
+        flags=placement.flags,
+    )
+
+
+def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.CapturedMessage]:
+    """Requests and responses in the order in which the server saw them, as far as their bodies fit."""
+    seen = [(message, _REQUEST) for message in record.requests] + [(message, _RESPONSE) for message in record.responses]
+    seen.sort(key=lambda one: one[0].offset_ns)
+    room = settings.capture_max_bytes
+    kept = []
+    for message, direction in seen:
+        omission = _omission(message, room, settings.message_max_bytes)
+        captured = capture_pb2.CapturedMessage(
+            direction=direction,
+            offset_ns=message.offset_ns,
+            original_size=message.size,
+        )
+        if omission:
+            captured.omission = omission
+            if message.body is not None:
+                captured.hash = hashlib.sha256(message.body).digest()
+        elif message.body is not None:
+            captured.body = message.body
+            room -= message.size
+        kept.append(captured)
+    return kept
+
+
+def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb2.Omission:
+    if message.size > message_max_bytes:
+        return _TOO_LARGE
+    if message.body is None:
+        return message.omission
+    return _FULL if message.size > room else capture_pb2.OMISSION_UNSPECIFIED
+
+
+def _split_details(metadata: tuple[tuple[str, Any], ...]) -> tuple[list[tuple[str, Any]], bytes]:
+    """Trailing metadata without the rich status, and that status's bytes."""
+    rest, details = [], b""
+    for key, value in metadata:
+        if key == DETAILS_KEY and isinstance(value, bytes):
+            details = details or value
+        else:
+            rest.append((key, value))
+    return rest, details
+
+
+def _fill(kept: Any, metadata: Iterable[tuple[str, Any]]) -> bool:
+    """Copy metadata as far as METADATA_MAX_BYTES allow. Returns whether something was left out."""
+    room = METADATA_MAX_BYTES
+    for key, value in metadata:
+        raw = value if isinstance(value, bytes) else str(value).encode("utf-8", "replace")
+        room -= len(key) + len(raw)
+        if room < 0:
+            return True
+        kept.add(key=key, value=raw)
+    return False

@@ -1,0 +1,147 @@
+"""Mirror headers, role and trace parent of one call. Pure: metadata in, frozen records out.
+
+The trace id of a capture span is that of the inbound W3C `traceparent`; without one it is the first 16 bytes of
+SHA-256 over the UTF-8 text of `x-mirror-id`. So all replicas' spans of one request share a trace, whatever
+instrumentation each of them has.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from grpc_mirror.v1 import attributes
+
+ID_MAX_CHARS = 256
+_LABEL_MAX_CHARS = 256
+_TRACE_STATE_MAX_CHARS = 512
+_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_WANTED = frozenset(
+    {
+        attributes.HEADER_ID,
+        attributes.HEADER_RUN,
+        attributes.HEADER_ROLE,
+        attributes.HEADER_EXPECT,
+        attributes.HEADER_ATTEMPT,
+        "traceparent",
+        "tracestate",
+    }
+)
+
+KIND_INTERNAL = 1  # OTLP's SpanKind
+KIND_SERVER = 2
+
+
+class SpanRef(NamedTuple):
+    """A span by its ids."""
+
+    trace_id: bytes  # 16 bytes
+    span_id: bytes  # 8 bytes
+    flags: int  # W3C trace flags
+
+
+class Labels(NamedTuple):
+    """What the headers say of a mirrored call."""
+
+    mirror_id: str
+    run: str
+    role: str  # of the header; the deployment's setting wins over it
+    expect: tuple[str, ...]  # shadows that will come
+    attempt: int  # 0: unknown
+    parent: SpanRef | None  # the inbound traceparent
+    trace_state: str
+
+
+class Placement(NamedTuple):
+    """Where the capture span stands in the trace."""
+
+    trace_id: bytes
+    parent_span_id: bytes  # empty: a root
+    kind: int
+    flags: int
+    link: SpanRef | None  # a current span of another trace
+    lead: bool  # ours becomes the current span of the handler
+
+
+def is_mirrored(metadata: Iterable[tuple[str, Any]]) -> bool:
+    """Whether a call carries `x-mirror-id`. All that a call which is not mirrored costs."""
+    for key, _ in metadata:  # noqa: SIM110 - any() over a generator costs three times as much
+        if key == attributes.HEADER_ID:
+            return True
+    return False
+
+
+def read_labels(metadata: Iterable[tuple[str, Any]]) -> Labels:
+    """The labels of a call that carries `x-mirror-id`. Of a repeated header the first counts.
+
+    Values that make no sense are left out, never guessed.
+    """
+    found: dict[str, str] = {}
+    for key, value in metadata:
+        if key in _WANTED and isinstance(value, str):
+            found.setdefault(key, value.strip())
+    return Labels(
+        mirror_id=found.get(attributes.HEADER_ID, ""),
+        run=found.get(attributes.HEADER_RUN, "")[:_LABEL_MAX_CHARS],
+        role=found.get(attributes.HEADER_ROLE, "").lower()[:_LABEL_MAX_CHARS],
+        expect=_expected(found),
+        attempt=_attempt(found),
+        parent=parse_traceparent(found.get("traceparent", "")),
+        trace_state=found.get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
+    )
+
+
+def role_of(setting: str, header: str) -> tuple[str, str]:
+    """(the role of this call, the condition to count or nothing).
+
+    The deployment's setting wins; without it the header labels the capture, and without either it is a primary's.
+    """
+    if setting:
+        return setting, "role_conflict" if header and header != setting else ""
+    if header in attributes.ROLES:
+        return header, ""
+    return attributes.PRIMARY, "role_invalid" if header else ""
+
+
+def parse_traceparent(text: str) -> SpanRef | None:
+    """A W3C trace context header, level 1: version-traceid-parentid-flags. None where it is invalid."""
+    found = _TRACEPARENT.fullmatch(text)
+    if found is None:
+        return None
+    version, trace_id, span_id, flags, rest = found.groups()
+    if version == "ff" or (version == "00" and rest) or not trace_id.strip("0") or not span_id.strip("0"):
+        return None
+    return SpanRef(bytes.fromhex(trace_id), bytes.fromhex(span_id), int(flags, 16))
+
+
+def derived_trace_id(mirror_id: str) -> bytes:
+    """The trace id of a call without a traceparent: SHA-256 over the id's UTF-8 text, the first 16 bytes."""
+    return hashlib.sha256(mirror_id.encode("utf-8", "replace")).digest()[:16]
+
+
+def place(labels: Labels, current: SpanRef | None) -> Placement:
+    """Where the capture span of a call stands, given the span that is current in its handler.
+
+    Below a current span of the same trace it is INTERNAL; else it is a SERVER span below the remote parent (or a
+    root). A current span of another trace is linked. It leads only below a remote parent when no span is current: a
+    synthetic root would override the service's own sampler.
+    """
+    remote = labels.parent
+    trace_id = remote.trace_id if remote else derived_trace_id(labels.mirror_id)
+    if current is not None and current.trace_id == trace_id:
+        return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None, lead=False)
+    parent_span_id, flags = (remote.span_id, remote.flags) if remote else (b"", 0)
+    lead = remote is not None and current is None
+    return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current, lead=lead)
+
+
+def _expected(found: Mapping[str, str]) -> tuple[str, ...]:
+    named = {part.strip().lower() for part in found.get(attributes.HEADER_EXPECT, "").split(",")}
+    return tuple(role for role in (attributes.CANDIDATE, attributes.SECONDARY) if role in named)
+
+
+def _attempt(found: Mapping[str, str]) -> int:
+    text = found.get(attributes.HEADER_ATTEMPT, "")
+    return min(int(text), 0xFFFFFFFF) if text.isascii() and text.isdecimal() and len(text) < 11 else 0

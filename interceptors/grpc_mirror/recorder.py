@@ -1,0 +1,277 @@
+"""Watches one call on behalf of the adapters: takes what they see, gives the finished record to the sink.
+
+All of it runs on the service's threads and on its clock, so each step is a few assignments; whatever takes longer
+(hashing, types, schemas, encoding) is left to the sender. Nothing here raises into the service.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import grpc
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+
+from grpc_mirror import propagation
+from grpc_mirror.call import OK, CallRecord, Outcome, Seen, pairs
+from grpc_mirror.counters import Counters
+from grpc_mirror.holding import HoldBudget
+from grpc_mirror.settings import Settings
+from grpc_mirror.v1 import capture_pb2
+
+# A server without a deadline reports one that is centuries away.
+_NO_DEADLINE_S = 10 * 365 * 86_400.0
+# The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
+_DEADLINE_SLACK = 0.02
+_OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
+_UNARY_RESPONSE = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_CLIENT_STREAM)
+
+
+class Sink(Protocol):
+    """Where finished calls go."""
+
+    def put(self, record: CallRecord) -> None:
+        """Take a record without blocking; drop and count it where there is no room."""
+
+
+class Observer:
+    """What all calls of one interceptor share."""
+
+    def __init__(self, settings: Settings, counters: Counters, budget: HoldBudget, sink: Sink) -> None:
+        self.settings = settings
+        self.counters = counters
+        self.budget = budget
+        self.sink = sink
+        self.allowed = frozenset(settings.metadata)
+
+    def recorder(self, handler: Any, method: str, metadata: Sequence[tuple[str, Any]]) -> Recorder | None:
+        """A recorder for one mirrored call; None where the labels make no sense."""
+        labels = propagation.read_labels(metadata)
+        if not labels.mirror_id or len(labels.mirror_id) > propagation.ID_MAX_CHARS:
+            self.counters.notice("mirror_id_invalid")
+            return None
+        role, condition = propagation.role_of(self.settings.role, labels.role)
+        if condition:
+            self.counters.notice(condition)
+        recorder = Recorder(self, labels, role, method.lstrip("/"))
+        recorder.kind = call_kind(handler)
+        if self.allowed:
+            recorder.request_metadata = self.allow(metadata)
+        return recorder
+
+    def allow(self, metadata: object) -> tuple[tuple[str, Any], ...]:
+        """The pairs whose keys the settings name."""
+        return tuple(pair for pair in pairs(metadata) if pair[0] in self.allowed)
+
+    def fault(self) -> None:
+        """Our own code failed. Counted; the service goes on."""
+        self.counters.notice("internal_error")
+
+
+def call_kind(handler: Any) -> capture_pb2.CallKind:
+    """The kind of a grpc.RpcMethodHandler."""
+    if handler.request_streaming:
+        return capture_pb2.CALL_KIND_BIDI_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_CLIENT_STREAM
+    return capture_pb2.CALL_KIND_SERVER_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_UNARY
+
+
+class Recorder:
+    """One call. Made by the interceptor, filled by the closures around its handler, finished exactly once."""
+
+    def __init__(self, observer: Observer, labels: propagation.Labels, role: str, method: str) -> None:
+        self.observer = observer
+        self.labels = labels
+        self.role = role
+        self.method = method
+        self.kind: capture_pb2.CallKind = capture_pb2.CALL_KIND_UNSPECIFIED
+        self.start_unix_ns = time.time_ns()
+        self.start_ns = time.perf_counter_ns()
+        self.requests = Seen(observer.settings.stream_messages_max)
+        self.responses = Seen(observer.settings.stream_messages_max)
+        self.placement: propagation.Placement | None = None
+        self.span_id = b""
+        self.deadline_ns = 0
+        self.request_metadata: tuple[tuple[str, Any], ...] = ()
+        self.initial_metadata: tuple[tuple[str, Any], ...] | None = None
+        self.begun = False
+        self.finished = False
+
+    def request(self, body: object) -> None:
+        """A request message came, as bytes."""
+        if not self.finished:
+            self.requests.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
+
+    def response(self, body: object) -> None:
+        """A response message is about to be sent, as bytes."""
+        if not self.finished:
+            self.responses.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
+
+    def begin(self, remaining_s: float | None) -> Any:
+        """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
+        self.begun = True
+        elapsed_ns = time.perf_counter_ns() - self.start_ns
+        if remaining_s is not None and remaining_s < _NO_DEADLINE_S:
+            self.deadline_ns = max(1, int(remaining_s * 1e9) + elapsed_ns)
+        current = trace.get_current_span().get_span_context()
+        seen = None
+        if current.is_valid:
+            ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
+            seen = propagation.SpanRef(*ids, int(current.trace_flags))
+        self.placement = propagation.place(self.labels, seen)
+        if not self.placement.lead:
+            return None
+        self.span_id = os.urandom(8)
+        return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(self.placement, self.span_id)))
+
+    @property
+    def expired(self) -> bool:
+        """Whether the deadline has passed, or is so near that the client's has."""
+        if not self.deadline_ns:
+            return False
+        slack_ns = max(int(_DEADLINE_SLACK * 1e9), int(_DEADLINE_SLACK * self.deadline_ns))
+        return time.perf_counter_ns() - self.start_ns >= self.deadline_ns - slack_ns
+
+    def finish(self, outcome: Outcome, trailing_metadata: object) -> None:
+        """The call is over: freeze what was seen and hand it off. Later calls do nothing."""
+        if self.finished:
+            return
+        self.finished = True
+        duration_ns = time.perf_counter_ns() - self.start_ns
+        requests, responses = self.requests, self.responses
+        # Of a unary response with an error status the client gets nothing, though the sync server sends it.
+        sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
+        trailing = pairs(trailing_metadata)
+        size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing)
+        record = CallRecord(
+            self.labels,
+            self.role,
+            self.method,
+            self.kind,
+            self.placement or propagation.place(self.labels, None),
+            self.span_id or os.urandom(8),
+            outcome,
+            tuple(requests.messages),
+            tuple(responses.messages) if sent else (),
+            requests.type,
+            responses.type,
+            requests.count,
+            responses.count if sent else 0,
+            tuple(
+                (direction, seen.omitted, seen.omitted_bytes)
+                for direction, seen in (
+                    (capture_pb2.DIRECTION_REQUEST, requests),
+                    (capture_pb2.DIRECTION_RESPONSE, responses),
+                )
+                if seen.omitted
+            ),
+            self.request_metadata,
+            self.initial_metadata,
+            trailing,
+            self.deadline_ns,
+            self.start_unix_ns,
+            duration_ns,
+            size,
+        )
+        self.observer.sink.put(record)
+
+
+def deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[BaseException | None], None]) -> Any:
+    """A request deserialiser that sees the bytes of one call.
+
+    `original` None hands the handler raw bytes, and so does this. `on_malformed` gets the exception of the original,
+    or None where that gave None.
+    """
+    fault = recorder.observer.fault
+
+    def request(raw: bytes) -> Any:
+        try:
+            recorder.request(raw)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            fault()
+        if original is None:
+            return raw
+        try:
+            message = original(raw)
+        except Exception as error:
+            on_malformed(error)
+            raise
+        if message is None:
+            on_malformed(None)
+        elif recorder.requests.type is None:
+            recorder.requests.type = type(message)
+        return message
+
+    return request
+
+
+def serializer(recorder: Recorder, original: Any, unsendable: list[BaseException]) -> Any:
+    """A response serialiser that sees the bytes of one call. Exceptions of the original go to `unsendable` too."""
+    fault = recorder.observer.fault
+
+    def response(message: Any) -> Any:
+        if original is None:
+            raw = message
+        else:
+            try:
+                raw = original(message)
+            except Exception as error:
+                unsendable.append(error)
+                raise
+            if recorder.responses.type is None:
+                recorder.responses.type = type(message)
+        try:
+            recorder.response(raw)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            fault()
+        return raw
+
+    return response
+
+
+def rebuilt(handler: Any, behavior: Any, deserializer: Any, serializer: Any) -> Any:
+    """A handler of the same kind around other functions."""
+    if handler.request_streaming:
+        make = (
+            grpc.stream_stream_rpc_method_handler
+            if handler.response_streaming
+            else grpc.stream_unary_rpc_method_handler
+        )
+    else:
+        make = (
+            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
+        )
+    return make(behavior, request_deserializer=deserializer, response_serializer=serializer)
+
+
+def behavior_of(handler: Any) -> Any:
+    """The handler's function, whichever of the four it is."""
+    if handler.request_streaming:
+        return handler.stream_stream if handler.response_streaming else handler.stream_unary
+    return handler.unary_stream if handler.response_streaming else handler.unary_unary
+
+
+def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:
+    """Run a function with an OpenTelemetry context attached, or as it is where that is None."""
+    if context is None:
+        return function(*args)
+    token = otel_context.attach(context)
+    try:
+        return function(*args)
+    finally:
+        otel_context.detach(token)
+
+
+def _span_context(placement: propagation.Placement, span_id: bytes) -> trace.SpanContext:
+    return trace.SpanContext(
+        int.from_bytes(placement.trace_id, "big"),
+        int.from_bytes(span_id, "big"),
+        is_remote=False,
+        trace_flags=trace.TraceFlags(placement.flags),
+    )
+
+
+def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:
+    return sum(len(key) + len(value) for key, value in metadata if isinstance(value, (str, bytes)))

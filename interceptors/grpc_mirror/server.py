@@ -1,0 +1,241 @@
+"""The interceptor for sync grpc servers: closures around each call's handler. Thin: what follows is decided in call.py.
+
+`intercept_service` runs on the server's one serving thread, under its lock, and so do the deserialiser and the final
+callback; handlers run in the pool. The record is frozen in that callback: it fires when the status has been sent, or
+when the client is gone, which may be before the handler ends. A call that is over before its handler was started (its
+client gave up while it queued for a thread) has no context and so leaves no record.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import grpc
+
+from grpc_mirror.call import Outcome, Raised, SyncFacts, pairs, status_code, sync_outcome, type_name
+from grpc_mirror.propagation import is_mirrored
+from grpc_mirror.recorder import Observer, Recorder, behavior_of, deserializer, in_context, rebuilt, serializer
+from grpc_mirror.v1 import capture_pb2
+
+_CALLING = "Exception calling application: "
+_ITERATING = "Exception iterating responses: "
+
+
+class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
+    """Captures mirrored calls of a sync grpc.Server. A call without `x-mirror-id` keeps its handler untouched."""
+
+    def __init__(self, observer: Observer | None) -> None:
+        """`observer` None: nothing is captured."""
+        self._observer = observer
+
+    def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
+        """Wrap the handler of a mirrored call; unknown methods pass through."""
+        handler = continuation(handler_call_details)
+        observer = self._observer
+        if observer is None:
+            return handler
+        try:
+            metadata = handler_call_details.invocation_metadata
+            if handler is None or not metadata or not is_mirrored(metadata):
+                return handler
+            recorder = observer.recorder(handler, handler_call_details.method, metadata)
+            return handler if recorder is None else _SyncCall(recorder, handler).wrapped()
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            observer.fault()
+            return handler
+
+
+class _SyncCall:
+    """One call of a sync server."""
+
+    def __init__(self, recorder: Recorder, handler: Any) -> None:
+        self._recorder = recorder
+        self._handler = handler
+        self._context: Any = None
+        self._returned = False
+        self._raised: Raised | None = None
+        self._malformed: tuple[int | None, str | None] | None = None  # code and details at that moment
+        self._unsendable: list[BaseException] = []
+        self._deserialize = deserializer(recorder, handler.request_deserializer, self._on_malformed)
+        self._serialize = serializer(recorder, handler.response_serializer, self._unsendable)
+
+    def wrapped(self) -> Any:
+        behavior = behavior_of(self._handler)
+        observed = self._streaming(behavior) if self._handler.response_streaming else self._unary(behavior)
+        # Keeps attributes that grpc looks for on the function, such as experimental_thread_pool.
+        functools.update_wrapper(observed, behavior)
+        return rebuilt(self._handler, observed, self._deserialize, self._serialize)
+
+    def _unary(self, behavior: Any) -> Callable[..., Any]:
+        def observed(request: Any, context: Any) -> Any:
+            trace_context = self._begin(context)
+            try:
+                response = in_context(trace_context, behavior, request, context)
+            except BaseException as error:
+                self._on_raise(error, _CALLING)
+                raise
+            self._returned = True
+            return response
+
+        return observed
+
+    def _streaming(self, behavior: Any) -> Callable[..., Any]:
+        def observed(request: Any, context: Any, *send: Any) -> Any:
+            trace_context = self._begin(context)
+            if send:  # grpc's experimental non-blocking handlers push their responses through a callback
+                send = (self._pushing(send[0]),)
+            try:
+                responses = in_context(trace_context, behavior, request, context, *send)
+            except BaseException as error:
+                self._on_raise(error, _CALLING)
+                raise
+            return responses if send else _Responses(responses, trace_context, self._on_end, self._on_raise)
+
+        return observed
+
+    def _pushing(self, send: Callable[[Any], None]) -> Callable[[Any], None]:
+        def pushed(response: Any) -> None:
+            if response is None:
+                self._on_end()
+            send(response)
+
+        return pushed
+
+    def _begin(self, context: Any) -> Any:
+        try:
+            self._context = context
+            trace_context = self._recorder.begin(context.time_remaining())
+            self._watch_initial_metadata(context)
+            if not context.add_callback(self._finish):
+                self._finish()
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+            return None
+        return trace_context
+
+    def _watch_initial_metadata(self, context: Any) -> None:
+        observer, recorder = self._recorder.observer, self._recorder
+        recorder.initial_metadata = ()
+        if not observer.allowed:
+            return
+        send = context.send_initial_metadata
+
+        def send_initial_metadata(initial_metadata: Any) -> None:
+            send(initial_metadata)
+            try:
+                recorder.initial_metadata = observer.allow(initial_metadata)
+            except Exception:  # noqa: BLE001 - ours must never reach the service
+                observer.fault()
+
+        try:
+            context.send_initial_metadata = send_initial_metadata
+        except AttributeError:
+            recorder.initial_metadata = None
+
+    def _on_end(self) -> None:
+        self._returned = True
+
+    def _on_raise(self, error: BaseException, text: str) -> None:
+        try:
+            self._raised = Raised(
+                type_name(error),
+                _told(error, text),
+                bare=type(error) is Exception and not error.args,  # as context.abort raises it
+                by_client=type(error) is grpc.RpcError,  # as the request iterator raises it when the client is gone
+            )
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+
+    def _on_malformed(self, _error: BaseException | None) -> None:
+        """A request could not be decoded. grpc answers at once, by what the handler has set so far, if it runs at all."""
+        try:
+            if self._context is not None:
+                self._malformed = self._status()
+                return
+            self._malformed = (None, None)
+            if not self._handler.request_streaming:  # the handler will never run, so there is no callback to wait for
+                self._recorder.finish(self._outcome(None, None), None)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+
+    def _status(self) -> tuple[int | None, str | None]:
+        code = _asked(self._context, "code")
+        details = _asked(self._context, "details")
+        text = details.decode("utf-8", "replace") if isinstance(details, bytes) else details
+        return status_code(code, numbers=False), text
+
+    def _outcome(self, code: int | None, details: str | None) -> Outcome:
+        if self._malformed is not None:
+            code, details = self._malformed
+        state = getattr(self._context, "_state", None)
+        unsendable = type_name(self._unsendable[0]) if self._unsendable else ""
+        return sync_outcome(
+            SyncFacts(
+                code,
+                details,
+                self._returned,
+                self._raised,
+                self._malformed is not None,
+                unsendable,
+                # Whether a status went out before the client left is in no public API. Without it: what else was seen.
+                getattr(state, "statused", True),
+                self._recorder.expired,
+            )
+        )
+
+    def _finish(self) -> None:
+        try:
+            outcome = self._outcome(*self._status())
+            answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
+            trailing = pairs(_asked(self._context, "trailing_metadata")) if answered else ()
+            self._recorder.finish(outcome, trailing)
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self._recorder.observer.fault()
+        finally:
+            self._context = None  # breaks the cycle context -> callback -> call -> context
+            self._unsendable.clear()
+
+
+class _Responses:
+    """A handler's response iterator, watched. Each step runs in the handler's OpenTelemetry context."""
+
+    def __init__(
+        self,
+        responses: Any,
+        trace_context: Any,
+        on_end: Callable[[], None],
+        on_raise: Callable[[BaseException, str], None],
+    ) -> None:
+        self._responses = responses
+        self._trace_context = trace_context
+        self._on_end = on_end
+        self._on_raise = on_raise
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            return in_context(self._trace_context, next, self._responses)
+        except StopIteration:
+            self._on_end()
+            raise
+        except BaseException as error:
+            self._on_raise(error, _ITERATING)
+            raise
+
+
+def _told(error: BaseException, text: str) -> str:
+    """What grpc tells the client of an exception."""
+    try:
+        return f"{text}{error}"
+    except Exception:  # noqa: BLE001 - the service's own __str__ failed, and grpc falls back in the same way
+        return "Calling application raised unprintable Exception!"
+
+
+def _asked(context: Any, name: str) -> Any:
+    """What a context says. Other interceptors' contexts may lack a method or hold a plain value in its place."""
+    value = getattr(context, name, None)
+    return value() if callable(value) else value

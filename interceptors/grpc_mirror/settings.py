@@ -1,0 +1,306 @@
+"""The settings of the interceptors: one frozen record, checked when it is made. May read a mapping given to it.
+
+Arguments win over `MIRROR_*`, those over the defaults. From `OTEL_*` only the service's name and resource are taken:
+the endpoint is said explicitly, so that bodies never go to a tracing vendor by accident.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any
+from urllib.parse import unquote
+
+from grpc_mirror.v1 import attributes
+
+_KIB = 1024
+_MIB = 1024 * 1024
+_SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
+_UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
+_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
+_SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
+_METADATA_KEY = re.compile(r"[0-9a-z_.\-]+")
+
+
+class SettingsError(ValueError):
+    """The settings are wrong. The text lists every problem at once."""
+
+    def __init__(self, problems: list[str]) -> None:
+        self.problems = tuple(problems)
+        super().__init__("grpc_mirror settings:" + "".join(f"\n  - {problem}" for problem in problems))
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the interceptors capture and where it goes.
+
+    Sizes are bytes, times seconds. Raises SettingsError, which lists all problems.
+
+    Attributes:
+        endpoint: the Mirror collector, `host:port` or a URL (http, grpc: plain; https, grpcs: TLS). OTLP over gRPC.
+            Empty: nothing is captured.
+        role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
+        sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
+        metadata: names of request and initial metadata to capture; all other names are left out.
+        tls: encrypt the connection to the collector; an https endpoint implies it.
+        ca_file: PEM file of the authorities to trust instead of the system's.
+        bearer: token sent as `authorization: Bearer ...`.
+        service_name: `service.name` of the resource.
+        resource: further resource attributes, `service.version` among them.
+        message_max_bytes: of a larger message only size and hash are kept.
+        capture_max_bytes: message bytes of one call; what comes after is kept as size and hash.
+        batch_max_bytes: one export request.
+        batch_max_spans: spans of one export request.
+        batch_age_s: a call waits at most so long for its batch.
+        stream_messages_max: messages of one direction of one call; later ones are only counted.
+        queue_max_bytes: finished calls that wait for the sender; more are dropped and counted.
+        queue_max_calls: the same by number.
+        hold_max_bytes: bytes held for large calls in flight, over the whole process; beyond it only sizes are kept.
+        export_timeout_s: of one export.
+        retry_max_s: a batch that cannot be delivered for so long is dropped and counted.
+        shutdown_timeout_s: the longest that a flush at exit or SIGTERM takes.
+        flush_on_sigterm: None: install a handler only in the main thread and where SIGTERM has its default action;
+            True: the same, and warn where that is impossible; False: never.
+        exporter: an OpenTelemetry SpanExporter for the tracer sink; None: our own, which goes to `endpoint`.
+    """
+
+    endpoint: str = ""
+    role: str = ""
+    sink: str = "direct"
+    metadata: tuple[str, ...] = ()
+    tls: bool = False
+    ca_file: str = ""
+    bearer: str = field(default="", repr=False)
+    service_name: str = "unknown_service"
+    resource: tuple[tuple[str, str], ...] = ()
+    message_max_bytes: int = 256 * _KIB
+    capture_max_bytes: int = 768 * _KIB
+    batch_max_bytes: int = 3 * _MIB
+    batch_max_spans: int = 512
+    batch_age_s: float = 1.0
+    stream_messages_max: int = 1000
+    queue_max_bytes: int = 32 * _MIB
+    queue_max_calls: int = 10_000
+    hold_max_bytes: int = 32 * _MIB
+    export_timeout_s: float = 10.0
+    retry_max_s: float = 30.0
+    shutdown_timeout_s: float = 3.0
+    flush_on_sigterm: bool | None = None
+    exporter: Any = None
+
+    def __post_init__(self) -> None:
+        """Check everything and report all of it."""
+        problems = _problems(self)
+        if problems:
+            raise SettingsError(problems)
+
+    @classmethod
+    def from_env(cls, environ: Mapping[str, str] | None = None, **arguments: Any) -> Settings:
+        """Settings from arguments over `MIRROR_*` over defaults.
+
+        Args:
+            environ: the environment; None: the process's.
+            **arguments: fields of this class. `role` is not among them: `MIRROR_ROLE` alone says it, since
+                `is_shadow()` must be right before any interceptor exists.
+
+        Raises:
+            SettingsError: with every problem of both.
+        """
+        environ = os.environ if environ is None else environ
+        problems = _misspelt(environ, arguments)
+        values: dict[str, Any] = _resource(environ)
+        for variable, name in VARIABLES.items():
+            text = environ.get(variable, "").strip()
+            if text:
+                try:
+                    values[name] = _parse(name, text)
+                except ValueError as error:
+                    problems.append(f"{variable}={_shown(name, text)}: {error}")
+        values.update({k: v for k, v in arguments.items() if k in _FIELDS and k != "role"})
+        try:
+            settings = cls(**values)
+        except SettingsError as error:
+            raise SettingsError([*problems, *error.problems]) from None
+        if problems:
+            raise SettingsError(problems)
+        return settings
+
+    @property
+    def enabled(self) -> bool:
+        """Whether anything is captured."""
+        return bool(self.endpoint) or self.exporter is not None
+
+    @property
+    def target(self) -> str:
+        """The endpoint as gRPC names it: host:port."""
+        return _split(self.endpoint)[1]
+
+    @property
+    def secure(self) -> bool:
+        """Whether the connection is encrypted."""
+        return self.tls or bool(self.ca_file) or _split(self.endpoint)[0]
+
+    @property
+    def version(self) -> str:
+        """`service.version` of the resource; empty: unknown, and the collector's verdict cannot pass."""
+        return dict(self.resource).get(attributes.SERVICE_VERSION, "")
+
+
+VARIABLES: Mapping[str, str] = {
+    "MIRROR_ENDPOINT": "endpoint",
+    "MIRROR_ROLE": "role",
+    "MIRROR_SINK": "sink",
+    "MIRROR_METADATA": "metadata",
+    "MIRROR_TLS": "tls",
+    "MIRROR_CA_FILE": "ca_file",
+    "MIRROR_BEARER": "bearer",
+    "MIRROR_MESSAGE_MAX_BYTES": "message_max_bytes",
+    "MIRROR_CAPTURE_MAX_BYTES": "capture_max_bytes",
+    "MIRROR_BATCH_MAX_BYTES": "batch_max_bytes",
+    "MIRROR_BATCH_MAX_SPANS": "batch_max_spans",
+    "MIRROR_BATCH_AGE_S": "batch_age_s",
+    "MIRROR_STREAM_MESSAGES_MAX": "stream_messages_max",
+    "MIRROR_QUEUE_MAX_BYTES": "queue_max_bytes",
+    "MIRROR_QUEUE_MAX_CALLS": "queue_max_calls",
+    "MIRROR_HOLD_MAX_BYTES": "hold_max_bytes",
+    "MIRROR_EXPORT_TIMEOUT_S": "export_timeout_s",
+    "MIRROR_RETRY_MAX_S": "retry_max_s",
+    "MIRROR_SHUTDOWN_TIMEOUT_S": "shutdown_timeout_s",
+    "MIRROR_FLUSH_ON_SIGTERM": "flush_on_sigterm",
+}
+_FIELDS = tuple(f.name for f in fields(Settings))
+
+
+def role_problem(name: str, role: str) -> str:
+    """What is wrong with a role, or nothing. Empty is a role not given."""
+    if not role or role in attributes.ROLES:
+        return ""
+    return f"{name}={role!r}: not a role; one of {', '.join(attributes.ROLES)}{_did_you_mean(role, attributes.ROLES)}"
+
+
+def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def _split(endpoint: str) -> tuple[bool, str]:
+    """(encrypted by its scheme, what follows the scheme)."""
+    scheme, separator, rest = endpoint.partition("://")
+    return (_SCHEMES.get(scheme.lower(), False), rest.rstrip("/")) if separator else (False, endpoint)
+
+
+def _endpoint_problem(endpoint: str) -> str:
+    if not endpoint or endpoint.startswith("unix:"):
+        return ""
+    scheme, separator, _ = endpoint.partition("://")
+    if separator and scheme.lower() not in _SCHEMES:
+        return f"endpoint={endpoint!r}: unknown scheme {scheme!r}; give host:port, http:// or https://"
+    target = _split(endpoint)[1]
+    if "/" in target:
+        return f"endpoint={endpoint!r}: has a path, but captures go by OTLP over gRPC; give host:port (port 4317)"
+    found = _TARGET.fullmatch(target)
+    if found is None:
+        return f"endpoint={endpoint!r}: not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
+    if not 0 < int(found.group(2)) < 65536:
+        return f"endpoint={endpoint!r}: the port is none (1 to 65535)"
+    return ""
+
+
+def _problems(settings: Settings) -> list[str]:
+    found = [_endpoint_problem(settings.endpoint), role_problem("role", settings.role)]
+    if settings.sink not in ("direct", "tracer"):
+        hint = _did_you_mean(settings.sink, ("direct", "tracer"))
+        found.append(f"sink={settings.sink!r}: one of direct, tracer{hint}")
+    if settings.exporter is not None and settings.sink != "tracer":
+        found.append("exporter: only the tracer sink takes one; set sink='tracer'")
+    if settings.ca_file and not os.path.isfile(settings.ca_file):  # noqa: PTH113 - a path as text is what grpc takes
+        found.append(f"ca_file={settings.ca_file!r}: no such file")
+    found += [
+        f"metadata: {key!r} is no metadata key (lower case letters, digits, '-', '_', '.')"
+        for key in settings.metadata
+        if not _METADATA_KEY.fullmatch(key)
+    ]
+    found += [
+        f"{name}={getattr(settings, name)!r}: must be above zero"
+        for name in _FIELDS
+        if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max")) and not getattr(settings, name) > 0
+    ]
+    if settings.message_max_bytes > settings.capture_max_bytes:
+        found.append("message_max_bytes: above capture_max_bytes, so it would never apply")
+    if settings.capture_max_bytes + 64 * _KIB > settings.batch_max_bytes:
+        found.append("batch_max_bytes: must hold one capture (capture_max_bytes) and 64 KiB for its span")
+    return [problem for problem in found if problem]
+
+
+def _misspelt(environ: Mapping[str, str], arguments: Mapping[str, Any]) -> list[str]:
+    found = [f"{name}: no such setting{_did_you_mean(name, _FIELDS)}" for name in arguments if name not in _FIELDS]
+    if "role" in arguments:
+        found.append(
+            "role: not an argument; set MIRROR_ROLE on the deployment, so that is_shadow() is right from the start"
+        )
+    # Other MIRROR_* belong to the collector and are none of our business, unless they are nearly ours.
+    ours = {variable.removeprefix("MIRROR_"): variable for variable in VARIABLES}
+    for variable in environ:
+        name = variable.removeprefix("MIRROR_")
+        if name != variable and name not in ours:
+            close = difflib.get_close_matches(name, ours, n=1, cutoff=0.85)
+            if close:
+                found.append(f"{variable}: no such variable; did you mean {ours[close[0]]}?")
+    return found
+
+
+def _resource(environ: Mapping[str, str]) -> dict[str, Any]:
+    """service_name and resource from OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES (W3C baggage's key=value list)."""
+    pairs: dict[str, str] = {}
+    for item in environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(","):
+        key, separator, value = item.partition("=")
+        if separator and key.strip():
+            pairs[key.strip()] = unquote(value.strip())
+    name = environ.get("OTEL_SERVICE_NAME", "").strip() or pairs.pop(attributes.SERVICE_NAME, "")
+    pairs.pop(attributes.SERVICE_NAME, None)
+    values: dict[str, Any] = {"resource": tuple(pairs.items())}
+    if name:
+        values["service_name"] = name
+    return values
+
+
+def _parse(name: str, text: str) -> Any:
+    """The value of a variable's text, by the unit or kind that its setting's name ends in."""
+    if name == "role":
+        return text.lower()
+    if name == "metadata":
+        return tuple(key.strip().lower() for key in text.split(",") if key.strip())
+    if name in ("tls", "flush_on_sigterm"):
+        return _parse_flag(text)
+    if name.endswith("_bytes"):
+        return _parse_size(text)
+    return _parse_number(name, text) if name.endswith(("_s", "_max", "_spans", "_calls")) else text
+
+
+def _parse_flag(text: str) -> bool:
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off"):
+        return False
+    raise ValueError("neither true nor false")
+
+
+def _parse_size(text: str) -> int:
+    found = _SIZE.fullmatch(text)
+    if found is None:
+        raise ValueError("not a size; write 262144 or 256KiB")
+    return int(found.group(1)) * _UNITS[(found.group(2) or "B").lower()]
+
+
+def _parse_number(name: str, text: str) -> float:
+    try:
+        return float(text) if name.endswith("_s") else int(text)
+    except ValueError:
+        raise ValueError("not a number of seconds" if name.endswith("_s") else "not a whole number") from None
+
+
+def _shown(name: str, text: str) -> str:
+    return "(hidden)" if name == "bearer" else repr(text)

@@ -1,0 +1,31 @@
+"""What the sender needs of a way out. No behaviour."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol
+
+from grpc_mirror.sinks.otlp import SpanData
+
+
+class SendResult(NamedTuple):
+    """What came of one export."""
+
+    ok: bool
+    retryable: bool = False
+    retry_after_s: float | None = None  # as the receiver asks
+    rejected: int = 0  # spans of a batch that was otherwise taken
+    reason: str = ""  # name of the status, or the receiver's words
+
+
+class Transport(Protocol):
+    """Used by one thread only."""
+
+    def encode(self, span: SpanData) -> tuple[Any, int]:
+        """A span in this transport's own form, and its size in bytes."""
+
+    def send(self, items: Sequence[Any]) -> SendResult:
+        """Export one batch. Blocks until it is answered or the export's timeout; never raises."""
+
+    def close(self) -> None:
+        """Let go of connections."""

@@ -1,0 +1,96 @@
+"""A small OTLP receiver in this process: real sockets, generic handlers, everything it got kept for the test."""
+
+import threading
+from concurrent import futures
+from dataclasses import dataclass, field
+
+import grpc
+
+from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2, schema_pb2
+
+EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
+
+
+@dataclass
+class Received:
+    """One span with its attributes as Python values."""
+
+    span: otlp_slices_pb2.Span
+    resource: dict
+    attributes: dict = field(default_factory=dict)
+
+    @property
+    def capture(self):
+        return capture_pb2.Capture.FromString(self.attributes[attributes.CAPTURE])
+
+
+def values(pairs):
+    return {pair.key: getattr(pair.value, pair.value.WhichOneof("value") or "string_value") for pair in pairs}
+
+
+class Receiver:
+    """Use as a context manager. `answer(request, context)` may abort or return a response."""
+
+    def __init__(self, answer=None):
+        self._answer = answer
+        self._changed = threading.Condition()
+        self.spans = []
+        self.requests = []
+        self.metadata = []
+        self._server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 64 << 20)])
+        handler = grpc.unary_unary_rpc_method_handler(self._export, lambda raw: raw, lambda message: message.SerializeToString())
+        service, method = EXPORT.lstrip("/").split("/")
+        self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
+        self.port = self._server.add_insecure_port("127.0.0.1:0")
+
+    def __enter__(self):
+        self._server.start()
+        return self
+
+    def __exit__(self, *_):
+        self._server.stop(None).wait()
+
+    @property
+    def endpoint(self):
+        return f"127.0.0.1:{self.port}"
+
+    def _export(self, raw, context):
+        request = otlp_slices_pb2.ExportTraceServiceRequest.FromString(raw)
+        response = self._answer(request, context) if self._answer else None
+        with self._changed:
+            self.requests.append(raw)
+            self.metadata.append(dict(context.invocation_metadata()))
+            for resource_spans in request.resource_spans:
+                resource = values(resource_spans.resource.attributes)
+                for scope in resource_spans.scope_spans:
+                    self.spans += [Received(span, resource, values(span.attributes)) for span in scope.spans]
+            self._changed.notify_all()
+        return response or otlp_slices_pb2.ExportTraceServiceResponse()
+
+    def wait_for(self, condition, timeout_s=20):
+        """Wait until `condition()` holds."""
+        with self._changed:
+            assert self._changed.wait_for(condition, timeout_s), f"not in {timeout_s} s; {len(self.spans)} spans came"
+
+    @property
+    def calls(self):
+        return [one for one in self.spans if attributes.CAPTURE in one.attributes]
+
+    @property
+    def schemas(self):
+        return [schema_pb2.Schema.FromString(o.attributes[attributes.SCHEMA]) for o in self.spans if attributes.SCHEMA in o.attributes]
+
+    @property
+    def reports(self):
+        return [
+            schema_pb2.SourceReport.FromString(o.attributes[attributes.REPORT]) for o in self.spans if attributes.REPORT in o.attributes
+        ]
+
+    def wait_calls(self, count=1):
+        self.wait_for(lambda: len(self.calls) >= count)
+        return self.calls
+
+    def call(self, mirror_id):
+        """The capture span of one mirrored call."""
+        self.wait_for(lambda: any(one.attributes[attributes.ID] == mirror_id for one in self.calls))
+        return next(one for one in self.calls if one.attributes[attributes.ID] == mirror_id)
