@@ -9,9 +9,15 @@ import os
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 ROOT = Path(__file__).resolve().parent.parent
 SHARED = ROOT.parent / "shared"
+
+
+# A loaded machine is no reason to fail: speed is measured in benchmarks/.
+settings.register_profile("everywhere", deadline=None)
+settings.load_profile("everywhere")
 
 
 def require(name: str, reason: str, *, present: bool) -> None:
