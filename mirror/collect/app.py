@@ -35,13 +35,13 @@ from mirror.config import Config
 from mirror.core.compare.options import METADATA_IGNORE, CompareOptions
 from mirror.core.model import EpochKey, Kind, Resource
 from mirror.core.pair import Pairer
-from mirror.core.schemas import SchemaBook
+from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
 from mirror.store import JudgeOptions, Limits, Store, StoreError
 
 LISTENER_GRACE_S: Final = 3.0
 DRAIN_S: Final = 20.0  # for judging and committing what is left
 FORWARD_FLUSH_S: Final = 5.0
-SCHEMAS_PRELOADED: Final = 200  # newest of the store; others are fetched when a pair needs them
+SCHEMAS_PRELOADED: Final = SCHEMAS_MAX  # newest of the store; others are fetched when a pair needs them
 WAITING_SHARE: Final = 4  # groups that wait for a schema may take this part of pairing.open_max_bytes
 _log: Final = logging.getLogger(__name__)
 

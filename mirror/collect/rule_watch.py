@@ -15,7 +15,7 @@ from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.model import CallRecord, Resource
 from mirror.core.rules import MethodTypes, PathStatus, Rule, RuleSet, Status, check_paths, merge
-from mirror.core.schemas import SchemaBook
+from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.store.views import RuleStatus
 
 SIDES_MAX: Final = 4096  # (run, method, process version) remembered; beyond, new ones are not checked
@@ -116,7 +116,7 @@ class RuleWatch:
 
     def _check(self, side: _Side) -> list[PathStatus]:
         try:
-            response = self._schemas.pool(side.fingerprint).FindMessageTypeByName(side.response_type)
-        except KeyError:
-            response = None
+            response = self._schemas.descriptor(side.fingerprint, side.response_type)
+        except SchemaError:
+            response = None  # a schema that lacks its own type tells nothing
         return check_paths(self._rules, MethodTypes(side.run, side.method, response, side.streamed))

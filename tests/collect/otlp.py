@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 from typing import Any
 
+from google.protobuf import json_format
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import capture_pb2, otlp_slices_pb2
 
@@ -80,3 +82,12 @@ def request(*spans: otlp_slices_pb2.Span, version: str = "1.0") -> otlp_slices_p
     scope = otlp_slices_pb2.ScopeSpans(scope=otlp_slices_pb2.InstrumentationScope(name=names.SCOPE), spans=spans)
     resource_spans = otlp_slices_pb2.ResourceSpans(resource=resource, scope_spans=[scope])
     return otlp_slices_pb2.ExportTraceServiceRequest(resource_spans=[resource_spans])
+
+
+def otlp_json(*spans: otlp_slices_pb2.Span) -> dict[str, Any]:
+    """The JSON that an exporter sends: hex IDs, and enums as numbers."""
+    parsed = json_format.MessageToDict(request(*spans), use_integers_for_enums=True)
+    for span in parsed["resourceSpans"][0]["scopeSpans"][0]["spans"]:
+        for key in ("traceId", "spanId"):
+            span[key] = base64.b64decode(span[key]).hex()
+    return parsed

@@ -17,9 +17,8 @@ from grpc_mirror.v1 import otlp_slices_pb2
 
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.otlp_grpc import GrpcListener
-from tests.collect.otlp import call_span, request
+from tests.collect.otlp import call_span, otlp_json, request
 from tests.collect.servers import EXPORT, LOCAL, Listeners, with_listeners
-from tests.collect.test_otlp_json import otlp_json
 
 PROTOBUF = {"content-type": "application/x-protobuf"}
 JSON = {"content-type": "application/json"}

@@ -2,27 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import contextlib
 import json
 from typing import Any
 
 import pytest
-from google.protobuf import json_format
 from grpc_mirror.v1 import otlp_slices_pb2
 
 from mirror.collect.otlp_json import request_bytes, response_json
 from mirror.collect.slices import BadBatch, Slicer
-from tests.collect.otlp import call_span, capture, request
-
-
-def otlp_json(*spans: otlp_slices_pb2.Span) -> dict[str, Any]:
-    """The JSON that an exporter sends: hex IDs, and enums as numbers."""
-    parsed = json_format.MessageToDict(request(*spans), use_integers_for_enums=True)
-    for span in parsed["resourceSpans"][0]["scopeSpans"][0]["spans"]:
-        for key in ("traceId", "spanId"):
-            span[key] = base64.b64decode(span[key]).hex()
-    return parsed
+from tests.collect.otlp import call_span, capture, otlp_json, request
 
 
 def test_json_gives_the_same_bytes_as_protobuf() -> None:
