@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import importlib
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf import descriptor_pb2
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
@@ -63,16 +65,21 @@ def _add(
     if name in added:
         return
     added.add(name)
-    file = files.get(name)
-    if file is None:
-        file = descriptor_pb2.FileDescriptorProto()
-        try:
-            descriptor_pool.Default().FindFileByName(name).CopyToProto(file)
-        except KeyError:
-            raise UsageError(f"{name} is missing in the descriptor set; make it with --include_imports") from None
+    file = files.get(name) or _well_known(name)
     for dependency in file.dependency:
         _add(pool, dependency, files, added)
     try:
         pool.Add(file)
     except TypeError as error:
         raise UsageError(f"{name} in the descriptor set is not valid: {error}") from None
+
+
+def _well_known(name: str) -> descriptor_pb2.FileDescriptorProto:
+    module = re.fullmatch(r"google/protobuf/(\w+)\.proto", name, re.ASCII)
+    try:
+        if module is None:
+            raise ModuleNotFoundError
+        found = importlib.import_module(f"google.protobuf.{module[1]}_pb2")
+    except ModuleNotFoundError:
+        raise UsageError(f"{name} is missing in the descriptor set; make it with --include_imports") from None
+    return descriptor_pb2.FileDescriptorProto.FromString(found.DESCRIPTOR.serialized_pb)

@@ -22,7 +22,7 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     """The configuration of a file (None: none) under the environment's MIRROR_*; raises ConfigError with every problem."""
     source = Source("configuration", {}) if path is None else read(path)
     source = with_env(source, env)
-    problems = list(source.problems)
+    problems = []
     raw = dict(source.value)
     raw_rules = raw.pop("rules", [])
     settings = None
@@ -34,6 +34,8 @@ def load(path: Path | None, env: Mapping[str, str]) -> Config:
     known_runs = [str(run) for run in runs] if isinstance(runs, list | tuple) else []
     rules, rule_problems = read_rules(source, raw_rules, known_runs)
     problems += rule_problems
+    unread = {problem.mark for problem in source.problems}  # what YAML made nothing of needs no second word
+    problems = [*source.problems, *(problem for problem in problems if problem.mark not in unread)]
     if problems or settings is None:
         raise ConfigError(problems)
     shared = {name: getattr(settings, name) for name in Settings.model_fields}

@@ -33,10 +33,10 @@ _WANTED = {
     "date_from_datetime_inexact": "a date, like 2027-01-31",
 }
 _BOUNDS = {
-    "greater_than_equal": "must be at least {ge}",
-    "greater_than": "must be above {gt}",
-    "less_than_equal": "must be at most {le}",
-    "less_than": "must be below {lt}",
+    "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be above {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
+    "less_than": "must be below {lt:g}",
     "too_short": "needs at least {min_length}",
     "too_long": "takes at most {max_length}",
     "string_too_long": "longer than {max_length} characters",
