@@ -26,7 +26,7 @@ from mirror.core.compare.lists import By, KeyOf, canonical, key_rule
 from mirror.core.compare.special import ANY, TIMES, AnyPart, ExtensionsPart, TimePart, UnknownPart
 from mirror.core.compare.values import Leaf, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
-from mirror.core.path import AnySteps, Field, Typed
+from mirror.core.path import AnySteps, Field, PathPattern, PatternStep, Typed
 from mirror.core.rules import Ignore, Place, TimeWindow, Tolerance, ValueClass
 
 WRAPPERS: Final = frozenset(
@@ -188,20 +188,38 @@ def _no_key(_element: Any) -> Hashable:
 
 
 def _key_of(descriptor: Descriptor, by: tuple[str, ...]) -> KeyOf | None:
-    paths = [tuple(path.split(".")) for path in by]
-    for path in paths:
-        message: Descriptor | None = descriptor
-        for name in path:
-            field = message.fields_by_name.get(name) if message is not None else None
-            if field is None:
-                return None
-            message = field.message_type
-    return lambda element: tuple(_key(element, path) for path in paths)
+    paths = [_fields_of(descriptor, path) for path in by]
+    found = [path for path in paths if path is not None]
+    if len(found) < len(paths):
+        return None
+    return lambda element: tuple(_key(element, path) for path in found)
 
 
-def _key(element: Any, path: tuple[str, ...]) -> Hashable:
-    for name in path:
-        element = getattr(element, name)
+def _fields_of(descriptor: Descriptor, path: str) -> list[Access] | None:
+    """How to go down `path` (names and extensions) from a message of this type; None where it leads nowhere."""
+    message: Descriptor | None = descriptor
+    found: list[Access] = []
+    for step in PathPattern.parse(path).steps:
+        if message is None:
+            return None
+        field = message.fields_by_name.get(step.name) if isinstance(step, Field) else _extension(message, step)
+        if field is None or (is_repeated(field) and field.message_type is not None):
+            return None
+        found.append(Access.of(field))
+        message = field.message_type
+    return found
+
+
+def _extension(message: Descriptor, step: PatternStep) -> FieldDescriptor | None:
+    try:
+        return message.file.pool.FindExtensionByName(step.name) if isinstance(step, Typed) else None
+    except KeyError:
+        return None
+
+
+def _key(element: Any, path: list[Access]) -> Hashable:
+    for access in path:
+        element = access.get(element)
     if isinstance(element, Message):
         return canonical(element)
     if isinstance(element, str | bytes) or not hasattr(element, "__len__"):

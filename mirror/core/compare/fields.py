@@ -12,7 +12,7 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.lists import By, Messages, Scalars, Sequences, compare_sequences
 from mirror.core.compare.values import Leaf
-from mirror.core.compare.walk import Rules, Walk, counted
+from mirror.core.compare.walk import Rules, Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Field, Key, Path, Typed
 from mirror.core.rules import Ignore, Place
@@ -156,12 +156,13 @@ class Repeated:
         if not ours and not theirs:
             return
         path = (*path, self._pair.step)
-        ignore = self._pair.place.find(Ignore)
-        if ignore is None:
-            self._compare(walk, ours, theirs, path, self._pair.place)
-        elif differs(walk, lambda probing: self._compare(probing, ours, theirs, path, walk.bare)):
-            note = f"{len(ours)} elements against {len(theirs)}"
-            walk.sink.add(path, Kind.VALUE, rule=ignore.id, note=note)
+        unless_ignored(
+            walk,
+            path,
+            self._pair.place,
+            lambda walk, place: self._compare(walk, ours, theirs, path, place),
+            note=f"{len(ours)} elements against {len(theirs)}",
+        )
 
     def _compare(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, place: Place) -> None:
         elements: Sequences
@@ -171,8 +172,7 @@ class Repeated:
             elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=self._rules)
         else:
             elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules)
-        plain = place is walk.bare
-        compare_sequences(elements, by=None if plain else self._by, keyed=self._keyed)
+        compare_sequences(elements, by=None if place is walk.bare else self._by, keyed=self._keyed)
 
 
 class MapField:
@@ -192,12 +192,13 @@ class MapField:
         if not ours and not theirs:
             return
         path = (*path, self._pair.step)
-        ignore = self._pair.place.find(Ignore)
-        if ignore is None:
-            self._compare(walk, ours, theirs, path, self._pair.place)
-        elif differs(walk, lambda probing: self._compare(probing, ours, theirs, path, walk.bare)):
-            note = f"{len(ours)} entries against {len(theirs)}"
-            walk.sink.add(path, Kind.VALUE, rule=ignore.id, note=note)
+        unless_ignored(
+            walk,
+            path,
+            self._pair.place,
+            lambda walk, place: self._compare(walk, ours, theirs, path, place),
+            note=f"{len(ours)} entries against {len(theirs)}",
+        )
 
     def _compare(
         self, walk: Walk, ours: Mapping[Any, Any], theirs: Mapping[Any, Any], path: Path, place: Place
@@ -253,11 +254,6 @@ class OneSided:
             walk.lonely(path, self._place, Kind.MISSING, one, note=self._note)
         elif other is not _NOTHING:
             walk.lonely(path, self._place, Kind.ADDED, other, note=self._note)
-
-
-def differs(walk: Walk, look: Callable[[Walk], None]) -> bool:
-    """Whether `look` finds anything that counts."""
-    return counted(walk.probe(), look) > 0
 
 
 def _elements(access: Access, message: Message) -> list[Any]:

@@ -142,12 +142,12 @@ class Messages(Sequences):
         super().__init__(walk, left, right, path, place)
         self._gated = gated
         self._rules = rules
-        self._keys: dict[tuple[int, int], bytes] = {}
+        self._keys: dict[tuple[int, int], Hashable] = {}
         self._leaves: dict[tuple[int, int], int] = {}
         self._costs: dict[tuple[int, int], float] = {}
         some = left[0] if left else right[0] if right else None
-        if isinstance(some, Message):
-            self.cells_max = max(1, min(CELLS_MAX, ALIGN_WORK_MAX // max(1, leaves(some))))
+        if some is not None:
+            self.cells_max = max(1, min(CELLS_MAX, ALIGN_WORK_MAX // max(1, self.size(some))))
 
     def differing(self) -> list[int]:
         """Found by `==` where that decides."""
@@ -162,7 +162,7 @@ class Messages(Sequences):
         slot = (side, index)
         if slot not in self._keys:
             self.walk.budget.spend(1, self.path)
-            self._keys[slot] = canonical((self.right if side else self.left)[index])
+            self._keys[slot] = self.canonical((self.right if side else self.left)[index])
         return self._keys[slot]
 
     def same(self, left: int, right: int) -> bool:
@@ -179,21 +179,31 @@ class Messages(Sequences):
 
     def report(self, left: int, right: int) -> None:
         """All that differs within."""
-        place = self.place.step(Index(left))
-        self.walk.messages(self.left[left], self.right[right], self.at(left), place, self._rules)
+        self.look(self.walk, left, right, self.place.step(Index(left)))
+
+    def look(self, walk: Walk, left: int, right: int, place: Place) -> None:
+        """Hold one element against another, which stands at the left one's index."""
+        walk.messages(self.left[left], self.right[right], self.at(left), place, self._rules)
+
+    def canonical(self, element: Any) -> Hashable:
+        """What is equal only for equal elements of one type."""
+        return canonical(element)
+
+    def size(self, element: Any) -> int:
+        """How many leaves it has."""
+        return leaves(element)
 
     def _count(self, left: int, right: int, stop_at: int) -> int:
         self.walk.budget.spend(1, self.path)
-        place, one, other = self.place.step(Index(left)), self.left[left], self.right[right]
+        place = self.place.step(Index(left))
         if place.find(Ignore):
             return 0
-        path = self.at(left)
-        return counted(self.walk.probe(stop_at), lambda probing: probing.messages(one, other, path, place, self._rules))
+        return counted(self.walk.probe(stop_at), lambda probing: self.look(probing, left, right, place))
 
     def _leaf_count(self, side: int, index: int) -> int:
         slot = (side, index)
         if slot not in self._leaves:
-            self._leaves[slot] = leaves((self.right if side else self.left)[index])
+            self._leaves[slot] = self.size((self.right if side else self.left)[index])
         return self._leaves[slot]
 
 

@@ -111,6 +111,17 @@ class Walk:
         return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.bare)) > 0
 
 
+def unless_ignored(
+    walk: Walk, path: Path, place: Place, look: Callable[[Walk, Place], None], *, note: str = ""
+) -> None:
+    """`look` at a list, a map or a stream; where a rule ignores it, only count one difference under it if it has any."""
+    ignore = place.find(Ignore)
+    if ignore is None:
+        look(walk, place)
+    elif counted(walk.probe(), lambda probing: look(probing, walk.bare)):
+        walk.sink.add(path, Kind.VALUE, rule=ignore.id, note=note)
+
+
 def descriptor_of(message: Message) -> Descriptor:
     """Of its class: a field may be called DESCRIPTOR."""
     descriptor: Any = type(message).DESCRIPTOR

@@ -1,0 +1,189 @@
+"""Compares what two replicas answered to one request: status, details, metadata and messages. Pure."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final
+
+from google.protobuf.message import DecodeError, Message
+from google.rpc import code_pb2
+from grpc_mirror.v1 import capture_pb2
+
+from mirror.core.answers import Answers, responses, same_messages
+from mirror.core.compare.engine import Comparer
+from mirror.core.compare.options import CompareOptions, Result
+from mirror.core.compare.walk import Types
+from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
+from mirror.core.path import Field, Path
+from mirror.core.rules import MethodRules, RuleSet
+from mirror.core.schemas import SchemaBook, SchemaError
+
+CODE: Final[Path] = (Field("status"), Field("code"))
+NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
+COMPARERS_MAX: Final = 4096
+_CUT_OFF: Final[dict[int, str]] = {
+    capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
+    capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
+}
+_ONE_REQUEST: Final = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_SERVER_STREAM)
+
+
+def status_name(code: int) -> str:
+    """NOT_FOUND for 5; CODE_99 for a number that gRPC does not know."""
+    known = code_pb2.Code.DESCRIPTOR.values_by_number.get(code)
+    return known.name if known else f"CODE_{code}"
+
+
+class CallComparer:
+    """Compares pairs of calls under one set of rules and options. Holds compiled plans; one owner.
+
+    What counts, in this order; the first that decides ends it:
+
+    1. The primary's call was ended by its client (cancel, deadline): incomparable, `client_ended`.
+    2. Of a streamed request the shadow saw fewer messages: incomparable, `request_cut_short`. (A proxy cuts the shadow's
+       request where the primary ends first, and the shadow cannot tell that from the end of the stream.)
+    3. The shadow's call was cut off though the primary's was not: one difference, `status.no_answer`.
+    4. Another status code: one difference of kind *status* at `status.code`, with both names. Messages, details and
+       metadata of two different outcomes are not held against each other.
+    5. Hashes made with different keys: incomparable, `redaction_key`. Messages left out of the capture whose hashes are
+       not the same on both sides, or of which there is no hash: `too_large` (`not_serializable` for those without
+       bytes).
+    6. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
+       and initial metadata where both sides saw it, as sorted values by key, at `trailing_metadata["key"]`; the messages
+       at `response` or `responses[i]`, under the schemas of their senders. A message that cannot be decoded differs,
+       unless its bytes are the same on both sides. No schema for messages that differ: incomparable, `schema`.
+
+    What a rule excuses is in the outcome's `ignored`; if nothing else differs the verdict is *ignored*. Bad data never
+    raises; a capture that is none is incomparable, `capture`.
+    """
+
+    def __init__(self, schemas: SchemaBook, rules: RuleSet, options: CompareOptions | None = None) -> None:
+        self._schemas = schemas
+        self._rules = rules
+        self._options = options or CompareOptions()
+        self._comparers: dict[MethodRules, Comparer] = {}
+
+    def compare(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
+        """What came of the pair. `primary` and `shadow` are records of one pair key."""
+        try:
+            left, right = _parse(primary), _parse(shadow)
+        except DecodeError:
+            return Outcome(Verdict.INCOMPARABLE, "capture")
+        reason = _why_incomparable(left, right)
+        if reason:
+            return Outcome(Verdict.INCOMPARABLE, reason)
+        comparer = self._comparer(primary.key.run, primary.key.method)
+        ended = _ended_differently(left, right, comparer.rules)
+        if ended is not None:
+            return _outcome(_result(ended))
+        reason = _why_unreadable(left, right)
+        if reason:
+            return Outcome(Verdict.INCOMPARABLE, reason)
+        try:
+            look = Answers(self._schemas, left, right, comparer.rules).look
+            return _outcome(comparer.run(look, types=self._types(left, right)))
+        except SchemaError:
+            return Outcome(Verdict.INCOMPARABLE, "schema")
+
+    def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
+        """Fingerprints that the book lacks and without which this pair cannot be compared."""
+        try:
+            left, right = _parse(primary), _parse(shadow)
+        except DecodeError:
+            return frozenset()
+        if _why_incomparable(left, right) or _cut_off(right) or left.status_code != right.status_code:
+            return frozenset()
+        if same_messages(left, right) and left.status_details == right.status_details:
+            return frozenset()
+        wanted = {left.schema_fingerprint, right.schema_fingerprint} - {""}
+        return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
+
+    def _comparer(self, run: str, method: str) -> Comparer:
+        rules = self._rules.for_method(run, method)
+        found = self._comparers.get(rules)
+        if found is None:
+            if len(self._comparers) >= COMPARERS_MAX:
+                self._comparers.clear()
+            found = self._comparers[rules] = Comparer(rules, self._options)
+        return found
+
+    def _types(self, left: capture_pb2.Capture, right: capture_pb2.Capture) -> Types:
+        def find(name: str) -> tuple[type[Message], type[Message]] | None:
+            try:
+                return self._schemas.classes(left.schema_fingerprint, right.schema_fingerprint, name)
+            except SchemaError:
+                return None
+
+        return find
+
+
+def _parse(record: CallRecord) -> capture_pb2.Capture:
+    return capture_pb2.Capture.FromString(record.capture)
+
+
+def _why_incomparable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
+    """What befell the request, not the builds."""
+    if left.ending in _CUT_OFF:
+        return "client_ended"
+    streamed = left.kind not in _ONE_REQUEST
+    return "request_cut_short" if streamed and right.request_count < left.request_count else ""
+
+
+def _cut_off(shadow: capture_pb2.Capture) -> str:
+    return _CUT_OFF.get(shadow.ending, "")
+
+
+def _ended_differently(left: capture_pb2.Capture, right: capture_pb2.Capture, rules: MethodRules) -> Difference | None:
+    """The one difference of two calls that came to other ends."""
+    ours, theirs = status_name(left.status_code), status_name(right.status_code)
+    cut_off = _cut_off(right)
+    if cut_off:
+        rule = rules.ignoring(NO_ANSWER)
+        return Difference(NO_ANSWER, Kind.NO_ANSWER, ours, theirs, rule.id if rule else "", cut_off)
+    if left.status_code != right.status_code:
+        rule = rules.ignoring(CODE)
+        raised = right.exception_type or left.exception_type
+        return Difference(CODE, Kind.STATUS, ours, theirs, rule.id if rule else "", raised and f"raised {raised}")
+    return None
+
+
+def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
+    """What is missing from the captures without which the messages cannot be compared."""
+    ours, theirs = responses(left), responses(right)
+    keys = [_key_ids(messages) for messages in (ours, theirs)]
+    if all(keys) and keys[0] != keys[1]:
+        return "redaction_key"
+    omitted = [message for message in (*ours, *theirs) if message.omission]
+    if any(m.omission == capture_pb2.OMISSION_NOT_SERIALIZABLE and not m.hash for m in omitted):
+        return "not_serializable"
+    if _left_out(left, len(ours)) or _left_out(right, len(theirs)):
+        return "too_large"
+    if omitted and (not all(m.hash for m in omitted) or _hashes(ours) != _hashes(theirs)):
+        return "too_large"
+    return ""
+
+
+def _key_ids(messages: Iterable[capture_pb2.CapturedMessage]) -> set[str]:
+    found = {message.key_id for message in messages if message.hash}
+    return found | {leaf.key_id for message in messages for leaf in message.private_leaves if leaf.hmac}
+
+
+def _left_out(capture: capture_pb2.Capture, captured: int) -> bool:
+    """Whether responses are missing without a trace of their own."""
+    return capture.response_count > captured
+
+
+def _hashes(messages: Iterable[capture_pb2.CapturedMessage]) -> Counter[tuple[bytes, str]]:
+    return Counter((message.hash, message.key_id) for message in messages if message.omission)
+
+
+def _result(difference: Difference) -> Result:
+    if difference.rule:
+        return Result(ignored=(difference,), ignored_count=1)
+    return Result(differences=(difference,), count=1)
+
+
+def _outcome(result: Result) -> Outcome:
+    verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
+    return Outcome(verdict, differences=result.differences, ignored=result.ignored, difference_count=result.count)
