@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
-from types import MappingProxyType
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -24,7 +23,6 @@ from mirror.core.path import Field, Path, PathPattern, PathSyntaxError, Step
 from mirror.core.rules import Ignore, Place, Rule
 
 PRIVATE_NOTE: Final = "private: only hashes of it are kept"
-_NONE: Final[Mapping[str, bytes]] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +33,9 @@ class Body:
     key: Hashable = None
     shown: Any = None
     note: str = ""
-    private: Mapping[str, bytes] = field(default=_NONE)  # path of a leaf that was taken out -> its hash; empty: no hash
+    private: Mapping[str, bytes] = field(
+        default_factory=dict
+    )  # path of a leaf that was taken out -> its hash; empty: no hash
 
     @property
     def content(self) -> Any:
