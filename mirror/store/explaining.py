@@ -41,7 +41,7 @@ def explained_members(
             _H.c + _H.d >= at_least,
         )
     )
-    return frozenset((pattern, Kind(kind)) for pattern, kind in rows.tuples())
+    return frozenset((pattern, Kind(kind)) for pattern, kind in rows)
 
 
 def unexplained_pairs(connection: Connection, method_id: int, triples: int) -> int:
@@ -53,7 +53,7 @@ def unexplained_pairs(connection: Connection, method_id: int, triples: int) -> i
     stored_signatures: dict[frozenset[tuple[str, Kind]], int] = {}
     for text, n in connection.execute(
         select(signatures.c.hypothesis_ids, signatures.c.n).where(signatures.c.method_id == method_id)
-    ).tuples():
+    ):
         members = frozenset(names[row_id] for row_id in json.loads(text)) or frozenset({OVERFLOW})
         stored_signatures[members] = stored_signatures.get(members, 0) + n
     x = bound.unexplained(

@@ -55,7 +55,7 @@ def worst_states(connection: Connection, epoch_id: int) -> dict[str, noise.State
         .join(methods, methods.c.id == hypotheses.c.method_id)
         .where(methods.c.epoch_id == epoch_id)
         .distinct()
-    ).tuples():
+    ):
         worst[name] = min(worst.get(name, noise.State.UNSEEN), noise.State(text), key=_SEVERITY.index)
     return worst
 
@@ -68,7 +68,7 @@ def _examples(connection: Connection, epoch_id: int) -> dict[tuple[int, str, str
         .where(methods.c.epoch_id == epoch_id, ~path.ignored)
         .group_by(path.method_id, path.pattern, path.kind)
     )
-    return {(method_id, pattern, kind): n for method_id, pattern, kind, n in rows.tuples()}
+    return {(method_id, pattern, kind): n for method_id, pattern, kind, n in rows}
 
 
 def _minutes(connection: Connection, epoch_id: int) -> dict[int, int]:
@@ -80,7 +80,7 @@ def _minutes(connection: Connection, epoch_id: int) -> dict[int, int]:
         .where(methods.c.epoch_id == epoch_id, minute.counted, minute.b != minute.c)
         .group_by(minute.hypothesis_id)
     )
-    return dict(rows.tuples().all())
+    return dict(rows.all())
 
 
 def _view(row: Row[Any], evidence: noise.Evidence, *, alpha: float, minutes: int, examples: int) -> HypothesisView:

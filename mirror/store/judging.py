@@ -40,7 +40,7 @@ class JudgeOptions:
 
 def remember(connection: Connection, options: JudgeOptions) -> None:
     """Keep the options for readers; where votes were counted in another way, have all of them counted anew."""
-    was = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    was = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     now = {"alpha": repr(options.alpha), "vote_by": options.vote_by, "deadline_s": repr(options.deadline_s)}
     if was.get("vote_by", now["vote_by"]) != now["vote_by"]:
         connection.execute(delete(hypothesis_hours))
@@ -52,7 +52,7 @@ def remember(connection: Connection, options: JudgeOptions) -> None:
 
 def options_of(connection: Connection) -> JudgeOptions:
     """The options that the writer last kept."""
-    kept = dict(connection.execute(select(meta.c.name, meta.c.value)).tuples().all())
+    kept = dict(connection.execute(select(meta.c.name, meta.c.value)).all())
     usual = JudgeOptions()
     return JudgeOptions(
         alpha=float(kept.get("alpha", usual.alpha)),
@@ -70,7 +70,7 @@ def judge_touched(
         select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute), func.max(_MINUTES.minute))
         .where(~_MINUTES.counted, _MINUTES.minute <= closed)
         .group_by(_MINUTES.hypothesis_id)
-    ).tuples()
+    )
     spans = {hypothesis_id: (first, last) for hypothesis_id, first, last in due}
     rows = _rows(connection, touched | spans.keys())
     _count_votes(connection, [row for row in rows if row.id in spans], spans, closed, options)
@@ -184,15 +184,13 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
                 select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute))
                 .where(_MINUTES.hypothesis_id.in_(part), _MINUTES.minute <= closed, discordant)
                 .group_by(_MINUTES.hypothesis_id)
-            )
-            .tuples()
-            .all()
+            ).all()
         )
     epoch_ids = {row.epoch_id for row in rows}
     last = dict(
-        connection.execute(select(epochs.c.id, epochs.c.ranks).where(epochs.c.id.in_(epoch_ids)).with_for_update())
-        .tuples()
-        .all()
+        connection.execute(
+            select(epochs.c.id, epochs.c.ranks).where(epochs.c.id.in_(epoch_ids)).with_for_update()
+        ).all()
     )
     given: dict[int, int] = {}
     for row in sorted(rows, key=lambda r: (first[r.id], r.name, r.pattern, r.kind)):

@@ -166,7 +166,7 @@ class Reader:
         if run is not None:
             query = query.where(totals.c.run == run)
         with self.connect() as connection:
-            return {name: int(n) for name, n in connection.execute(query).tuples()}
+            return {name: int(n) for name, n in connection.execute(query)}
 
     def rules(self) -> list[RuleView]:
         """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""
@@ -181,7 +181,7 @@ class Reader:
                     ).group_by(rule_hits.c.rule)
                 )
             }
-            found = [RuleStatus(*row) for row in connection.execute(select(rule_statuses)).tuples()]
+            found = [RuleStatus(*row) for row in connection.execute(select(rule_statuses))]
         statuses = {name: tuple(sorted(s for s in found if s.rule == name)) for name in {s.rule for s in found}}
         return [
             RuleView(name, *hits.get(name, (0, None)), statuses.get(name, ())) for name in sorted({*hits, *statuses})
@@ -253,7 +253,7 @@ def _paths(connection: Connection, seqs: list[int]) -> dict[int, list[tuple[str,
     found: dict[int, list[tuple[str, Kind, bool]]] = {}
     path = comparison_paths.c
     query = select(path.comparison_seq, path.pattern, path.kind, path.ignored).where(path.comparison_seq.in_(seqs))
-    for seq, pattern, kind, ignored in connection.execute(query.order_by(path.pattern, path.kind)).tuples():
+    for seq, pattern, kind, ignored in connection.execute(query.order_by(path.pattern, path.kind)):
         found.setdefault(seq, []).append((pattern, Kind(kind), ignored))
     return found
 

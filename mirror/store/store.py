@@ -102,7 +102,7 @@ class Store:
         """All stored schemas by fingerprint, the newest first."""
         with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
             rows = connection.execute(select(schemas.c.fingerprint, schemas.c.blob).order_by(schemas.c.first_s.desc()))
-            yield from rows.tuples()
+            yield from rows
 
     def look(self, policy: Policy, now_s: float) -> None:
         """Decide every epoch that got a pair within the last hour and keep why it failed: a fail is for good.

@@ -31,7 +31,7 @@ def counts_by(connection: Connection, by: ColumnElement[Any], *where: ColumnElem
         .join(methods, methods.c.id == method_reasons.c.method_id)
         .where(*where)
         .group_by(by, method_reasons.c.reason)
-    ).tuples():
+    ):
         reasons[key][reason] = int(n)
     return {key: MethodCounts(**counts, reasons=reasons[key]) for key, counts in found.items()}
 
@@ -55,7 +55,7 @@ def minutes_of(connection: Connection, epoch_id: int, *, method: str | None = No
             .join(methods, methods.c.id == hypotheses.c.method_id)
             .where(*where, hypotheses.c.kind == Kind.ANY.value)
             .group_by(some.minute)
-        ).tuples()
+        )
     }
     found = []
     for row in sums:

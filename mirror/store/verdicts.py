@@ -74,9 +74,7 @@ def _fail_row(epoch_id: int, reason: Reason, now_s: float) -> dict[str, Any]:
 
 def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[MethodFacts, ...]:
     counts = counts_by(connection, methods.c.id, methods.c.epoch_id == epoch_id)
-    names = dict(
-        connection.execute(select(methods.c.id, methods.c.name).where(methods.c.epoch_id == epoch_id)).tuples().all()
-    )
+    names = dict(connection.execute(select(methods.c.id, methods.c.name).where(methods.c.epoch_id == epoch_id)).all())
     of_method: defaultdict[str, list[HypothesisFacts]] = defaultdict(list)
     for view, evidence in hypotheses_of(connection, epoch_id):
         of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))

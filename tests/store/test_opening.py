@@ -1,0 +1,146 @@
+"""What can be wrong with a store, and what the user is told; tables that are what the migrations make."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import create_engine, text
+
+import mirror.store
+from mirror.store import Reader, Store, StoreError
+from mirror.store.engine import open_engine
+from mirror.store.migrating import HEAD
+from mirror.store.tables import metadata
+
+
+def test_migrations_make_the_tables(url: str):
+    """A table changed without a migration fails here."""
+    with Store.open(url) as store, store.engine.connect() as connection:
+        assert compare_metadata(MigrationContext.configure(connection), metadata) == []
+
+
+def test_head_is_the_newest_migration():
+    config = Config()
+    config.set_main_option("script_location", str(Path(mirror.store.__file__).parent / "migrations"))
+    assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+def test_opening_again_changes_nothing(url: str):
+    Store.open(url).close()
+    with Store.open(url) as store:
+        assert store.reader().runs() == []
+
+
+def test_a_newer_store_is_refused_by_writer_and_reader(url: str):
+    with Store.open(url) as store, store.engine.begin() as connection:
+        connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    for open_it in (Store.open, Reader.open):
+        with pytest.raises(StoreError, match=r"written by a newer mirror \(revision 9999"):
+            open_it(url)
+
+
+def test_a_directory_is_no_store(tmp_path: Path):
+    with pytest.raises(StoreError, match="is a directory; name a file in it"):
+        Store.open(f"sqlite:///{tmp_path}")
+
+
+def test_a_missing_directory_is_named(tmp_path: Path):
+    with pytest.raises(StoreError, match=r"/nowhere does not exist; create it"):
+        Store.open(f"sqlite:///{tmp_path}/nowhere/mirror.db")
+
+
+def test_a_file_that_is_no_database(tmp_path: Path):
+    path = tmp_path / "mirror.db"
+    path.write_bytes(b"run: checkout\n" * 500)
+    for open_it in (Store.open, Reader.open):
+        with pytest.raises(
+            StoreError, match=r"mirror\.db: cannot be .*not a database; the file is damaged or no store"
+        ):
+            open_it(f"sqlite:///{path}")
+    assert path.read_bytes().startswith(b"run:")
+
+
+def test_a_truncated_database_is_an_error_and_no_traceback_of_sqlite(tmp_path: Path):
+    path = tmp_path / "mirror.db"
+    Store.open(f"sqlite:///{path}").close()
+    path.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(StoreError, match="damaged"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_tables_of_somebody_else_are_left_alone(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/other.db"
+    with create_engine(url).begin() as connection:
+        connection.execute(text("CREATE TABLE epochs (era TEXT)"))
+    with pytest.raises(StoreError, match="not mirror's"):
+        Store.open(url)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_file_that_may_not_be_written(tmp_path: Path):
+    path = tmp_path / "mirror.db"
+    Store.open(f"sqlite:///{path}").close()
+    path.chmod(0o400)
+    with pytest.raises(StoreError, match="must be writable"):
+        Store.open(f"sqlite:///{path}")
+
+
+def test_a_reader_never_creates_a_store(tmp_path: Path):
+    with pytest.raises(StoreError, match=r"no such file; has the collector run, and with this store\.url\?"):
+        Reader.open(f"sqlite:///{tmp_path}/mirror.db")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_reader_of_an_empty_database_says_what_to_do(tmp_path: Path):
+    (tmp_path / "mirror.db").touch()
+    with pytest.raises(StoreError, match="start the collector once"):
+        Reader.open(f"sqlite:///{tmp_path}/mirror.db")
+
+
+def test_a_reader_on_a_plain_engine_checks_too(tmp_path: Path):
+    (tmp_path / "mirror.db").touch()
+    reader = Reader(open_engine(f"sqlite:///{tmp_path}/mirror.db", write=False))
+    with pytest.raises(StoreError, match="start the collector once"):
+        reader.runs()
+    reader.close()
+
+
+def test_a_reader_cannot_write(tmp_path: Path):
+    url = f"sqlite:///{tmp_path}/mirror.db"
+    Store.open(url).close()
+    reader = Reader.open(url)
+    with pytest.raises(StoreError, match="readonly"), reader.connect() as connection:
+        connection.execute(text("DELETE FROM meta"))
+    reader.close()
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("mirror.db", "is no database URL"),
+        ("mysql://host/db", "not supported|no database URL"),
+        ("sqlite://", "must be a file"),
+        ("sqlite:///:memory:", "must be a file"),
+    ],
+)
+def test_urls_that_are_no_store(url: str, said: str):
+    with pytest.raises(StoreError, match=said):
+        Store.open(url)
+
+
+def test_an_unreachable_server_is_named_without_its_password():
+    with pytest.raises(StoreError, match=r"postgresql.*cannot be opened") as raised:
+        Store.open("postgresql://u:secret@127.0.0.1:9/mirror")
+    assert "secret" not in str(raised.value)
+
+
+def test_sqlite_survives_power_loss_and_readers_do_not_wait(tmp_path: Path):
+    with Store.open(f"sqlite:///{tmp_path}/mirror.db") as store, store.engine.connect() as connection:
+        assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
+        assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL

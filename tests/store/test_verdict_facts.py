@@ -1,0 +1,130 @@
+"""The facts that a verdict is made of, as the store reads them back."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from grpc_mirror.v1 import schema_pb2
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mirror.core.model import Kind, Resource, Role
+from mirror.core.verdict import MinuteFacts, Policy, decide
+from mirror.store import JudgeOptions, Limits, Reader, Store, StoreError
+from mirror.store.verdicts import run_facts
+from tests.store.building import EPOCH, MINUTE, START_S, commit, judged, several
+
+POLICY = Policy(vote_by="call", min_duration_s=0, min_triples=1)
+
+
+def facts_of(reader: Reader, now_s: float = START_S + 600):
+    (run,) = reader.runs()
+    return run_facts(reader, run.epochs[0].id, POLICY, now_s)
+
+
+def test_an_equal_candidate_passes_once_the_bound_is_within_the_budget(by_call: Store, reader: Reader):
+    commit(by_call, several(500))
+    report = decide(facts_of(reader), replace(POLICY, budget=0.01))
+    assert (report.verdict, report.x, report.n) == ("pass", 0, 500)
+
+
+def test_a_regressed_path_fails(by_call: Store, reader: Reader):
+    commit(by_call, several(40, candidate=["response.a"]) + several(60, named="same"))
+    report = decide(facts_of(reader), POLICY)
+    assert report.verdict == "fail"
+    assert any("response.a (value) is regressed" in reason.text for reason in report.reasons)
+
+
+def test_what_noise_explains_is_not_counted_and_what_it_no_longer_explains_is(by_call: Store, reader: Reader):
+    a = frozenset({("response.a", Kind.VALUE)})
+    commit(by_call, several(20, secondary=["response.a"]) + several(5, named="b", candidate=["response.a"]))
+    assert facts_of(reader).unexplained == 0
+    commit(by_call, several(7, named="out", candidate=["response.a"], explained=a))
+    assert facts_of(reader).unexplained == 0
+    commit(by_call, several(60, named="more", candidate=["response.a"]))
+    assert facts_of(reader).unexplained == 5 + 7 + 60
+
+
+def test_the_overflow_of_signatures_counts_as_unexplained(url: str):
+    options = JudgeOptions(vote_by="call")
+    with Store.open(url, judge=options, limits=Limits(signatures_max=1)) as store:
+        commit(store, several(40, secondary=["response.a", "response.b"]))
+        commit(store, [judged("1", candidate=["response.a"]), judged("2", candidate=["response.b"])])
+        commit(store, [judged("3", candidate=["response.b"])])
+        assert facts_of(store.reader()).unexplained == 2
+
+
+def test_closed_minutes_say_what_was_raw_only_and_noise_only(by_call: Store, reader: Reader):
+    commit(by_call, several(3, candidate=["response.a"]) + several(2, named="n", secondary=["response.b"]))
+    commit(by_call, several(4, START_S + 60), START_S + 60)
+    (method,) = facts_of(reader).methods
+    assert method.minutes == (MinuteFacts(MINUTE, 5, 3, 2), MinuteFacts(MINUTE + 1, 4, 0, 0))
+    (method,) = facts_of(reader, START_S + 70).methods
+    assert method.minutes == ()
+
+
+def test_the_rate_is_that_of_the_last_minutes(by_call: Store, reader: Reader):
+    commit(by_call, several(60))
+    assert facts_of(reader, START_S + 30).rate_per_s == pytest.approx(2.0)
+    assert facts_of(reader, START_S + 7200).rate_per_s == 0.0
+
+
+def test_capture_loss_is_what_the_builds_of_this_epoch_report(by_call: Store, reader: Reader):
+    commit(by_call, several(1))
+    assert facts_of(reader).capture_loss is None
+    changes = by_call.changes()
+    for version, dropped in (("2.0", 5), ("1.0", 0), ("0.9", 50)):
+        report = schema_pb2.SourceReport(source_id=version, sequence=1, captured=100, dropped={"queue_full": dropped})
+        changes.source(report, Resource(EPOCH.service, version, "pod"))
+    by_call.commit(changes, START_S)
+    assert facts_of(reader).capture_loss == pytest.approx(0.025)
+
+
+def test_without_a_secondary_it_is_pairs_that_count(by_call: Store, reader: Reader):
+    commit(
+        by_call,
+        several(95, expect=[Role.CANDIDATE]) + several(5, named="x", candidate=["response.a"], expect=[Role.CANDIDATE]),
+    )
+    facts = facts_of(reader)
+    assert (facts.has_secondary, facts.judged, facts.unexplained, facts.unit) == (False, 100, 5, "pairs")
+
+
+def test_a_fail_is_kept_though_the_rate_sinks_again(by_call: Store, reader: Reader):
+    alone = {"expect": [Role.CANDIDATE]}
+    commit(by_call, several(50, named="x", candidate=["response.a"], **alone))
+    by_call.look(POLICY, START_S)
+    for i in range(4):
+        commit(by_call, several(1000, named=str(i), **alone))
+    lenient = replace(POLICY, budget=0.5)
+    facts = facts_of(reader)
+    assert [reason.code for reason in facts.failed] == ["over_budget"]
+    assert decide(facts, lenient).verdict == "fail"
+    assert decide(replace(facts, failed=()), lenient).verdict == "pass"
+
+
+def test_an_unknown_epoch_is_an_error(by_call: Store):
+    with pytest.raises(StoreError, match="no epoch 77"):
+        run_facts(by_call.reader(), 77, POLICY, START_S)
+
+
+sides = st.sets(st.sampled_from(["response.a", "response.b", "response.c"]))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(told=st.lists(st.tuples(sides, sides), min_size=1, max_size=40))
+def test_whatever_was_committed_a_verdict_comes_of_it(tmp_path_factory, told):
+    """X never exceeds n, no count its triples; x is what the judged pairs, gone through again, say."""
+    path = tmp_path_factory.mktemp("store") / "mirror.db"
+    with Store.open(f"sqlite:///{path}", judge=JudgeOptions(vote_by="call"), limits=Limits(hypotheses_max=3)) as store:
+        commit(store, [judged(str(i), candidate=raw, secondary=quiet) for i, (raw, quiet) in enumerate(told)])
+        reader = store.reader()
+        facts = facts_of(reader)
+        report = decide(facts, POLICY)
+    assert report.n == len(told)
+    explained = {
+        h.hypothesis.pattern
+        for h in facts.methods[0].hypotheses
+        if h.judgement.explained and h.hypothesis.pattern.startswith("response")
+    }
+    assert report.x == sum(1 for raw, quiet in told if (raw - quiet) - explained)
