@@ -76,10 +76,11 @@ def _add(
 
 def _well_known(name: str) -> descriptor_pb2.FileDescriptorProto:
     module = re.fullmatch(r"google/protobuf/(\w+)\.proto", name, re.ASCII)
+    missing = UsageError(f"{name} is missing in the descriptor set; make it with --include_imports")
+    if module is None:
+        raise missing
     try:
-        if module is None:
-            raise ModuleNotFoundError
         found = importlib.import_module(f"google.protobuf.{module[1]}_pb2")
     except ModuleNotFoundError:
-        raise UsageError(f"{name} is missing in the descriptor set; make it with --include_imports") from None
+        raise missing from None
     return descriptor_pb2.FileDescriptorProto.FromString(found.DESCRIPTOR.serialized_pb)

@@ -70,7 +70,8 @@ def at(kind, path, **fields):
         "status.details[*]",
         "status.details[0].(t.Money).cents",
         'trailing_metadata["x-cost"]',
-        "trailing_metadata[*][0]",
+        'initial_metadata["x-shard"]',
+        "trailing_metadata[*]",
         "response.courier",
     ],
 )
@@ -94,9 +95,15 @@ def test_valid(quote, path):
         ("response.total.x", "response.total has no fields"),
         ("response.total[*]", "response.total is neither repeated nor a map"),
         ("response.items[*].(t.Money).x", "response.items[*] is neither an Any nor extendable: it has no (t.Money)"),
+        (
+            "response.placed_at.seconds",
+            "response.placed_at is a Timestamp, compared as one value; say response.placed_at",
+        ),
+        ("trailing_metadata[1]", 'the keys of trailing_metadata are text: trailing_metadata["x-cost"]'),
+        ("trailing_metadata.cost", "trailing_metadata has no fields"),
         ("status.cod", 'status has no "cod"; did you mean "code"?'),
         ("reponse.x", 'a call has no "reponse"; did you mean "response"?'),
-        ("request.x", 'a call has no "request"; it has response, status, trailing_metadata'),
+        ("request.x", 'a call has no "request"; it has initial_metadata, response, status, trailing_metadata'),
         ("responses[*].total", 'a call has no "responses"; did you mean "response"? (the method answers once)'),
     ],
 )
@@ -161,8 +168,10 @@ def test_unknown_fields_have_numbers(quote):
         (at(Tolerance, "response.colour", absolute=1.0), "a tolerance needs a number, but this is an enum"),
         (at(Tolerance, "response.express", absolute=1.0), "a tolerance needs a number, but this is a bool"),
         (at(Tolerance, "response.items", absolute=1.0), "a tolerance needs a number, but this is t.Item"),
-        (at(Tolerance, "status.code", absolute=1.0), "a tolerance needs a number, but this is status.code"),
+        (at(Tolerance, "status.code", absolute=1.0), "only an ignore rule applies to status.code"),
         (at(Tolerance, "response.tax.value", absolute=1.0), ""),
+        (at(Tolerance, "response.tax", absolute=1.0), ""),
+        (at(ValueClass, "response.tax", name="uuid"), "a number cannot be of the class uuid"),
         (at(TimeWindow, "response.placed_at", within_s=1.0), ""),
         (at(TimeWindow, "response.valid_for", within_s=1.0), ""),
         (
@@ -185,7 +194,14 @@ def test_unknown_fields_have_numbers(quote):
         (at(ValueClass, "response.placed_at", name="timestamp"), ""),
         (at(ValueClass, "response.total", name="same_sign"), ""),
         (at(ValueClass, "response.total", name="uuid"), "a number cannot be of the class uuid"),
-        (at(ValueClass, 'trailing_metadata["x-id"]', name="uuid"), ""),
+        (
+            at(ValueClass, 'trailing_metadata["x-id"]', name="uuid"),
+            "only an ignore rule applies to trailing_metadata[*]",
+        ),
+        (
+            at(KeyedList, "status.details", by=("x",)),
+            "the elements of status.details have no common field; say unordered",
+        ),
     ],
 )
 def test_a_rule_fits_what_stands_there(quote, rule, problem):

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.descriptor import FieldDescriptor
 
 from mirror.core.path import PathPattern
 from mirror.core.rules.records import Ignore, KeyedList, Rule, TimeWindow, Tolerance, UnorderedList, ValueClass
-from mirror.core.rules.walk import Leaf, Map, Message, Repeated, Schema, Stand, Text
+from mirror.core.rules.walk import TIMES, Leaf, Map, Message, Repeated, Schema, Stand, Text
 
-TIMES: Final = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 _NUMBERS: Final = frozenset(
     {
         FieldDescriptor.CPPTYPE_INT32,
@@ -44,6 +43,8 @@ def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - 
     match rule:
         case Ignore():
             return ""
+        case _ if isinstance(stand, Text):
+            return f"only an ignore rule applies to {stand.name or 'the whole call'}"
         case Tolerance():
             return "" if _sort(stand) == "number" else f"a tolerance needs a number, but this is {_named(stand)}"
         case TimeWindow():
@@ -61,13 +62,20 @@ def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - 
 
 
 def _inside(stand: Stand) -> Stand:
-    """A rule about values that names a list or map is about its elements."""
-    while isinstance(stand, Repeated | Map):
-        stand = stand.element if isinstance(stand, Repeated) else stand.value
-    return stand
+    """A rule about values that names a list, a map or a wrapper is about the values in it."""
+    while True:
+        match stand:
+            case Repeated(inner) | Map(_, inner):
+                stand = inner
+            case Message(descriptor) if descriptor.file.name == "google/protobuf/wrappers.proto":
+                return Leaf(descriptor.fields_by_name["value"])
+            case _:
+                return stand
 
 
 def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
+    if isinstance(stand.element, Text):
+        return f"the elements of {stand.element.name.removesuffix('[*]')} have no common field; say unordered"
     if isinstance(stand.element, Leaf):
         return f"its elements are {_named(stand.element)} and have no field to be keyed by; say unordered"
     found = schema.walk(PathPattern.parse(key).steps, stand.element)
@@ -84,8 +92,6 @@ def _sort(stand: Stand) -> str:
             if field.type in {FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES}:
                 return "text"
             return "number" if field.cpp_type in _NUMBERS else "other"
-        case Text("status.message" | "trailing_metadata[*]" | "trailing_metadata[*][*]"):
-            return "text"
         case Message(descriptor) if descriptor.full_name in TIMES:
             return "time"
         case _:
@@ -97,15 +103,10 @@ def _named(stand: Stand) -> str:
         case Map():
             return "a map"
         case Message(descriptor):
-            return f"{descriptor.full_name}{_wrapped(descriptor)}"
+            return descriptor.full_name
         case Leaf(field):
             return _WORDS.get(field.type, "a number")
         case Text(name):
             return name or "the whole call"
         case _:
             return "of a type not known yet"
-
-
-def _wrapped(descriptor: Descriptor) -> str:
-    wrapper = descriptor.file.name == "google/protobuf/wrappers.proto"
-    return "; add .value" if wrapper else ""

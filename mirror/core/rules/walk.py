@@ -17,6 +17,8 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from mirror.core.path import AnyElement, AnyName, AnySteps, Field, Index, Key, PatternStep, Typed, render
 
 ANY: Final = "google.protobuf.Any"
+TIMES: Final = ("google.protobuf.Timestamp", "google.protobuf.Duration")  # each compared as one value
+_METADATA: Final = ("initial_metadata", "trailing_metadata")
 STANDS_MAX: Final = 10_000  # that one `**` may spread over; the rest counts as not known
 _KEY_TYPES: Final = {FieldDescriptor.CPPTYPE_STRING: str, FieldDescriptor.CPPTYPE_BOOL: bool}
 
@@ -147,13 +149,14 @@ class Schema:
         """The fields below a stand."""
         match stand:
             case Message(descriptor):
-                return {field.name: _field(field) for field in descriptor.fields}
+                fields = () if descriptor.full_name in TIMES else descriptor.fields
+                return {field.name: _field(field) for field in fields}
             case Text(""):
                 response: Message | Opaque = OPAQUE if self.response is None else Message(self.response)
                 shapes: dict[str, Stand] = {"responses": Repeated(response)} if self.streamed is not False else {}
                 if not self.streamed:
                     shapes["response"] = response
-                return shapes | {"status": Text("status"), "trailing_metadata": Text("trailing_metadata")}
+                return shapes | {name: Text(name) for name in ("status", *_METADATA)}
             case Text("status"):
                 return _STATUS
             case _:
@@ -180,10 +183,14 @@ class Schema:
             case ((Message() | Text()), Field(name)) if names := self.names(stand):
                 owner = f"{stand.type.full_name}" if isinstance(stand, Message) else path or "a call"
                 return f'{owner} has no "{name}"{self._meant(stand, name, list(names))}'
+            case Message(descriptor), Field() if descriptor.full_name in TIMES:
+                return f"{path} is a {descriptor.name}, compared as one value; say {path}"
             case Repeated(), Field() | AnyName() | Typed():
                 return f"{path} is repeated; say {path}[*]{_dotted(step)}"
             case Map(), Field() | AnyName() | Typed():
                 return f"{path} is a map; say {path}[*]{_dotted(step)}"
+            case Text(name), Index() | Key() if name in _METADATA:
+                return f'the keys of {path} are text: {path}["x-cost"]'
             case Map(key), Index() | Key():
                 return f"the keys of {path} are of another type ({_KEY_TYPES.get(key.cpp_type, int).__name__})"
             case _, Typed(name):
@@ -235,10 +242,8 @@ def _elements(stand: Stand, step: PatternStep) -> Iterator[Stand]:
         case Map(key, value), Key(given):
             if type(given) is _KEY_TYPES.get(key.cpp_type, int):
                 yield value
-        case Text("trailing_metadata"), AnyElement() | Key(str()):
-            yield Text("trailing_metadata[*]")
-        case Text("trailing_metadata[*]"), AnyElement() | Index():
-            yield Text("trailing_metadata[*][*]")
+        case Text(name), AnyElement() | Key(str()) if name in _METADATA:
+            yield Text(f"{name}[*]")
 
 
 def _field(field: FieldDescriptor) -> Stand:
