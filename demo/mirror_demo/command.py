@@ -183,6 +183,7 @@ def _tell(shop: running.Running, result: Result, *, as_json: bool) -> None:
     typer.echo("")
     for line in summary(result):
         typer.echo(line)
+    typer.echo(f"page: http://{shop.web} (while the demo runs; --keep keeps it up, --out DIR keeps its files)")
 
 
 def summary(result: Result) -> Iterator[str]:

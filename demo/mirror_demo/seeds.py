@@ -164,7 +164,7 @@ SEEDS: Final = (
         "newer_field",
         "a newer schema adds a field: the customer's segment",
         "GetCustomer",
-        (("response.segment", "added"),),
+        (("response.segment", "value"),),
         "every call",
         1.0,
     ),

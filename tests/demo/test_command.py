@@ -1,0 +1,81 @@
+"""`mirror demo` on the command line: what it refuses, and the whole of it with a real Envoy."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+from mirror_demo import mesh, seeds
+from mirror_demo.processes import DemoError
+
+from tests.conftest import require
+
+
+def mirror_demo(*arguments, **env):
+    command = [sys.executable, "-m", "mirror", "demo", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env}, timeout=170)
+
+
+def test_a_fault_that_nobody_seeded_is_refused_with_those_there_are():
+    done = mirror_demo("--faults", "crush")
+    assert done.returncode == 2
+    assert "no seeded fault 'crush'" in done.stderr
+    assert "crash" in done.stderr
+
+
+def test_the_store_of_an_earlier_demo_is_not_mixed_with_a_new_one(tmp_path):
+    (tmp_path / "mirror.db").touch()
+    done = mirror_demo("--out", str(tmp_path))
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "holds the store of an earlier demo" in done.stderr
+
+
+def test_without_envoy_one_line_says_what_to_install(monkeypatch, tmp_path):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(DemoError, match="pip install"):
+        mesh.binary()
+
+
+@pytest.fixture
+def envoy():
+    try:
+        mesh.binary()
+    except DemoError as error:
+        require("envoy", str(error), present=False)
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("envoy")
+def test_every_seeded_fault_is_found_and_nothing_else():
+    # The user's own settings must not leak into the demo's processes.
+    done = mirror_demo("--json", "--seed", "5", MIRROR_ROLE="candidate", MIRROR_STORE_URL="sqlite:////nowhere/x.db")
+    told = json.loads(done.stdout)
+    assert (told["missed"], told["false"], told["primary_errors"], told["incomplete"]) == ([], [], 0, 0)
+    assert {found["seed"] for found in told["found"]} == {seed.name for seed in seeds.SEEDS}
+    assert (told["verdict"], told["pairs"]) == ("fail", 3000)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("envoy")
+def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
+    done = mirror_demo("--faults", "none", "--out", str(tmp_path / "kept"))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "seeded faults: 0, found: 0" in done.stdout
+    assert "FALSE" not in done.stdout
+    assert "3000 calls, 0 primary errors; 3000 pairs, 0 incomplete; verdict: pass" in done.stdout
+    assert (tmp_path / "kept" / "mirror.db").exists()
+
+
+@pytest.mark.live
+@pytest.mark.usefixtures("envoy")
+def test_a_broken_collector_ends_the_demo_with_its_last_words(tmp_path):
+    folder = tmp_path / "out"
+    folder.mkdir()
+    (folder / "addresses.json").mkdir()  # where the collector wants to write a file
+    done = mirror_demo("--out", str(folder), "--calls", "10")
+    assert done.returncode == 1
+    assert "mirror demo: collector" in done.stderr
