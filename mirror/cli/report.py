@@ -118,7 +118,7 @@ def _totals(out: Console, shown: EpochView) -> None:
     told = ", ".join(f"{words.count(getattr(counts, name))} {name}" for name in figures)
     out.print(f"{words.plural(counts.pairs, 'pair')}: {told}")
     if counts.reasons:
-        reasons = ", ".join(f"{name} {words.count(n)}" for name, n in sorted(counts.reasons.items()))
+        reasons = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in sorted(counts.reasons.items()))
         out.print(plain(f"incomplete, incomparable or no triple because: {reasons}"))
 
 

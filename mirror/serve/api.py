@@ -8,12 +8,12 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from fastapi.exceptions import RequestValidationError
 
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
 from mirror.serve import epochs, models, shape
-from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
 from mirror.serve.site import Site
@@ -97,7 +97,8 @@ def _verdict(api: APIRouter, site: Site) -> None:
         now_s = site.clock()
         if run is None:
             if not service or candidate is None:
-                raise NotFoundError("what", "Ask with ?run=NAME, or with ?service=NAME&candidate=VERSION.")
+                wanted = "ask with ?run=NAME, or with ?service=NAME&candidate=VERSION"
+                raise RequestValidationError([{"loc": ("query", "run"), "msg": wanted, "type": "missing"}])
             return _verdict_of_version(site, service, candidate, now_s)
         found = site.run(run)
         report = epochs.judge_run(site.reader, found, site.policy, now_s)
@@ -132,7 +133,7 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         kind: Kind | None = None,
         verdict: Outcome | None = None,
         limit: Annotated[int, Query(ge=1, le=COMPARISONS_MAX)] = 50,
-        before: Annotated[str | None, Query(description="next_before of the page before")] = None,
+        before: Annotated[float | None, Query(description="next_before of the page before")] = None,
     ) -> models.Comparisons:
         """Kept comparisons, the newest first. Matched pairs are only counted; of the others a capped number is kept."""
         found = site.run(run)
@@ -142,7 +143,7 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         rows = site.reader.comparisons(
             shown.id, method=method, pattern=pattern, kind=kind, verdict=verdict, limit=limit, before=before
         )
-        more = rows[-1].id if len(rows) == limit else None
+        more = rows[-1].compared_at_s if len(rows) == limit else None
         listed = [shape.comparison_line(row) for row in rows]
         return models.Comparisons(run=run, epoch=shown.id, comparisons=listed, next_before=more)
 

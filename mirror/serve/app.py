@@ -9,6 +9,7 @@ from __future__ import annotations
 import ipaddress
 import logging
 import time
+import traceback
 from collections.abc import Awaitable, Callable
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,7 +28,7 @@ from mirror.serve import api, metrics, pages
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.pages import HERE, Pages
 from mirror.serve.site import Health, Schemas, Site, Snapshot
-from mirror.store.queries import Reader
+from mirror.store import Reader, StoreError
 
 _LOG: Final = logging.getLogger(__name__)
 _HEADERS: Final = {
@@ -124,10 +125,19 @@ def _errors(app: FastAPI, shown: Pages) -> None:
         text = "There is no such page; the endpoints stand at /api/docs." if error.status_code == 404 else error.detail
         return answer(request, error.status_code, HTTPStatus(error.status_code).name.lower(), text)
 
-    @app.exception_handler(Exception)
-    def broken(request: Request, error: Exception) -> Response:
-        _LOG.error("%s %s failed: %s", request.method, request.url.path, type(error).__name__)
-        return answer(request, 500, "internal", "The collector failed to answer; its log names the error.")
+    @app.exception_handler(StoreError)
+    def unavailable(request: Request, error: StoreError) -> Response:
+        return answer(request, 503, "store_unavailable", str(error))
+
+    @app.middleware("http")
+    async def funnel(request: Request, call_next: _Next) -> Response:
+        try:
+            return await call_next(request)
+        except Exception as error:  # noqa: BLE001 - the one place where faults of pages and endpoints end
+            place = traceback.extract_tb(error.__traceback__)[-1]
+            # Neither the error's text nor the query: they may hold values of calls.
+            _LOG.error("%s failed: %s at %s:%s", request.url.path, type(error).__name__, place.name, place.lineno)
+            return answer(request, 500, "internal", "The collector failed to answer; its log names the error.")
 
 
 def _frame(app: FastAPI, config: Config) -> None:

@@ -56,6 +56,7 @@ class _Page(Collector):
 
 
 def _process(site: Site) -> Iterator[Family]:
+    site.health()  # it sets the gauge of readiness
     families: dict[str, Family] = {}
     for metric in METRICS:
         of_kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily

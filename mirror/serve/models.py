@@ -175,7 +175,7 @@ class Comparisons(_Model):
     run: str
     epoch: int | None
     comparisons: list[ComparisonLine]
-    next_before: str | None
+    next_before: float | None
 
 
 class Difference(_Model):

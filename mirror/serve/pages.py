@@ -14,9 +14,10 @@ from urllib.parse import quote
 
 from fastapi import APIRouter, Query
 from fastapi.responses import HTMLResponse
+from grpc_mirror.v1.comparison_pb2 import Difference
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mirror.core.model import Kind
+from mirror.core.model import Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
 from mirror.serve import chart, epochs, shape, words
@@ -24,11 +25,11 @@ from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
 from mirror.serve.site import Site
-from mirror.store.views import EpochView, HypothesisView, RunView
+from mirror.store.views import ComparisonView, EpochView, HypothesisView, RunView
 
 HERE: Final = Path(__file__).parent
 PATHS_MAX: Final = 500
-EXAMPLES: Final = 20
+EXAMPLES: Final = 10  # each is read whole, for its values
 LIST_LENGTH: Final = 100
 _EpochId = Annotated[int | None, Query(ge=1)]
 
@@ -65,6 +66,7 @@ class Pages:
             state_meanings=words.STATE_MEANINGS,
             kind_meanings=words.KIND_MEANINGS,
             paths_max=PATHS_MAX,
+            policy=site.policy,
             **{
                 name: getattr(words, name)
                 for name in (
@@ -77,6 +79,7 @@ class Pages:
                     "ago",
                     "plural",
                     "version",
+                    "reason",
                 )
             },
         )
@@ -141,8 +144,8 @@ def _run(routes: APIRouter, pages: Pages) -> None:
         found = site.run(run)
         shown, view = _hypothesis(site, found, epoch, hypothesis)
         examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=EXAMPLES + 1)
-        more = len(examples) > EXAMPLES
-        return pages.render("path.html", run=found, epoch=shown, h=view, examples=examples[:EXAMPLES], older=more)
+        told = [(line, _at(site, line, view)) for line in examples[:EXAMPLES]]
+        return pages.render("path.html", run=found, epoch=shown, h=view, examples=told, older=len(examples) > EXAMPLES)
 
 
 def _shown(site: Site, run: RunView, epoch: int | None) -> epochs.EpochReport | None:
@@ -167,6 +170,20 @@ def _differing_in(view: HypothesisView) -> dict[str, Any]:
     if name.kind is Kind.ANY:
         return {"method": name.method, "verdict": Outcome.MISMATCHED}
     return {"method": name.method, "pattern": name.pattern, "kind": name.kind}
+
+
+def _at(site: Site, line: ComparisonView, view: HypothesisView) -> list[Difference]:
+    """The candidate's differences of one example that belong to the hypothesis; at most three."""
+    kept = site.reader.comparison(line.id)
+    name = view.hypothesis
+    found = [
+        one
+        for side in (kept.sides if kept else ())
+        if side.role == Role.CANDIDATE
+        for one in side.differences
+        if not one.rule and (name.kind is Kind.ANY or (one.pattern == name.pattern and one.kind == name.kind))
+    ]
+    return found[:3] or [Difference(path=epochs.pattern_text(view))]
 
 
 def _warnings(site: Site) -> list[str]:
@@ -196,7 +213,7 @@ def _comparisons(routes: APIRouter, pages: Pages) -> None:
         verdict: Outcome | None = None,
         pattern: str | None = None,
         kind: Kind | None = None,
-        before: str | None = None,
+        before: float | None = None,
     ) -> HTMLResponse:
         found = site.run(run)
         shown = epochs.find_epoch(found, epoch)
@@ -204,7 +221,7 @@ def _comparisons(routes: APIRouter, pages: Pages) -> None:
             shown.id, method=method, verdict=verdict, pattern=pattern, kind=kind, limit=LIST_LENGTH, before=before
         )
         filters = {"method": method, "verdict": verdict, "pattern": pattern, "kind": kind}
-        older = rows[-1].id if len(rows) == LIST_LENGTH else None
+        older = rows[-1].compared_at_s if len(rows) == LIST_LENGTH else None
         return pages.render(
             "comparisons.html",
             run=found,

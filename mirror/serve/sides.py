@@ -238,10 +238,7 @@ def _is_below(path: str, above: str) -> bool:
 
 def _cells(lines: tuple[Line | None, ...], touched: Sequence[_Touched]) -> tuple[Cell, ...]:
     left, *shadows = lines
-    marks = [one.mark(left, line) for one, line in zip(touched, shadows, strict=False) if left or line]
-    worst = next((m for m in (Mark.DIFF, Mark.NOISE, Mark.RULE, Mark.QUIET) if m in marks[:1]), Mark.SAME)
-    rest = (
-        Cell(line, one.mark(left, line) if left or line else Mark.SAME)
-        for one, line in zip(touched, shadows, strict=False)
-    )
-    return (Cell(left, worst), *rest)
+    marks = [one.mark(left, line) if left or line else Mark.SAME for one, line in zip(touched, shadows, strict=False)]
+    order = (Mark.DIFF, Mark.NOISE, Mark.RULE, Mark.QUIET)
+    worst = next((mark for mark in order if left and mark in marks), Mark.SAME)
+    return (Cell(left, worst), *(Cell(line, mark) for line, mark in zip(shadows, marks, strict=False)))

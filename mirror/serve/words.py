@@ -99,6 +99,12 @@ def plural(n: int, one: str, many: str = "") -> str:
     return f"{n:,} {one if n == 1 else many or one + 's'}"
 
 
+def reason(name: str) -> str:
+    """A counted reason as words: "incomplete.candidate" becomes "incomplete (candidate)"."""
+    what, _, why = name.replace("_", " ").partition(".")
+    return f"{what} ({why})" if why else what
+
+
 def version(text: str) -> str:
     """A version, or words for one that is missing."""
     return text or "(no version)"

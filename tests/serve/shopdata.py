@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, text_format, timestamp_pb2
-from grpc_mirror.v1 import capture_pb2, comparison_pb2, schema_pb2
+from grpc_mirror.v1 import capture_pb2, schema_pb2
 
+from mirror.collect.comparisons import comparison_of
 from mirror.core.model import CallRecord, Difference, Group, Kind, Outcome, PairKey, Release, Resource, Role, Verdict
-from mirror.core.path import Field, Index, Key, Path as FieldPath
-from mirror.core.path import render
+from mirror.core.path import Field, Index, Key
+from mirror.core.path import Path as FieldPath
 from mirror.core.triples import judge_group
 from mirror.store import Changes, Store
 from mirror.store.judging import JudgeOptions
@@ -50,12 +51,15 @@ _FILE = text_format.Parse(
     descriptor_pb2.FileDescriptorProto(),
 )
 _FILES = {
-    file.name: file.SerializeToString() for file in (descriptor_pb2.FileDescriptorProto.FromString(timestamp_pb2.DESCRIPTOR.serialized_pb), _FILE)
+    file.name: file.SerializeToString()
+    for file in (descriptor_pb2.FileDescriptorProto.FromString(timestamp_pb2.DESCRIPTOR.serialized_pb), _FILE)
 }
 POOL = descriptor_pool.DescriptorPool()
 for _name in sorted(_FILES, key=lambda name: name.startswith("shop")):
     POOL.AddSerializedFile(_FILES[_name])
-_digest = hashlib.sha256(b"".join(name.encode() + b"\0" + hashlib.sha256(_FILES[name]).digest() for name in sorted(_FILES)))
+_digest = hashlib.sha256(
+    b"".join(name.encode() + b"\0" + hashlib.sha256(_FILES[name]).digest() for name in sorted(_FILES))
+)
 FINGERPRINT = _digest.hexdigest()[:32]
 SCHEMA = schema_pb2.Schema(
     fingerprint=FINGERPRINT, files=[_FILES["google/protobuf/timestamp.proto"], _FILES["shop/v1/shop.proto"]]
@@ -69,7 +73,9 @@ def message(name: str):
 
 def path(*steps: str | int) -> FieldPath:
     """response.items[2].price from its steps; a name in quotes is a key."""
-    return tuple(Index(s) if isinstance(s, int) else Key(s.strip('"')) if s.startswith('"') else Field(s) for s in steps)
+    return tuple(
+        Index(s) if isinstance(s, int) else Key(s.strip('"')) if s.startswith('"') else Field(s) for s in steps
+    )
 
 
 @dataclass
@@ -104,7 +110,7 @@ def order(number: int, rng: random.Random, items: int = 3):
     return made
 
 
-def request(number: int, rng: random.Random) -> Request:
+def request(number: int, rng: random.Random) -> Request:  # noqa: C901 - a list of faults
     """One request; what goes wrong with it follows from its number."""
     method = METHODS[number % 3]
     base = order(number, rng, items=24 if number % 5 == 0 else 3)
@@ -112,11 +118,17 @@ def request(number: int, rng: random.Random) -> Request:
     for role in ROLES:
         orders[role] = message("Order")
         orders[role].CopyFrom(base)
-        orders[role].request_id = f"{rng.getrandbits(64):016x}"
+        if method == METHODS[0] and role is not Role.PRIMARY:
+            orders[role].request_id = f"{rng.getrandbits(64):016x}"
     request_id = [
-        Difference(path("response", "request_id"), Kind.VALUE, base.request_id, orders[role].request_id) for role in ROLES
+        Difference(path("response", "request_id"), Kind.VALUE, base.request_id, orders[role].request_id)
+        for role in ROLES
     ]
-    differences: dict[Role, list[Difference]] = {Role.CANDIDATE: [request_id[1]], Role.SECONDARY: [request_id[2]]}
+    random_id = method == METHODS[0]
+    differences: dict[Role, list[Difference]] = {
+        Role.CANDIDATE: request_id[1:2] if random_id else [],
+        Role.SECONDARY: request_id[2:] if random_id else [],
+    }
     ignored: dict[Role, list[Difference]] = {Role.CANDIDATE: [], Role.SECONDARY: []}
     statuses = dict.fromkeys(ROLES, "OK")
     trailing = {role: [("x-cost", b"12"), ("x-region", b"eu-west-3")] for role in ROLES}
@@ -128,10 +140,12 @@ def request(number: int, rng: random.Random) -> Request:
         del candidate.labels["warehouse"]
         place = path("response", "labels", '"warehouse"')
         differences[Role.CANDIDATE].append(Difference(place, Kind.MISSING, "lyon", None))
-    if number % 2 == 0:
+    if number % 8 == 0:
         candidate.total += 0.004
         place = path("response", "total")
-        ignored[Role.CANDIDATE].append(Difference(place, Kind.VALUE, base.total, candidate.total, rule="tolerance response.total"))
+        ignored[Role.CANDIDATE].append(
+            Difference(place, Kind.VALUE, base.total, candidate.total, rule="tolerance response.total")
+        )
     if method == METHODS[2] and number % 90 == 5:
         statuses[Role.CANDIDATE] = "INTERNAL"
         del trailing[Role.CANDIDATE][0]
@@ -140,11 +154,19 @@ def request(number: int, rng: random.Random) -> Request:
             Difference(path("trailing_metadata", '"x-cost"'), Kind.MISSING, "12", None),
         ]
     for role in (Role.CANDIDATE, Role.SECONDARY):
-        if rng.random() < 0.3:
+        if rng.random() < 0.12:
             orders[role].tags[:] = ["eu", "gift", "priority"]
             if method != METHODS[1]:  # there a rule says that order doesn't matter
-                differences[role].append(Difference(path("response", "tags"), Kind.ORDER, "gift, eu, priority", "eu, gift, priority"))
-    absent = frozenset({Role.CANDIDATE}) if number % 301 == 7 else frozenset({Role.SECONDARY}) if number % 400 == 9 else frozenset()
+                differences[role].append(
+                    Difference(path("response", "tags"), Kind.ORDER, "gift, eu, priority", "eu, gift, priority")
+                )
+    absent = (
+        frozenset({Role.CANDIDATE})
+        if number % 301 == 7
+        else frozenset({Role.SECONDARY})
+        if number % 400 == 9
+        else frozenset()
+    )
     outcomes = {role: outcome(*differences[role], ignored=tuple(ignored[role])) for role in differences}
     if number % 97 == 3:
         outcomes = dict.fromkeys(outcomes, Outcome(Verdict.INCOMPARABLE, "client_ended"))
@@ -179,8 +201,8 @@ def capture(asked: Request, role: Role, number: int) -> bytes:
     return made.SerializeToString()
 
 
-def record(asked: Request, role: Role, number: int, at_s: float, run: str, candidate_version: str) -> CallRecord:
-    version = candidate_version if role is Role.CANDIDATE else "1.8.2"
+def record(asked: Request, role: Role, number: int, at_s: float, *, run: str, version: str) -> CallRecord:
+    version = version if role is Role.CANDIDATE else "1.8.2"
     return CallRecord(
         key=PairKey(run, asked.method, f"m-{number:08x}"),
         role=role,
@@ -195,47 +217,11 @@ def record(asked: Request, role: Role, number: int, at_s: float, run: str, candi
     )
 
 
-def comparison(judged, number: int) -> bytes:
-    """What the pipeline would keep of it."""
-    calls = judged.group.calls
-    primary = calls[Role.PRIMARY]
-    made = comparison_pb2.Comparison(
-        id=hashlib.sha256(f"{judged.epoch.run}{number}".encode()).hexdigest()[:24],
-        run=judged.epoch.run,
-        service=judged.epoch.service,
-        method=judged.group.key.method,
-        mirror_id=judged.group.key.mirror_id,
-        trace_id=primary.trace_id,
-        compared_at_s=judged.compared_at_s,
-        primary_version=primary.resource.version,
-        primary_instance=primary.resource.instance,
-        primary_span_id=primary.span_id,
-        primary_capture=primary.capture,
-    )
-    for role, came_of_it in judged.outcomes.items():
-        call = calls.get(role)
-        side = made.sides.add(
-            role=role,
-            verdict=getattr(comparison_pb2, f"VERDICT_{came_of_it.verdict.name}"),
-            reason=came_of_it.reason,
-            difference_count=came_of_it.difference_count,
-        )
-        if call is not None:
-            side.capture, side.version, side.instance, side.span_id = (
-                call.capture, call.resource.version, call.resource.instance, call.span_id,
-            )
-        for one in (*came_of_it.differences, *came_of_it.ignored):
-            shown = ("" if value is None else str(value) for value in (one.left, one.right))
-            left, right = shown
-            side.differences.add(
-                path=render(one.path), pattern=one.pattern, kind=one.kind, left=left, right=right, rule=one.rule, note=one.note
-            )
-    return made.SerializeToString()
-
-
 def add(changes: Changes, store: Store, number: int, at_s: float, *, run: str, version: str, asked: Request) -> None:
     """Judge one request as the pipeline would, and add it."""
-    calls = {role: record(asked, role, number, at_s, run, version) for role in ROLES if role not in asked.absent}
+    calls = {
+        role: record(asked, role, number, at_s, run=run, version=version) for role in ROLES if role not in asked.absent
+    }
     primary = calls[Role.PRIMARY]
     release = Release.DEADLINE if asked.absent else Release.COMPLETE
     group = Group(primary.key, calls, primary.expect, release, at_s)
@@ -246,21 +232,29 @@ def add(changes: Changes, store: Store, number: int, at_s: float, *, run: str, v
         candidate_version_last_seen=version,
         now_s=at_s + 1,
     )
-    changes.add(judged, comparison(judged, number) if changes.wants(judged) else None)
+    changes.add(judged, comparison_of(judged).SerializeToString() if changes.wants(judged) else None)
 
 
 def fill(url: str, *, requests: int = 6_000, minutes: int = 40, seed: int = 7) -> None:
-    """Make the store at `url` and fill it: run "checkout-rewrite" in two epochs, run "java-21" without differences."""
+    """Make the store at `url` and fill it: run "checkout-rewrite" in two epochs."""
     rng = random.Random(seed)
     with Store.open(url, judge=JudgeOptions()) as store:
         start_s = NOW_S - minutes * 60 - 120
-        _run(store, rng, "checkout-rewrite", "2.0.0-rc1", start_s - 7_200, 400, 4)
+        _earlier_epoch(store, rng, start_s - 7_200, requests=400, minutes=4)
         for minute in range(minutes):
             changes = store.changes()
             for i in range(requests // minutes):
                 number = minute * (requests // minutes) + i
                 at_s = start_s + minute * 60 + i * 60 / (requests // minutes)
-                add(changes, store, number, at_s, run="checkout-rewrite", version="2.0.0-rc2", asked=request(number, rng))
+                add(
+                    changes,
+                    store,
+                    number,
+                    at_s,
+                    run="checkout-rewrite",
+                    version="2.0.0-rc2",
+                    asked=request(number, rng),
+                )
             store.commit(changes, start_s + minute * 60 + 60)
         changes = store.changes()
         changes.schema(FINGERPRINT, SCHEMA)
@@ -274,11 +268,14 @@ def fill(url: str, *, requests: int = 6_000, minutes: int = 40, seed: int = 7) -
             schema_pb2.SourceReport(source_id="b", sequence=4, captured=11_980, conditions={"role_conflict": 1}),
             Resource("shop", "2.0.0-rc2", "shop-candidate-0"),
         )
-        changes.rules([RuleStatus("tolerance response.total", "checkout-rewrite", method, "valid") for method in METHODS])
+        changes.rules(
+            [RuleStatus("tolerance response.total", "checkout-rewrite", method, "valid") for method in METHODS]
+        )
         store.commit(changes, NOW_S)
 
 
-def _run(store: Store, rng: random.Random, run: str, version: str, start_s: float, requests: int, minutes: int) -> None:
+def _earlier_epoch(store: Store, rng: random.Random, start_s: float, *, requests: int, minutes: int) -> None:
+    run, version = "checkout-rewrite", "2.0.0-rc1"
     changes = store.changes()
     for number in range(requests):
         at_s = start_s + number * minutes * 60 / requests

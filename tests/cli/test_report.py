@@ -1,0 +1,62 @@
+"""`mirror report`: the run in the terminal, wide enough in a pipe, and as JSON."""
+
+import json
+
+import pytest
+
+from mirror.cli import reading
+from mirror.store import Store
+from tests.cli.test_verdict import RUN, elsewhere, mirror, url  # noqa: F401 - fixtures
+from tests.serve.shopdata import METHODS, store_url
+
+
+@pytest.fixture
+def report(capsys, monkeypatch, url):  # noqa: F811 - the fixture
+    return mirror(capsys, monkeypatch, "report", "--store", url)
+
+
+def test_the_newest_run_is_shown_with_everything_a_reader_needs(report):
+    code, out, err = report
+    assert (code, err) == (0, "")
+    for told in (
+        f"run {RUN}  fail",
+        "shop 1.8.2 -> 2.0.0-rc2",
+        "3,000 pairs: ",
+        "why:",
+        "methods",
+        "paths that differ",
+        "noise explains",
+        "what this verdict cannot see",
+        "look next",
+        "http://127.0.0.1:4319/runs/",
+    ):
+        assert told in out
+
+
+def test_in_a_pipe_each_path_stands_whole_on_one_line_without_colour(report):
+    _, out, _ = report
+    (line,) = [line for line in out.splitlines() if "response.labels[*]" in line and "regressed  " in line]
+    assert METHODS[0] in line
+    assert "\x1b" not in out
+
+
+def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
+    code, out, _ = mirror(capsys, monkeypatch, "report", "--store", url, "--run", RUN, "--json")
+    found = json.loads(out)
+    assert code == 0
+    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "page"}
+    assert found["verdict"]["verdict"] == "fail"
+    assert {p["state"] for p in found["paths"]["explained"]} == {"noisy"}
+    assert found["paths"]["differing"][0]["state"] == "regressed"
+
+
+def test_a_store_without_pairs_says_what_to_do(capsys, monkeypatch, tmp_path):
+    with Store.open(store_url(tmp_path)):
+        pass
+    code, _, err = mirror(capsys, monkeypatch, "report", "--store", store_url(tmp_path))
+    assert code == 2
+    assert "no pair has been seen yet" in err
+
+
+def test_control_characters_from_calls_cannot_drive_the_terminal():
+    assert "\x1b" not in reading.plain("a\x1b[31mb\nc").plain
