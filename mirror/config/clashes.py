@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from itertools import combinations
+from dataclasses import dataclass
 from typing import TypeAlias
 
 from mirror.config.problems import did_you_mean
 from mirror.config.source import Loc, Source
-from mirror.core.path import AnyElement, AnyName, Field, Key, PatternStep
-from mirror.core.rules import Ignore, Rule, Schema, Scope, Status, check_rule
+from mirror.core.path import AnyElement, AnyName, AnySteps, Field, Key, PathPattern, PatternStep
+from mirror.core.rules import Ignore, MethodRules, Rule, Schema, Scope, Status, check_rule
 
 Placed: TypeAlias = tuple[Loc, Rule]  # a rule and where it stands
 
@@ -18,18 +18,37 @@ def together(placed: Sequence[Placed], runs: Sequence[str], source: Source) -> I
     """Each problem of rules that are well-formed one by one, with the location of what to change."""
     for loc, rule in placed:
         yield from _alone(loc, rule, runs)
-    for (first_loc, first), (loc, rule) in combinations(placed, 2):
-        line = source.mark(first_loc).line
-        if problem := _clash(first, rule, line):
-            yield (*loc, "path"), problem
-        elif first.id == rule.id:
-            yield (*loc, "id"), f'the id "{rule.id}" is taken by the rule on line {line}; ids are unique'
+    yield from _overlaps(placed, source)
+    yield from _in_vain(placed, source)
+
+
+def _overlaps(placed: Sequence[Placed], source: Source) -> Iterator[tuple[Loc, str]]:
+    by_path: dict[PathPattern, list[Placed]] = {}
+    by_id: dict[str, Loc] = {}
     for loc, rule in placed:
-        for other_loc, other in placed:
-            if other is not rule and isinstance(other, Ignore) and _hides(other, rule):
-                line = source.mark(other_loc).line
-                yield (*loc, "path"), f"the rule has no effect: the rule on line {line} ignores {other.scope.path}"
-                break
+        taken = by_id.setdefault(rule.id, loc)
+        same_path = by_path.setdefault(rule.scope.path, [])
+        clashes = [text for at, first in same_path if (text := _clash(first, rule, source.mark(at).line))]
+        yield from (((*loc, "path"), text) for text in clashes)
+        if not clashes and taken != loc:
+            line = source.mark(taken).line
+            yield (*loc, "id"), f'the id "{rule.id}" is taken by the rule on line {line}; ids are unique'
+        same_path.append((loc, rule))
+
+
+def _in_vain(placed: Sequence[Placed], source: Source) -> Iterator[tuple[Loc, str]]:
+    """Rules below an ignore: all ignores are walked at once, as calls would be."""
+    places = {id(rule): loc for loc, rule in placed}
+    ignores = MethodRules(rule for _, rule in placed if isinstance(rule, Ignore))
+    for loc, rule in placed:
+        place, above = ignores.start, list[Rule]()
+        for step in rule.scope.path.steps:
+            place = place.step(_stand_in(step))
+            above += (*place.rules, *place.overruled)
+        hiding = next((other for other in above if other is not rule and _hides(other, rule)), None)
+        if hiding is not None:
+            line = source.mark(places[id(hiding)]).line
+            yield (*loc, "path"), f"the rule has no effect: the rule on line {line} ignores {hiding.scope.path}"
 
 
 def _alone(loc: Loc, rule: Rule, runs: Sequence[str]) -> Iterator[tuple[Loc, str]]:
@@ -43,8 +62,8 @@ def _alone(loc: Loc, rule: Rule, runs: Sequence[str]) -> Iterator[tuple[Loc, str
 
 
 def _clash(first: Rule, rule: Rule, line: int) -> str:
-    """Why two rules cannot stand side by side; empty where they can."""
-    if first.scope.path != rule.scope.path or not _share(first.scope, rule.scope):
+    """Why two rules on one path cannot stand side by side; empty where they can."""
+    if not _share(first.scope, rule.scope):
         return ""
     if first.type == rule.type:
         return f"the rule on line {line} is of the same type on the same path and scope; keep one"
@@ -59,8 +78,8 @@ def _share(first: Scope, second: Scope) -> bool:
     return bool(methods) and bool(set(first.runs or ("",)) & set(second.runs or ("",)))
 
 
-def _hides(ignore: Ignore, rule: Rule) -> bool:
-    """Whether `ignore` surely takes away all that `rule` could apply to."""
+def _hides(ignore: Rule, rule: Rule) -> bool:
+    """Whether an ignore at or above the rule's path covers all its runs, methods and days."""
     wide, narrow = ignore.scope, rule.scope
     if wide.path == narrow.path and rule.type == "ignore" and _share(wide, narrow):
         return False  # reported as an overlap
@@ -69,9 +88,12 @@ def _hides(ignore: Ignore, rule: Rule) -> bool:
     if wide.runs and not (narrow.runs and set(narrow.runs) <= set(wide.runs)):
         return False
     literal = all(name in wide.methods or ("*" not in name and wide.includes_method(name)) for name in narrow.methods)
-    if wide.methods and not (narrow.methods and literal):
-        return False
-    return wide.path.covers(tuple(map(_stand_in, narrow.path.steps)))  # type: ignore[arg-type]
+    return not wide.methods or (bool(narrow.methods) and literal)
+
+
+@dataclass(frozen=True, slots=True)
+class _Any:
+    """A step that only `**` matches."""
 
 
 def _stand_in(step: PatternStep) -> PatternStep:
@@ -81,5 +103,7 @@ def _stand_in(step: PatternStep) -> PatternStep:
             return Key("\0")
         case AnyName():
             return Field("\0")
+        case AnySteps():
+            return _Any()  # type: ignore[return-value]  # of no kind that a narrower wildcard takes
         case _:
             return step
