@@ -161,12 +161,6 @@ def fingerprint_of(files: dict[str, bytes]) -> str:
     return digest.digest()[:16].hex()
 
 
-def pool_of(files: descriptor_pb2.FileDescriptorSet) -> DescriptorPool:
-    """A pool of the files of a descriptor set, in whatever order; raises SchemaError as SchemaBook.add does."""
-    schema = schema_pb2.Schema(files=[file.SerializeToString() for file in files.file])
-    return _build(_files(schema))
-
-
 def _files(schema: schema_pb2.Schema) -> dict[str, tuple[bytes, tuple[str, ...]]]:
     """Name to (serialised file, names of the files that it imports)."""
     if len(schema.files) > FILES_MAX:
