@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -37,8 +38,7 @@ def postgres() -> Iterator[str]:
     )
     require("postgres", "it does not run as root and there is no user postgres", present=bool(can_switch))
     # Not below pytest's own directory, which only the user who runs the tests may enter.
-    home = Path(f"/tmp/mirror-pg-{os.getpid()}")
-    home.mkdir()
+    home = Path(tempfile.mkdtemp(prefix="mirror-pg-"))
     try:
         if root:
             shutil.chown(home, "postgres")
