@@ -64,10 +64,15 @@ class Envoy:
         file = folder / "envoy.json"
         file.write_text(json.dumps(config, indent=1))
         told = folder / "envoy.admin"
+        told.unlink(missing_ok=True)
         command = [binary(), "-c", str(file), "--admin-address-path", str(told), "--concurrency", "2"]
         self.child = Child("envoy", [*command, "--log-level", "warning", "--use-dynamic-base-id"], folder)
-        self.admin = self.child.wait_for(lambda: _read(told), "admin address", timeout_s=30)
-        self.ingress = self.child.wait_for(self._listening, "listener", timeout_s=30)
+        try:
+            self.admin = self.child.wait_for(lambda: _read(told), "admin address", timeout_s=60)
+            self.ingress = self.child.wait_for(self._listening, "listener", timeout_s=60)
+        except BaseException:
+            self.child.stop()
+            raise
 
     def _listening(self) -> str | None:
         try:

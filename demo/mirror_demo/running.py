@@ -50,20 +50,19 @@ class Load:
 
 
 class Running:
-    """The demo while it runs. `web` is the page's address (host:port), `store` the store's URL."""
+    """The demo while it runs. `web` is the page's address (host:port); `children` are its processes by name."""
 
     def __init__(
         self, folder: Path, children: dict[str, Child], addresses: Mapping[str, str], envoy: mesh.Envoy
     ) -> None:
         self.folder = folder
-        self.store = store_url(folder)
         self.web = addresses["web"]
-        self._children = children
+        self.children = children
         self._envoy = envoy
 
     def check(self) -> None:
         """Raise DemoError if a child has ended."""
-        for child in self._children.values():
+        for child in self.children.values():
             child.check()
 
     def load(self, calls: int, seed: int, progress: Callable[[int], None]) -> Load:
@@ -127,6 +126,7 @@ def running(folder: Path, faults: str) -> Iterator[Running]:
             return child
 
         told = folder / "addresses.json"
+        told.unlink(missing_ok=True)
         config = write_config(folder)
         command = ["mirror", "collector", "--config", str(config), "--addresses-file", str(told)]
         collector = start("collector", command, environment())

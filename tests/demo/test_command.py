@@ -2,9 +2,13 @@
 
 import json
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import urllib.error
+import urllib.request
 
 import pytest
 from mirror_demo import mesh, seeds
@@ -72,10 +76,33 @@ def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
 
 @pytest.mark.live
 @pytest.mark.usefixtures("envoy")
-def test_a_broken_collector_ends_the_demo_with_its_last_words(tmp_path):
-    folder = tmp_path / "out"
-    folder.mkdir()
-    (folder / "addresses.json").mkdir()  # where the collector wants to write a file
-    done = mirror_demo("--out", str(folder), "--calls", "10")
-    assert done.returncode == 1
-    assert "mirror demo: collector" in done.stderr
+@pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
+def test_keep_stays_with_the_page_until_a_signal_and_leaves_nothing_running(tmp_path, signum, code):
+    told = tmp_path / "told"
+    command = [
+        sys.executable,
+        "-m",
+        "mirror",
+        "demo",
+        "--keep",
+        "--json",
+        "--calls",
+        "200",
+        "--out",
+        str(tmp_path / "out"),
+    ]
+    with told.open("w") as err:
+        demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=err)
+    try:
+        page = None
+        while page is None:
+            assert demo.poll() is None, told.read_text()
+            page = re.search(r"the page stays at (\S+) until", told.read_text())
+        with urllib.request.urlopen(page.group(1), timeout=30) as answer:
+            assert "shop-v2" in answer.read().decode()
+        demo.send_signal(signum)
+        assert demo.wait(60) == code, told.read_text()
+    finally:
+        demo.terminate()
+    with pytest.raises(urllib.error.URLError):
+        urllib.request.urlopen(page.group(1), timeout=5)
