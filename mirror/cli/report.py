@@ -22,6 +22,8 @@ from mirror.store.views import EpochView, HypothesisView, MethodView
 
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
+REASONS_SHOWN: Final = 20
+EVIDENCE_FROM_COLUMNS: Final = 200  # a narrower terminal has no room for sentences in a table
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -54,7 +56,7 @@ def report(
 
 
 def as_data(
-    config: Config, found: models.Verdict, shown: EpochView | None, methods: list[MethodView], paths: Paths
+    config: Config, found: models.RunVerdict, shown: EpochView | None, methods: list[MethodView], paths: Paths
 ) -> dict[str, Any]:
     """The whole report as JSON values: `verdict`, `epoch`, `methods`, `paths` (`differing`, `explained`), `page`."""
     return {
@@ -73,7 +75,7 @@ def as_data(
 def show(  # noqa: PLR0913, PLR0917 - everything that a report has
     out: Console,
     config: Config,
-    found: models.Verdict,
+    found: models.RunVerdict,
     shown: EpochView | None,
     methods: list[MethodView],
     paths: Paths,
@@ -84,7 +86,7 @@ def show(  # noqa: PLR0913, PLR0917 - everything that a report has
     out.print(headline)
     if shown is not None:
         _totals(out, shown)
-    show_reasons(out, found)
+    show_reasons(out, found, shown=REASONS_SHOWN)
     if shown is None:
         return
     _methods(out, methods)
@@ -138,7 +140,8 @@ def _differing(out: Console, found: tuple[HypothesisView, ...]) -> None:
         return
     out.print(f"\npaths that differ ({words.count(len(found))})")
     numbers = ("raw-only", "noise-only", "both", "of")
-    listed = table("state", "path", "kind", *numbers, "excess rate", "evidence", "method", numbers=numbers)
+    told = ("evidence",) if out.width >= EVIDENCE_FROM_COLUMNS else ()
+    listed = table("state", "path", "kind", *numbers, "excess rate", "method", *told, numbers=numbers)
     for one in found[:PATHS_SHOWN]:
         judgement = one.judgement
         excess = f"{words.percent(judgement.excess)} {words.interval(judgement.excess_low, judgement.excess_high)}"
@@ -148,8 +151,8 @@ def _differing(out: Console, found: tuple[HypothesisView, ...]) -> None:
             one.hypothesis.kind,
             *(words.count(n) for n in (one.b, one.c, one.d, one.n)),
             excess,
-            plain(judgement.words),
             plain(one.hypothesis.method),
+            *(plain(judgement.words) for _ in told),
         )
     out.print(listed)
     if len(found) > PATHS_SHOWN:
@@ -175,7 +178,7 @@ def _noise(out: Console, found: tuple[HypothesisView, ...]) -> None:
         out.print(f"and {len(found) - NOISE_SHOWN} more")
 
 
-def _next(out: Console, config: Config, found: models.Verdict, shown: EpochView, paths: Paths) -> None:
+def _next(out: Console, config: Config, found: models.RunVerdict, shown: EpochView, paths: Paths) -> None:
     out.print("\nlook next")
     urgent = [one for one in paths.differing if one.examples and one.state in (State.REGRESSED, State.SUSPECT)]
     for one in urgent[:3]:

@@ -8,6 +8,7 @@ from typing import Annotated, Final
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table
 from mirror.config import Config
@@ -15,6 +16,8 @@ from mirror.serve import epochs, models, shape, words
 from mirror.store import Reader
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
+
+REASONS_SHOWN: Final = 6  # of each list: one screen
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -41,7 +44,7 @@ def verdict(
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 
-def judged(reader: Reader, config: Config, run: str, epoch: int | None, *, now_s: float) -> models.Verdict:
+def judged(reader: Reader, config: Config, run: str, epoch: int | None, *, now_s: float) -> models.RunVerdict:
     """The verdict as the API answers it; raises NotFoundError for a run or epoch that is not known."""
     found = epochs.find_run(reader, run, config.runs)
     report = epochs.judge_run(reader, found, config.policy, now_s)
@@ -51,7 +54,7 @@ def judged(reader: Reader, config: Config, run: str, epoch: int | None, *, now_s
     return shape.run_verdict_out(report) if report else shape.not_seen(run=run)
 
 
-def show(out: Console, config: Config, found: models.Verdict) -> None:
+def show(out: Console, config: Config, found: models.RunVerdict) -> None:
     """One screen."""
     headline = styled(found.verdict.upper())
     headline.stylize({"pass": "bold green", "fail": "bold red"}.get(found.verdict, "bold yellow"))
@@ -60,7 +63,7 @@ def show(out: Console, config: Config, found: models.Verdict) -> None:
         primary, candidate = words.version(found.primary_version), words.version(found.candidate_version)
         subject += f", {found.service} {primary} -> {candidate}"
     out.print(headline.append(plain(subject)))
-    show_reasons(out, found)
+    show_reasons(out, found, shown=REASONS_SHOWN)
     others = [one for one in found.services if one.epoch != found.epoch]
     if others:
         out.print("\nother services of this run:")
@@ -72,18 +75,23 @@ def show(out: Console, config: Config, found: models.Verdict) -> None:
         out.print(f"\n{page_url(config, found.page)}", soft_wrap=True)
 
 
-def show_reasons(out: Console, found: models.Verdict) -> None:
-    """Why, what is missing, and what could not be seen."""
+def show_reasons(out: Console, found: models.RunVerdict, *, shown: int) -> None:
+    """Why, what is missing, and what could not be seen; of each at most `shown`, the rest is counted."""
     if found.verdict != "inconclusive":
-        _list(out, "why", [reason.text for reason in found.reasons])
-    _list(out, "still missing for a pass", [reason.text for reason in found.missing])
+        _list(out, "why", [reason.text for reason in found.reasons], shown)
+    _list(out, "still missing for a pass", [reason.text for reason in found.missing], shown)
     if found.missing and found.eta_s is not None:
         out.print(f"  at this rate all of it will be there in {words.span(found.eta_s)}")
-    _list(out, "what this verdict cannot see", found.blind_spots)
+    _list(out, "what this verdict cannot see", found.blind_spots, shown)
 
 
-def _list(out: Console, heading: str, lines: list[str]) -> None:
-    if lines:
-        out.print(f"\n{heading}:")
-    for line in lines:
-        out.print(plain(f"  - {line}"))
+def _list(out: Console, heading: str, lines: list[str], shown: int) -> None:
+    if not lines:
+        return
+    out.print(f"\n{heading}:")
+    listed = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines[:shown]:
+        listed.add_row("  -", plain(line))
+    if len(lines) > shown:
+        listed.add_row("  -", f"and {len(lines) - shown} more; the page and --json have all")
+    out.print(listed)

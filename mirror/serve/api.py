@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Path, Query
 from fastapi.exceptions import RequestValidationError
 
 from mirror.core.model import Kind
@@ -22,6 +22,7 @@ from mirror.store.views import EpochView, RunView
 COMPARISONS_MAX: Final = 500
 _EpochId = Annotated[int | None, Query(description="an epoch's id; the default is the newest", ge=1)]
 _Run = Annotated[str, Query(description="the run's name")]
+_RunInPath = Annotated[str, Path(description="the run's name")]
 _ERRORS: Final = {
     404: {"model": models.ErrorBody, "description": "there is no such thing; the message lists what there is"},
     422: {"model": models.ErrorBody, "description": "a parameter is wrong"},
@@ -56,7 +57,7 @@ def _runs(api: APIRouter, site: Site) -> None:
         )
 
     @api.get("/runs/{run}", tags=["runs"])
-    def run_detail(run: str, epoch: _EpochId = None) -> models.RunDetail:
+    def run_detail(run: _RunInPath, epoch: _EpochId = None) -> models.RunDetail:
         """One run: totals and methods of an epoch, and all epochs that it had."""
         found = site.run(run)
         shown = chosen(found, epoch)
@@ -70,7 +71,7 @@ def _runs(api: APIRouter, site: Site) -> None:
 
     @api.get("/runs/{run}/paths", tags=["runs"])
     def run_paths(
-        run: str,
+        run: _RunInPath,
         epoch: _EpochId = None,
         method: Annotated[str | None, Query(description="only of this method")] = None,
         state: Annotated[State | None, Query(description="only in this state")] = None,
@@ -92,7 +93,7 @@ def _verdict(api: APIRouter, site: Site) -> None:
         epoch: _EpochId = None,
         service: Annotated[str | None, Query(description="in the place of run: a service ...")] = None,
         candidate: Annotated[str | None, Query(description="... and the candidate's version")] = None,
-    ) -> models.Verdict:
+    ) -> models.RunVerdict:
         """May we go on? pass, fail or inconclusive with every reason. 200 for all three, also before the first pair."""
         now_s = site.clock()
         if run is None:
@@ -108,7 +109,7 @@ def _verdict(api: APIRouter, site: Site) -> None:
         return shape.run_verdict_out(report) if report else shape.not_seen(run=run)
 
 
-def _verdict_of_version(site: Site, service: str, candidate: str, now_s: float) -> models.Verdict:
+def _verdict_of_version(site: Site, service: str, candidate: str, now_s: float) -> models.RunVerdict:
     seen = [
         epoch
         for run in site.reader.runs()
@@ -128,11 +129,13 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         run: _Run,
         *,
         epoch: _EpochId = None,
-        method: str | None = None,
-        pattern: Annotated[str | None, Query(description="a path pattern: response.items[*].price")] = None,
-        kind: Kind | None = None,
-        verdict: Outcome | None = None,
-        limit: Annotated[int, Query(ge=1, le=COMPARISONS_MAX)] = 50,
+        method: Annotated[str | None, Query(description="only of this method: shop.v1.Shop/GetOrder")] = None,
+        pattern: Annotated[
+            str | None, Query(description="only those that differ at this path pattern: response.items[*].price")
+        ] = None,
+        kind: Annotated[Kind | None, Query(description="only those that differ in this way")] = None,
+        verdict: Annotated[Outcome | None, Query(description="only with this verdict")] = None,
+        limit: Annotated[int, Query(ge=1, le=COMPARISONS_MAX, description="at most so many, up to 500")] = 50,
         before: Annotated[float | None, Query(description="next_before of the page before")] = None,
     ) -> models.Comparisons:
         """Kept comparisons, the newest first. Matched pairs are only counted; of the others a capped number is kept."""
@@ -148,7 +151,7 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         return models.Comparisons(run=run, epoch=shown.id, comparisons=listed, next_before=more)
 
     @api.get("/comparisons/{comparison_id}", tags=["comparisons"])
-    def comparison(comparison_id: str) -> models.Comparison:
+    def comparison(comparison_id: Annotated[str, Path(description="its id")]) -> models.Comparison:
         """One comparison: its differences, and what each side sent (JSON where the schema is known, else base64)."""
         found = site.comparison(comparison_id)
         return shape.comparison_out(sides(found, site.schemas.pool))

@@ -59,7 +59,7 @@ class ServiceVerdict(_Model):
     verdict: str
 
 
-class Verdict(_Model):
+class RunVerdict(_Model):
     """The verdict of a run: that of its deciding epoch, the worst of its services."""
 
     verdict: str = Field(description="pass, fail or inconclusive")

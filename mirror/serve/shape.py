@@ -92,10 +92,10 @@ def reasons_out(reasons: Iterable[verdict.Reason]) -> list[models.Reason]:
     ]
 
 
-def verdict_out(shown: EpochReport, services: Iterable[EpochReport]) -> models.Verdict:
+def verdict_out(shown: EpochReport, services: Iterable[EpochReport]) -> models.RunVerdict:
     """The verdict of one epoch, and beside it those of all services of the run."""
     key, report = shown.epoch.key, shown.verdict
-    return models.Verdict(
+    return models.RunVerdict(
         verdict=report.verdict,
         reasons=reasons_out(report.reasons),
         missing=reasons_out(report.missing),
@@ -122,16 +122,16 @@ def verdict_out(shown: EpochReport, services: Iterable[EpochReport]) -> models.V
     )
 
 
-def run_verdict_out(report: RunReport) -> models.Verdict:
+def run_verdict_out(report: RunReport) -> models.RunVerdict:
     """The verdict of a run."""
     return verdict_out(report.deciding, report.current)
 
 
-def not_seen(*, run: str = "", service: str = "", candidate: str = "") -> models.Verdict:
+def not_seen(*, run: str = "", service: str = "", candidate: str = "") -> models.RunVerdict:
     """Inconclusive: nothing of it was seen yet. Not an error, since a pipeline may ask before the first call."""
     what = f"run {run!r}" if run else f"{service} {candidate}"
     text = f"No pair of {what} has been seen yet; send calls through the mirroring route."
-    return models.Verdict(
+    return models.RunVerdict(
         verdict="inconclusive",
         reasons=[],
         missing=[models.Reason(code="no_pairs", text=text, figures={})],
