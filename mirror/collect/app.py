@@ -101,7 +101,10 @@ class Collector:
         self._pipeline.start()
         if self._forwarder is not None:
             self._forwarder.start()
-        self._http = Host(http_app(self._receiver, message_max_bytes=max_bytes), bound)
+        http = http_app(
+            self._receiver, message_max_bytes=max_bytes, reading_max_bytes=self._config.intake.queue_max_bytes
+        )
+        self._http = Host(http, bound)
         await self._http.start()
         self._started = True
         self.counters.set("mirror_ready", 1)

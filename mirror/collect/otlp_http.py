@@ -20,7 +20,7 @@ from starlette.routing import Route
 
 from mirror.collect.otlp_grpc import response_of
 from mirror.collect.otlp_json import request_bytes, response_json
-from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
+from mirror.collect.receive import RETRY_AFTER_S, Accepted, Busy, Failed, Malformed, Receiver
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -39,17 +39,38 @@ class _Refused(Exception):  # noqa: N818 - an answer, not a fault
         self.reason = reason  # the counter's label
 
 
-def http_app(receiver: Receiver, *, message_max_bytes: int) -> Starlette:
-    """The ASGI application. `message_max_bytes` bounds a body, as sent and after decompression."""
+class _Reading:
+    """Bytes of bodies that are being read, of all connections together. One event loop uses it."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._left = max_bytes
+
+    def take(self, size: int) -> None:
+        if size > self._left:
+            raise _Refused(503, _UNAVAILABLE, "too much is being read at this moment", "queue_full")
+        self._left -= size
+
+    def give(self, size: int) -> None:
+        self._left += size
+
+
+def http_app(receiver: Receiver, *, message_max_bytes: int, reading_max_bytes: int) -> Starlette:
+    """The ASGI application.
+
+    `message_max_bytes` bounds a body, as sent and after decompression; `reading_max_bytes` all that are read at a time.
+    """
+    reading = _Reading(max(reading_max_bytes, message_max_bytes))
 
     async def traces(request: Request) -> Response:
         encoding = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         if encoding not in (PROTOBUF, JSON):
             receiver.refused("http", "content_type")
             return _error(encoding, 415, _INVALID_ARGUMENT, f"the content type must be {PROTOBUF} or {JSON}")
+        body = bytearray()
         try:
             async with asyncio.timeout(BODY_TIMEOUT_S):
-                body = await _body(request, message_max_bytes)
+                await _read(request, body, message_max_bytes, reading)
+            return await _answer(receiver, bytes(body), encoding)
         except _Refused as refused:
             receiver.refused("http", refused.reason)
             return _error(encoding, refused.http_status, refused.code, refused.message)
@@ -59,7 +80,8 @@ def http_app(receiver: Receiver, *, message_max_bytes: int) -> Starlette:
         except ClientDisconnect:
             receiver.refused("http", "disconnected")
             return Response(status_code=400)
-        return await _answer(receiver, body, encoding)
+        finally:
+            reading.give(len(body))
 
     handlers = {404: _not_found, 405: _not_allowed}
     return Starlette(routes=[Route("/v1/traces", traces, methods=["POST"])], exception_handlers=handlers)
@@ -77,26 +99,23 @@ async def _answer(receiver: Receiver, body: bytes, encoding: str) -> Response:
         case Malformed(message):
             return _error(encoding, 400, _INVALID_ARGUMENT, message)
         case Busy(message, retry_after_s):
-            answer = _error(encoding, 503, _UNAVAILABLE, message)
-            answer.headers["retry-after"] = str(retry_after_s)
-            return answer
+            return _error(encoding, 503, _UNAVAILABLE, message, retry_after_s=retry_after_s)
         case Failed(message):
             return _error(encoding, 500, _INTERNAL, message)
 
 
-async def _body(request: Request, max_bytes: int) -> bytes:
-    """The whole body, decompressed. Raises _Refused."""
-    too_large = _Refused(413, _EXHAUSTED, f"the body is over {max_bytes} bytes (intake.message_max_bytes)", "too_large")
+async def _read(request: Request, body: bytearray, max_bytes: int, reading: _Reading) -> None:
+    """Read the whole body, decompressed, into `body`, whose length is taken from `reading`. Raises _Refused."""
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("gzip", "identity", ""):
         raise _Refused(415, _INVALID_ARGUMENT, "the content encoding must be gzip or none", "content_encoding")
-    pieces = bytearray()
     stream = _gunzip(request.stream()) if coding == "gzip" else request.stream()
     async for piece in stream:
-        if len(pieces) + len(piece) > max_bytes:
-            raise too_large
-        pieces += piece
-    return bytes(pieces)
+        if len(body) + len(piece) > max_bytes:
+            message = f"the body is over {max_bytes} bytes (intake.message_max_bytes)"
+            raise _Refused(413, _EXHAUSTED, message, "too_large")
+        reading.take(len(piece))
+        body += piece
 
 
 async def _gunzip(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -115,11 +134,12 @@ async def _gunzip(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         raise bad
 
 
-def _error(encoding: str, http_status: int, code: int, message: str) -> Response:
+def _error(encoding: str, http_status: int, code: int, message: str, *, retry_after_s: int = RETRY_AFTER_S) -> Response:
+    headers = {"retry-after": str(retry_after_s)} if http_status == 503 else None
     if encoding == PROTOBUF:
         content = Status(code=code, message=message).SerializeToString()
-        return Response(content, http_status, media_type=PROTOBUF)
-    return Response(json.dumps({"code": code, "message": message}), http_status, media_type=JSON)
+        return Response(content, http_status, headers, media_type=PROTOBUF)
+    return Response(json.dumps({"code": code, "message": message}), http_status, headers, media_type=JSON)
 
 
 async def _not_found(_request: Request, _problem: Exception) -> Response:

@@ -26,10 +26,13 @@ LOCAL = Address("127.0.0.1", 0)
 class Listeners:
     """A receiver with both listeners, whose intake the test reads."""
 
-    def __init__(self, *, message_max_bytes: int = 1 << 20, queue_max_bytes: int = 1 << 20) -> None:
+    def __init__(
+        self, *, message_max_bytes: int = 1 << 20, queue_max_bytes: int = 1 << 20, reading_max_bytes: int = 8 << 20
+    ) -> None:
         self.counters = Counters()
         self.intake = Intake(queue_max_bytes)
         self.message_max_bytes = message_max_bytes
+        self.reading_max_bytes = reading_max_bytes
         self.receiver = Receiver(Slicer(), self.intake, self.counters, clock=lambda: 100.0)
         self.grpc_address = self.http_address = LOCAL
 
@@ -39,7 +42,10 @@ class Listeners:
         self.grpc_address = await listener.start(LOCAL)
         bound = bind("otlp_http", LOCAL)
         self.http_address = LOCAL.with_port(port_of(bound))
-        host = Host(http_app(self.receiver, message_max_bytes=self.message_max_bytes), bound)
+        host = Host(
+            http_app(self.receiver, message_max_bytes=self.message_max_bytes, reading_max_bytes=self.reading_max_bytes),
+            bound,
+        )
         await host.start()
         try:
             yield self

@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from google.protobuf import descriptor_pb2
+from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import otlp_slices_pb2, schema_pb2
 
-from mirror.core.schemas import fingerprint_of, pool_of
+from mirror.core.schemas import fingerprint_of
 from tests.collect.otlp import METHOD, call_span, capture, keys, request
 
 _T = descriptor_pb2.FieldDescriptorProto
@@ -24,9 +25,9 @@ for _number, (_name, _type) in enumerate(
 
 _RAW = _FILE.SerializeToString()
 FINGERPRINT = fingerprint_of({_FILE.name: _RAW})
-Product: type[Message] = GetMessageClass(
-    pool_of(descriptor_pb2.FileDescriptorSet(file=[_FILE])).FindMessageTypeByName("shop.v1.Product")
-)
+_pool = DescriptorPool()
+_pool.Add(_FILE)
+Product: type[Message] = GetMessageClass(_pool.FindMessageTypeByName("shop.v1.Product"))
 
 
 def schema_span() -> otlp_slices_pb2.Span:

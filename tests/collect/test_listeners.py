@@ -183,6 +183,28 @@ def test_http_pushes_back_when_the_queue_is_full() -> None:
     with_listeners(Listeners(queue_max_bytes=len(GOOD)), use)
 
 
+def test_bodies_that_are_read_at_a_time_are_bounded_together() -> None:
+    half = bytes(600 << 10)
+
+    async def use(listeners: Listeners) -> None:
+        address = listeners.http_address
+        _, first = await asyncio.open_connection(address.host, address.port)
+        first.write(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\n"
+            b"content-length: 1000000\r\n\r\n" + half
+        )
+        await first.drain()
+        while (answer := await post(listeners, half, PROTOBUF)).status_code != 503:
+            assert answer.status_code == 400  # the first was not read yet; zeros are no OTLP
+        assert answer.headers["retry-after"] == "1"
+        first.close()
+        while (answer := await post(listeners, half, PROTOBUF)).status_code == 503:
+            pass
+        assert (await post(listeners, GOOD, PROTOBUF)).status_code == 200
+
+    with_listeners(Listeners(reading_max_bytes=1 << 20), use)
+
+
 def test_http_says_where_traces_go() -> None:
     async def use(listeners: Listeners) -> None:
         elsewhere = await post(listeners, GOOD, PROTOBUF, "/v1/metrics")

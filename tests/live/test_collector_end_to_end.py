@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -52,7 +53,7 @@ def test_three_roles_become_hypotheses_and_examples(tmp_path: Path) -> None:
         assert own_id.state is State.NOISY
         assert "response.name" not in found
 
-        newest = reader.comparisons(epoch.id, METHOD, pattern="response.price")[0]
+        newest = reader.comparisons(epoch.id, method=METHOD, pattern="response.price")[0]
         kept = reader.comparison(newest.id)
         assert kept is not None
         (candidate,) = (side for side in kept.sides if side.role == "candidate")
@@ -151,6 +152,19 @@ def test_sigint_ends_it_in_order_too(tmp_path: Path) -> None:
         collector.export(*batches(range(3)))
         assert collector.end(signal.SIGINT) == 0
         assert collector.pairs() == 3
+
+
+def test_a_second_sigint_ends_it_at_once(tmp_path: Path) -> None:
+    # A request that never ends keeps the orderly stop waiting.
+    with CollectorProcess(tmp_path) as collector:
+        address = Address.parse(collector.addresses["otlp_http"])
+        half_open = socket.create_connection((address.host, address.port), timeout=60)
+        half_open.sendall(
+            b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: 9\r\n\r\n"
+        )
+        collector.process.send_signal(signal.SIGINT)
+        collector.until(lambda: "stopping" in collector.log, "began to stop")
+        assert collector.end(signal.SIGINT) == 130
 
 
 def test_what_was_committed_survives_kill_9_and_it_goes_on(tmp_path: Path) -> None:
