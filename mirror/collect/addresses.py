@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import socket
 from dataclasses import dataclass, replace
 
@@ -48,8 +47,7 @@ def bind(listener: str, address: Address) -> socket.socket:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family, backlog=2048, reuse_port=False)
     except OSError as error:
-        in_use = error.errno == errno.EADDRINUSE
-        why = "the port is in use" if in_use else os.strerror(error.errno) if error.errno else str(error)
+        why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
         raise PortInUseError(listener, address, why) from error
 
 

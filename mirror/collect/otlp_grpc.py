@@ -15,7 +15,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_mirror.v1.otlp_slices_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
-from mirror.collect.addresses import Address, PortInUseError
+from mirror.collect.addresses import Address, PortInUseError, bind
 from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -59,6 +59,7 @@ class GrpcListener:
                 ("grpc.max_concurrent_streams", 256),
             ]
         )
+        bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does
         export = grpc.unary_unary_rpc_method_handler(self._export)
         server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),))
         try:

@@ -264,6 +264,11 @@ def test_the_error_of_a_port_in_use_says_which_and_what_to_do() -> None:
             asyncio.run(GrpcListener(listeners.receiver, message_max_bytes=1).start(address))
 
 
+def test_a_host_that_does_not_exist_is_told_as_such() -> None:
+    with pytest.raises(PortInUseError, match=r"cannot listen on no\.such\.host\.invalid:0: "):
+        bind("web", Address("no.such.host.invalid", 0))
+
+
 def test_two_grpc_listeners_do_not_share_a_port() -> None:
     async def use(listeners: Listeners) -> None:
         with pytest.raises(PortInUseError):
