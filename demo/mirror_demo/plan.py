@@ -1,7 +1,7 @@
 """Which calls the load makes: each seeded condition by quota, everything shuffled by the seed. Pure.
 
 The quota makes a run's outcome depend on the build and not on luck: from 3,000 calls on each condition comes at least
-10 times, and the coin of CheckStock falls evenly: with fair throws it would look like a fault in one run of fifty.
+10 times, and the coin of CheckStock falls evenly: with fair throws it would look like a fault in one run of forty.
 """
 
 from __future__ import annotations
