@@ -58,7 +58,7 @@ def report(
 def as_data(
     config: Config, found: models.RunVerdict, shown: EpochView | None, methods: list[MethodView], paths: Paths
 ) -> dict[str, Any]:
-    """The whole report as JSON values: `verdict`, `epoch`, `methods`, `paths` (`differing`, `explained`), `page`."""
+    """The whole report as JSON values: `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `page`."""
     return {
         "run": found.run,
         "verdict": found.model_dump(mode="json"),
@@ -66,6 +66,7 @@ def as_data(
         "methods": [shape.method_out(m).model_dump(mode="json") for m in methods],
         "paths": {
             "differing": [shape.path_out(h).model_dump(mode="json") for h in paths.differing],
+            "together": [shape.path_out(h).model_dump(mode="json") for h in paths.together],
             "explained": [shape.path_out(h).model_dump(mode="json") for h in paths.explained],
         },
         "page": page_url(config, found.page),
@@ -106,7 +107,7 @@ def _newest(reader: Reader, config: Config) -> str:
 
 def _details(reader: Reader, run: str, epoch: int | None) -> tuple[EpochView | None, list[MethodView], Paths]:
     if epoch is None:
-        return None, [], Paths((), (), ())
+        return None, [], epochs.NO_PATHS
     shown = epochs.find_epoch(epochs.find_run(reader, run), epoch)
     return shown, epochs.sorted_methods(reader.methods(epoch)), epochs.paths(reader, epoch)
 

@@ -79,8 +79,12 @@ def _runs(api: APIRouter, site: Site) -> None:
         """What differs, the worst first: every (method, path pattern, kind) with its evidence."""
         found = site.run(run)
         shown = chosen(found, epoch)
-        every = epochs.paths(site.reader, shown.id, method) if shown else epochs.Paths((), (), ())
-        listed = [h for h in (*every.differing, *every.explained, *every.other) if state is None or h.state is state]
+        every = epochs.paths(site.reader, shown.id, method) if shown else epochs.NO_PATHS
+        listed = [
+            h
+            for h in (*every.differing, *every.together, *every.explained, *every.other)
+            if state is None or h.state is state
+        ]
         return models.Paths(
             run=found.name, epoch=shown.id if shown else None, paths=[shape.path_out(h) for h in listed]
         )

@@ -59,8 +59,12 @@ class Paths:
     """The hypotheses of an epoch, those that ask for attention first."""
 
     differing: tuple[HypothesisView, ...]  # regressed, suspect, unjudged, and noisy where noise does not explain them
+    together: tuple[HypothesisView, ...]  # the `any` of methods whose own paths say as much already
     explained: tuple[HypothesisView, ...]  # noisy, and no more often than the secondary
     other: tuple[HypothesisView, ...]  # clean or unseen
+
+
+NO_PATHS: Final = Paths((), (), (), ())
 
 
 def newest_by_service(epochs: Iterable[EpochView]) -> list[EpochView]:
@@ -110,10 +114,22 @@ def find_epoch(run: RunView, epoch_id: int) -> EpochView:
 def paths(reader: Reader, epoch_id: int, method: str | None = None) -> Paths:
     """The hypotheses of an epoch (of one method), sorted for reading: the worst, then the strongest evidence first."""
     found = sorted(reader.hypotheses(epoch_id, method), key=_urgency)
-    differing = tuple(h for h in found if is_differing(h))
+    unexplained = [h for h in found if is_differing(h)]
+    together = tuple(h for h in unexplained if h.hypothesis.kind is Kind.ANY and _says_no_more(h, unexplained))
+    differing = tuple(h for h in unexplained if h not in together)
     explained = tuple(h for h in found if h.state is State.NOISY and h.judgement.explained)
     rest = tuple(h for h in found if h.state in (State.CLEAN, State.UNSEEN))
-    return Paths(differing, explained, rest)
+    return Paths(differing, together, explained, rest)
+
+
+def _says_no_more(together: HypothesisView, found: Iterable[HypothesisView]) -> bool:
+    """Whether a path of the same method is in as bad a state by itself."""
+    return any(
+        one.hypothesis.kind is not Kind.ANY
+        and one.hypothesis.method == together.hypothesis.method
+        and _STATES.index(one.state) <= _STATES.index(together.state)
+        for one in found
+    )
 
 
 def is_differing(one: HypothesisView) -> bool:

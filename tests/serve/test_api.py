@@ -2,6 +2,9 @@
 
 import pytest
 
+from mirror.core.model import Kind
+from mirror.core.noise import State
+from mirror.serve import epochs
 from tests.serve.shopdata import METHODS
 
 RUN = "checkout-rewrite"
@@ -156,3 +159,14 @@ def test_openapi_describes_every_endpoint_with_its_answer(served):
 def test_nothing_can_be_written(served):
     for verb in ("post", "put", "delete", "patch"):
         assert getattr(served.client, verb)("/api/v1/runs").status_code == 405
+
+
+def test_paths_taken_together_stand_apart_where_they_say_no_more(served):
+    found = epochs.paths(served.reader, 2)
+    assert found.together
+    regressed = {h.hypothesis.method for h in found.differing if h.state is State.REGRESSED}
+    for one in found.together:
+        assert one.hypothesis.kind is Kind.ANY
+        assert one.hypothesis.method in regressed
+    listed = get(served, f"runs/{RUN}/paths")["paths"]
+    assert {h.id for h in found.together} < {path["id"] for path in listed}
