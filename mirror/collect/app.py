@@ -32,7 +32,7 @@ from mirror.collect.slices import Slicer
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
 from mirror.config import Config
-from mirror.core.compare.options import METADATA_IGNORE, CompareOptions
+from mirror.core.compare.options import CompareOptions
 from mirror.core.model import EpochKey, Kind, Resource
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
@@ -80,7 +80,7 @@ class Collector:
         self._config = config
         self._intake = Intake(config.intake.queue_max_bytes)
         self._forwarder = _forwarder(config, self.counters, web_url)
-        self._writer = Writer(store, self.counters, clock=clock)
+        self._writer = Writer(store, self.counters, policy=config.policy, clock=clock)
         parts = _parts(config, store, self._intake, self.counters, self._forwarder, self._writer)
         self._pipeline = Pipeline(parts, clock=clock)
         slicer = Slicer(keep_spans=self._forwarder is not None)
@@ -186,7 +186,7 @@ def _options(config: Config) -> CompareOptions:
     return CompareOptions(
         differences_max=compare.differences_max,
         status_message=compare.status_message,
-        trailing_metadata_ignore=tuple(dict.fromkeys((*METADATA_IGNORE, *compare.trailing_metadata_ignore))),
+        trailing_metadata_ignore=compare.trailing_metadata_ignore,
     )
 
 

@@ -14,25 +14,29 @@ from typing import Final
 
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
+from mirror.core.policy import Policy
 from mirror.store import Store, StoreError
 
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
 FAULT_ATTEMPTS: Final = 3
+LOOK_INTERVAL_S: Final = 60.0  # between two decisions of every run, whose fails are kept
 EMPTY_INTERVAL_S: Final = 5.0  # minutes close, and are judged, also when nothing comes
 _log: Final = logging.getLogger(__name__)
 
 
 class Writer:
-    """Holds `changes`, to which the pipeline adds. `clock`: unix seconds."""
+    """Holds `changes`, to which the pipeline adds. `clock`: unix seconds; `policy` decides which fails are kept."""
 
-    def __init__(self, store: Store, counters: Counters, *, clock: Callable[[], float]) -> None:
+    def __init__(self, store: Store, counters: Counters, *, policy: Policy, clock: Callable[[], float]) -> None:
         self._store = store
         self._counters = counters
         self._clock = clock
         self._wake = threading.Event()
         self._give_up_at_s: float | None = None  # monotonic
+        self._policy = policy
         self._committed_s = 0.0
+        self._looked_s = 0.0
         self.changes = store.changes()
         self.failing = False
 
@@ -51,6 +55,9 @@ class Writer:
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
         self._committed_s = now_s
         self.changes = self._store.changes()
+        if not 0 <= now_s - self._looked_s < LOOK_INTERVAL_S:
+            self._looked_s = now_s
+            self._look(now_s)
 
     def give_up_in(self, seconds: float) -> None:
         """The collector is stopping: a store that still fails then is given up, and what was not committed is counted lost."""
@@ -77,6 +84,14 @@ class Writer:
             self.failing = False
             _log.warning("the store works again")
         return True
+
+    def _look(self, now_s: float) -> None:
+        """Keep a fail that could sink again; not done now, it is done at the next look."""
+        try:
+            self._store.look(self._policy, now_s)
+        except StoreError as problem:
+            self._counters.inc("mirror_internal_errors_total", stage="look")
+            _log.warning("the runs could not be looked at: %s", problem)
 
     def _failed(self, why: str) -> None:
         self._counters.inc("mirror_commit_failures_total")

@@ -10,6 +10,7 @@ import pytest
 from mirror.collect.counters import Counters
 from mirror.collect.writer import Writer
 from mirror.core.model import Verdict
+from mirror.core.policy import Policy
 from mirror.store import Changes, Store, StoreError
 from tests.collect.records import judged
 
@@ -19,6 +20,11 @@ class Failing(Store):
 
     failures: list[Exception]
     attempts = 0
+    looks = 0
+
+    def look(self, policy: Policy, now_s: float) -> None:
+        self.looks += 1
+        super().look(policy, now_s)
 
     def commit(self, changes: Changes, now_s: float) -> None:
         self.attempts += 1
@@ -37,7 +43,7 @@ def store(tmp_path: Path) -> Failing:
 
 def writer(store: Store) -> tuple[Writer, Counters]:
     counters = Counters()
-    made = Writer(store, counters, clock=time.time)
+    made = Writer(store, counters, policy=Policy(), clock=time.time)
     made.changes.add(judged("m1", Verdict.MATCHED))
     return made, counters
 
@@ -84,10 +90,19 @@ def test_a_fault_of_ours_does_not_block_for_ever(store: Failing) -> None:
 
 def test_empty_changes_are_committed_now_and_then_so_that_minutes_close(store: Failing) -> None:
     now = [1000.0]
-    made = Writer(store, Counters(), clock=lambda: now[0])
+    made = Writer(store, Counters(), policy=Policy(), clock=lambda: now[0])
     made.flush()
     made.flush()
     assert store.attempts == 1
     now[0] += 60
     made.flush()
     assert store.attempts == 2
+
+
+def test_every_run_is_decided_once_a_minute_so_that_a_fail_is_kept(store: Failing) -> None:
+    now = [1000.0]
+    made = Writer(store, Counters(), policy=Policy(), clock=lambda: now[0])
+    for _ in range(13):
+        made.flush()
+        now[0] += 10
+    assert store.looks == 3  # at 0, 60 and 120 seconds
