@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, field
-from functools import cache
 from itertools import pairwise
 from typing import Final, Protocol, TypeAlias
 
 GAP: Final = 0.5
 MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost
+STRANGER_MIN: Final = 0.9  # couples that cost more have nothing in common
 SWAP_MIN: Final = 0.1  # couples that cost less are not taken apart
 SWAPS_MAX: Final = 16  # couples among which swaps are sought by cost
 BAND_MIN: Final = 2  # shifts that a banded alignment can follow beyond the difference in length
@@ -84,11 +84,13 @@ def pair_in_any_order(elements: Elements, lefts: Sequence[int], rights: Sequence
     """
     couples, lefts, rights = _by_key(elements, lefts, rights)
     in_place = [couple for couple in zip(lefts, rights, strict=False) if elements.same(*couple)]
-    couples += in_place  # lists mostly keep their order
-    lefts, rights = _without(lefts, rights, in_place)
-    if len(lefts) * len(rights) > elements.cells_max:
+    if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:  # then what keeps its place is settled
+        couples += in_place
+        lefts, rights = _without(lefts, rights, in_place)
+        in_place = []
+    if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:
         return None
-    matched = _maximum_matching(lefts, rights, cache(elements.same))
+    matched = _maximum_matching(lefts, rights, _asked(elements), in_place)
     couples += matched
     lefts, rights = _without(lefts, rights, matched)
     alike = sorted((cost, i, j) for i in lefts for j in rights if (cost := elements.cost(i, j)) <= GAP)
@@ -133,7 +135,7 @@ def _permutation(elements: Elements, lefts: Sequence[int], rights: Sequence[int]
         return None
     matched: list[Couple] = []
     if left_over:
-        same = cache(elements.same)
+        same = _asked(elements)
         if not all(any(same(i, j) for j in right_over) for i in left_over):
             return None
         matched = _maximum_matching(left_over, right_over, same)
@@ -142,10 +144,29 @@ def _permutation(elements: Elements, lefts: Sequence[int], rights: Sequence[int]
     return sorted(couples + matched)
 
 
-def _maximum_matching(lefts: Sequence[int], rights: Sequence[int], same: Callable[[int, int], bool]) -> list[Couple]:
-    """Kuhn's algorithm: augmenting paths, without recursion."""
-    owner: dict[int, int] = {}
+def _asked(elements: Elements) -> Callable[[int, int], bool]:
+    """`same`, remembered; after `cells_max` questions the answer is no."""
+    answers: dict[Couple, bool] = {}
+
+    def same(left: int, right: int) -> bool:
+        if (left, right) not in answers:
+            if len(answers) > elements.cells_max:
+                return False
+            answers[left, right] = elements.same(left, right)
+        return answers[left, right]
+
+    return same
+
+
+def _maximum_matching(
+    lefts: Sequence[int], rights: Sequence[int], same: Callable[[int, int], bool], seed: Sequence[Couple] = ()
+) -> list[Couple]:
+    """Kuhn's algorithm from the matching `seed`: augmenting paths, without recursion."""
+    owner = {j: i for i, j in seed}
+    settled = {i for i, _ in seed}
     for start in lefts:
+        if start in settled:
+            continue
         came_from: dict[int, int] = {}  # right -> the left from which it was reached
         held: dict[int, int] = {}  # left -> the right it holds now
         queue, free = [start], None
@@ -193,6 +214,7 @@ def _least_cost(elements: Elements, lefts: range, rights: range) -> Pairing:
         couples = list(zip(lefts, rights, strict=False))
         return Pairing(couples, list(lefts[shorter:]), list(rights[shorter:]))
     reach = half + drift
+    lefts, rights = lefts[::-1], rights[::-1]  # from the end, so that of equal costs the one with later gaps is taken
     infinite = float("inf")
     rows: list[dict[int, tuple[float, str]]] = []  # by row the column's total and the step that led there
     for i in range(len(lefts) + 1):
@@ -226,23 +248,32 @@ def _trace(rows: list[dict[int, tuple[float, str]]], lefts: range, rights: range
         else:
             j -= 1
             pairing.right_only.append(rights[j])
-    for found in (pairing.couples, pairing.left_only, pairing.right_only):
-        found.reverse()
     return pairing
 
 
 def _rejoin(elements: Elements, pairing: Pairing) -> None:
-    """A gap on the left and one on the right that hold much the same element: it stands elsewhere."""
-    if len(pairing.left_only) * len(pairing.right_only) > SWAPS_MAX**2:
+    """Elements that stand alone, or beside a stranger, may have their counterpart elsewhere: they have moved."""
+    if len(pairing.couples) > 2 * SWAPS_MAX:
         return
-    for i in tuple(pairing.left_only):
-        costs = [(elements.cost(i, j), j) for j in pairing.right_only]
-        if costs and (best := min(costs))[0] < MOVED_MAX:
-            pairing.couples.append((i, best[1]))
-            pairing.left_only.remove(i)
-            pairing.right_only.remove(best[1])
-            pairing.moved = True
-    pairing.couples.sort()
+    strangers = [couple for couple in pairing.couples if elements.cost(*couple) >= STRANGER_MIN]
+    lefts = pairing.left_only + [i for i, _ in strangers]
+    rights = pairing.right_only + [j for _, j in strangers]
+    if len(lefts) * len(rights) > SWAPS_MAX**2:
+        return
+    found: dict[int, int] = {}
+    for i in lefts:
+        costs = [(elements.cost(i, j), j) for j in rights if j not in found.values()]
+        if costs and min(costs)[0] < MOVED_MAX:
+            found[i] = min(costs)[1]
+    if not found:
+        return
+    parted = [(i, j) for i, j in strangers if i in found or j in found.values()]
+    pairing.moved = True
+    pairing.couples = sorted([couple for couple in pairing.couples if couple not in parted] + list(found.items()))
+    paired_right = {j for _, j in pairing.couples}
+    paired_left = {i for i, _ in pairing.couples}
+    pairing.left_only = sorted(i for i in lefts if i not in paired_left)
+    pairing.right_only = sorted(j for j in rights if j not in paired_right)
 
 
 def _unswap(elements: Elements, pairing: Pairing) -> None:

@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from typing import Any, Final
 
+from google.protobuf.message import Message
+
 _UUID: Final = re.compile(r"\A(?:urn:uuid:)?\{?[0-9a-f]{8}-?(?:[0-9a-f]{4}-?){3}[0-9a-f]{12}\}?\Z", re.IGNORECASE)
 _DATE_TIME: Final = re.compile(r"\A\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:[Zz]|[+-]\d\d:\d\d)?\Z")
 _YEAR_2000_S: Final = 946_684_800
@@ -41,11 +43,11 @@ def _is_timestamp(value: Any) -> bool:
         return False
     if isinstance(value, int | float):
         return any(_YEAR_2000_S * unit <= value < _YEAR_2100_S * unit for unit in _UNITS_PER_S)
-    return hasattr(value, "seconds") and _is_timestamp(value.seconds)
+    return isinstance(value, Message) and _is_timestamp(getattr(value, "seconds", 0))
 
 
 def _is_set(value: Any) -> bool:
-    return bool(value.ByteSize()) if hasattr(value, "ByteSize") else bool(value)
+    return bool(value.ListFields()) if isinstance(value, Message) else bool(value)
 
 
 def _same_length(left: Any, right: Any) -> bool:

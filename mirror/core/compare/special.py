@@ -130,7 +130,9 @@ class UnknownPart:
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Path `240[0]`: the number, and the index among those of one number and wire type."""
-        if _unknown_bytes(left) + _unknown_bytes(right) > UNKNOWN_MAX_BYTES:
+        if walk.depth <= 1:
+            walk.large = _size(left) + _size(right) > UNKNOWN_MAX_BYTES
+        if walk.large and _unknown_bytes(left) + _unknown_bytes(right) > UNKNOWN_MAX_BYTES:
             walk.sink.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
             return
         ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
@@ -139,14 +141,15 @@ class UnknownPart:
 
 
 def _unknown_bytes(message: Message) -> int:
-    """At most this many; 0 where the whole message is small enough not to ask."""
-    size = message.ByteSize()
-    if size <= UNKNOWN_MAX_BYTES // 2:
-        return 0
+    """Those of the messages below counted too."""
     known = type(message)()
     known.CopyFrom(message)
     known.DiscardUnknownFields()
-    return size - known.ByteSize()
+    return _size(message) - _size(known)
+
+
+def _size(message: Message) -> int:
+    return len(message.SerializePartialToString())  # ByteSize refuses messages that lack a required field
 
 
 def _compare_unknown(walk: Walk, left: Any, right: Any, path: Path, place: Place, depth: int) -> None:  # noqa: PLR0913, PLR0917

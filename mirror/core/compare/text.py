@@ -42,7 +42,7 @@ def _text(value: Any) -> str:  # noqa: PLR0911 - one for each type
 
 
 def _message_text(message: Any) -> str:
-    name, size = message.DESCRIPTOR.full_name, message.ByteSize()
+    name, size = type(message).DESCRIPTOR.full_name, len(message.SerializePartialToString())
     if name in _TIMES:
         try:
             return str(message.ToJsonString())

@@ -51,7 +51,7 @@ class Planner(Protocol):
 class Walk:
     """The state of one comparison; its one owner is the call of `compare`."""
 
-    __slots__ = ("bare", "budget", "depth", "options", "plan_of", "sink", "types")
+    __slots__ = ("bare", "budget", "depth", "large", "options", "plan_of", "sink", "types")
 
     def __init__(  # noqa: PLR0913 - made in two places only
         self, *, plan_of: Planner, bare: Place, options: CompareOptions, types: Types | None, sink: Sink, budget: Budget
@@ -63,6 +63,7 @@ class Walk:
         self.sink = sink
         self.budget = budget
         self.depth = 0
+        self.large = False  # whether the outermost messages are of a size at which to be careful
 
     def messages(self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = ()) -> None:
         """Compare two messages that are both there."""
@@ -103,7 +104,7 @@ class Walk:
             sink=Probe(stop_at),
             budget=self.budget,
         )
-        probing.depth = self.depth
+        probing.depth, probing.large = self.depth, self.large
         return probing
 
     def differ(self, left: Message, right: Message, path: Path) -> bool:
