@@ -13,7 +13,8 @@ from itertools import pairwise
 from typing import Final, Protocol, TypeAlias
 
 GAP: Final = 0.5
-MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost
+MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost, where those in place cost less
+NOISE_FACTOR: Final = 1.5  # by how much it may exceed what elements in place cost
 STRANGER_MIN: Final = 0.9  # couples that cost more have nothing in common
 SWAP_MIN: Final = 0.1  # couples that cost less are not taken apart
 SWAPS_MAX: Final = 16  # couples among which swaps are sought by cost
@@ -260,10 +261,13 @@ def _rejoin(elements: Elements, pairing: Pairing) -> None:
     rights = pairing.right_only + [j for _, j in strangers]
     if len(lefts) * len(rights) > SWAPS_MAX**2:
         return
+    usual = sorted(elements.cost(*couple) for couple in pairing.couples if couple not in strangers)
+    noise = usual[len(usual) // 2] if usual else 0.0
+    cost_max = min(GAP, max(MOVED_MAX, NOISE_FACTOR * noise))
     found: dict[int, int] = {}
     for i in lefts:
         costs = [(elements.cost(i, j), j) for j in rights if j not in found.values()]
-        if costs and min(costs)[0] < MOVED_MAX:
+        if costs and min(costs)[0] <= cost_max:
             found[i] = min(costs)[1]
     if not found:
         return

@@ -1,0 +1,156 @@
+"""The book of schemas: what it takes in, what it refuses and in which words, and which class reads which side."""
+
+from __future__ import annotations
+
+import pytest
+from google.protobuf import descriptor_pb2, timestamp_pb2
+from grpc_mirror.v1 import schema_pb2
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mirror.core import schemas
+from mirror.core.schemas import SchemaBook, SchemaError, fingerprint_of
+from tests.core.compare.shapes import SHOP, schema
+
+HEAD = 'syntax = "proto3"; package t; '
+
+
+def made(*files: descriptor_pb2.FileDescriptorProto) -> bytes:
+    """A Schema of these files, with its right fingerprint."""
+    serialized = [file.SerializeToString() for file in files]
+    fingerprint = fingerprint_of(dict(zip((file.name for file in files), serialized, strict=True)))
+    return schema_pb2.Schema(fingerprint=fingerprint, files=serialized).SerializeToString()
+
+
+def file(name: str, *imports: str) -> descriptor_pb2.FileDescriptorProto:
+    return descriptor_pb2.FileDescriptorProto(name=name, dependency=imports)
+
+
+def book(*sources: str):
+    """A book with these schemas, and their fingerprints."""
+    kept = SchemaBook()
+    return kept, *(kept.add(schema(HEAD + source)[1]) for source in sources)
+
+
+def test_a_schema_is_known_by_its_fingerprint():
+    fingerprint, serialized = schema(SHOP)
+    kept = SchemaBook()
+    assert not kept.known(fingerprint)
+    assert kept.add(serialized) == fingerprint
+    assert kept.add(serialized) == fingerprint
+    assert kept.known(fingerprint)
+    left, right = kept.classes(fingerprint, fingerprint, "shop.Order")
+    assert left is right
+    assert left.DESCRIPTOR.file.pool is kept.pool(fingerprint)
+    assert left(id="x").SerializeToString() == b"\n\x01x"
+
+
+def test_files_may_come_in_any_order_and_twice():
+    a, b = file("a.proto", "b.proto"), file("b.proto")
+    assert SchemaBook().add(made(a, b, b))
+
+
+def test_protobufs_own_files_are_supplied_where_left_out():
+    kept = SchemaBook()
+    fingerprint = kept.add(made(file("a.proto", "google/protobuf/timestamp.proto", "google/protobuf/type.proto")))
+    assert kept.classes(fingerprint, fingerprint, "google.protobuf.Timestamp")
+
+
+def test_protobufs_own_files_may_be_the_senders():
+    """An older copy of them is as good."""
+    theirs = descriptor_pb2.FileDescriptorProto.FromString(timestamp_pb2.DESCRIPTOR.serialized_pb)
+    theirs.options.Clear()
+    kept = SchemaBook()
+    fingerprint = kept.add(made(theirs))
+    assert kept.classes(fingerprint, fingerprint, "google.protobuf.Timestamp")
+
+
+WRONG = [
+    ("no Schema", b"\xff", "not a mirror.v1.Schema"),
+    ("another fingerprint", schema_pb2.Schema(fingerprint="00").SerializeToString(), "says its fingerprint is '00', but"),
+    ("no file", schema_pb2.Schema(files=[b"\xff"]).SerializeToString(), "file 0 of the schema is not a FileDescriptorProto"),
+    ("a file is missing", made(file("a.proto", "b.proto")), "'a.proto' imports 'b.proto', which is not in the schema"),
+    ("imports in a circle", made(file("a.proto", "b.proto"), file("b.proto", "a.proto")), "in a circle"),
+    ("imports itself", made(file("a.proto", "a.proto")), "in a circle"),
+    ("invalid descriptor", made(descriptor_pb2.FileDescriptorProto(name="a.proto", syntax="proto9")), "the file 'a.proto' of the schema cannot be built"),
+    ("two files of one name", schema_pb2.Schema(files=[b"\n\x01a", b"\n\x01a\x12\x01p"]).SerializeToString(), "two different files 'a'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("serialized", "words"), [row[1:] for row in WRONG], ids=[row[0] for row in WRONG])
+def test_what_is_wrong_is_said(serialized, words):
+    with pytest.raises(SchemaError, match=words.replace("(", r"\(")):
+        SchemaBook().add(serialized)
+
+
+def test_double_types_are_refused():
+    first, second = (descriptor_pb2.FileDescriptorProto(name=name) for name in ("a.proto", "b.proto"))
+    first.message_type.add(name="M")
+    second.message_type.add(name="M")
+    with pytest.raises(SchemaError, match=r"b\.proto"):
+        SchemaBook().add(made(first, second))
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_taken_or_refused_in_words(serialized):
+    try:
+        SchemaBook().add(serialized)
+    except SchemaError as error:
+        assert str(error)
+
+
+def test_unknown_schemas_and_types_are_said():
+    kept, fingerprint = book("message M {}")
+    with pytest.raises(SchemaError, match=r"'nope' is not known"):
+        kept.classes("nope", fingerprint, "t.M")
+    with pytest.raises(SchemaError, match=r"no message type 't\.N'"):
+        kept.classes(fingerprint, fingerprint, "t.N")
+
+
+def test_the_book_has_limits(monkeypatch):
+    """The schema used longest ago goes; a single one is never refused for room."""
+    monkeypatch.setattr(schemas, "SCHEMAS_MAX", 2)
+    kept, first, second = book("message A {}", "message B {}")
+    kept.classes(first, first, "t.A")
+    third = kept.add(schema(HEAD + "message C {}")[1])
+    assert [kept.known(each) for each in (first, second, third)] == [True, False, True]
+    monkeypatch.setattr(schemas, "BOOK_MAX_BYTES", 10)
+    fourth = kept.add(schema(HEAD + "message D {}")[1])
+    assert [kept.known(each) for each in (first, third, fourth)] == [False, False, True]
+    monkeypatch.setattr(schemas, "SCHEMA_MAX_BYTES", 10)
+    with pytest.raises(SchemaError, match="at most 10 are taken"):
+        kept.add(schema(HEAD + "message E {}")[1])
+
+
+SUPERSETS = [
+    ("a field more", "message M {int32 a = 1;}", "message M {int32 a = 1; int32 b = 2;}", True),
+    ("a field more below", "message N {} message M {N n = 1;}", "message N {int32 x = 1;} message M {N n = 1;}", True),
+    ("an enum value more", "enum E {A = 0;} message M {E e = 1;}", "enum E {A = 0; B = 1;} message M {E e = 1;}", True),
+    ("retyped elsewhere", "message M {} message N {int32 a = 1;}", "message M {} message N {sint32 a = 1;}", True),
+    ("retyped", "message M {int32 a = 1;}", "message M {sint32 a = 1;}", False),
+    ("retyped below", "message N {int32 a = 1;} message M {N n = 1;}", "message N {sint32 a = 1;} message M {N n = 1;}", False),
+    ("retyped in a map", "message M {map<string, int32> m = 1;}", "message M {map<string, sint32> m = 1;}", False),
+    ("renamed", "message M {int32 a = 1;}", "message M {int32 b = 1;}", False),
+    ("presence", "message M {int32 a = 1;}", "message M {optional int32 a = 1;}", False),
+    ("now in a oneof", "message M {optional int32 a = 1; optional int32 b = 2;}", "message M {oneof o {int32 a = 1; int32 b = 2;}}", False),
+    ("repeated", "message M {int32 a = 1;}", "message M {repeated int32 a = 1;}", False),
+    ("each has a field of its own", "message M {int32 a = 1;}", "message M {int32 b = 2;}", False),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "one_class"), [row[1:] for row in SUPERSETS], ids=[row[0] for row in SUPERSETS])
+def test_one_class_reads_both_where_one_schema_holds_the_other(old, new, one_class):
+    kept, before, after = book(old, new)
+    there, back = kept.classes(before, after, "t.M"), kept.classes(after, before, "t.M")
+    assert (there[0] is there[1]) == (back[0] is back[1]) == one_class
+    if one_class:
+        assert there[0].DESCRIPTOR.file.pool in (kept.pool(after), kept.pool(before))
+    else:
+        assert [c.DESCRIPTOR.file.pool for c in there] == [kept.pool(before), kept.pool(after)]
+
+
+def test_where_an_any_may_hold_it_every_type_of_the_files_counts():
+    source = 'import "google/protobuf/any.proto"; message M {google.protobuf.Any x = 1;} message N {%s a = 1;}'
+    kept, before, after = book(source % "int32", source % "sint32")
+    left, right = kept.classes(before, after, "t.M")
+    assert left is not right

@@ -1,0 +1,120 @@
+"""Streams: one lost message is one difference, another order is one difference, whatever noise the messages hold."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mirror.core.compare import Comparer
+from mirror.core.path import Field, render
+from mirror.core.rules import Ignore, KeyedList, UnorderedList
+from mirror.core.streams import Body, compare_stream
+from tests.core.compare.shapes import order, rule, rules
+
+RESPONSES = (Field("responses"),)
+
+
+def item(sku: str, count: int = 1, trace: str = ""):
+    return order(f'sku: "{sku}" price: {ord(sku[0])} count: {count} trace: "{trace}"', "shop.Item")
+
+
+def found(left, right, *made):
+    """Each difference as `path kind`. Elements are messages, or ready Bodies."""
+    comparer = Comparer(rules(*made))
+    ours, theirs = ([m if isinstance(m, Body) else Body(m) for m in side] for side in (left, right))
+    place = comparer.rules.walk(RESPONSES)
+    result = comparer.run(lambda walk: compare_stream(walk, ours, theirs, RESPONSES, place))
+    return [f"{render(d.path)} {d.kind}" for d in result.differences]
+
+
+def items(skus: str, side: str = "", counts=None):
+    """One item a letter; with `side`, a field that is another in every message."""
+    return [item(sku, counts[n] if counts else 1, f"{side} {n} {sku}" if side else "") for n, sku in enumerate(skus)]
+
+
+def test_the_same():
+    assert found([], []) == []
+    assert found(items("abc"), items("abc")) == []
+
+
+@pytest.mark.parametrize("lost", range(6))
+def test_one_lost_message_is_one_difference(lost):
+    rest = "abcdef".replace("abcdef"[lost], "")
+    assert found(items("abcdef"), items(rest)) == [f"responses[{lost}] missing"]
+    assert found(items(rest), items("abcdef")) == [f"responses[{lost}] added"]
+
+
+@pytest.mark.parametrize("lost", range(6))
+def test_a_lost_message_among_noise_no_rule_covers(lost):
+    """Each message that is there differs in the noisy field alone."""
+    rest = "abcdef".replace("abcdef"[lost], "")
+    differing = found(items("abcdef", "left"), items(rest, "right"))
+    assert sorted(differing) == sorted(
+        [f"responses[{n}].trace value" for n in range(6) if n != lost] + [f"responses[{lost}] missing"]
+    )
+
+
+@pytest.mark.parametrize("length", [200, 1000])
+def test_a_lost_message_in_a_long_noisy_stream(length):
+    skus = "".join(random.Random(length).choices("abcdefghijklmnop", k=length))
+    lost = length // 2
+    left = [item(sku, n, f"left {n}") for n, sku in enumerate(skus)]
+    right = [item(sku, n, f"right {n}") for n, sku in enumerate(skus) if n != lost]
+    differing = found(left, right)
+    assert f"responses[{lost}] missing" in differing
+    assert not [d for d in differing if not d.endswith((".trace value", "] missing"))]
+
+
+@pytest.mark.parametrize("other", ["bacdef", "abcdfe", "acbdef", "fbcdea", "fedcba", "bcdefa", "fabcde"])
+def test_another_order_is_one_difference(other):
+    assert found(items("abcdef"), items(other)) == ["responses order"]
+
+
+@pytest.mark.parametrize("other", ["bacdef", "abcdfe", "fbcdea", "bcdefa", "fabcde"])
+def test_another_order_with_ignored_noise(other):
+    made = rule(Ignore, "responses[*].trace")
+    assert found(items("abcdef", "left"), items(other, "right"), made) == ["responses order"]
+
+
+@pytest.mark.parametrize("other", ["bacdef", "abcdfe", "fbcdea", "bcdefa", "fabcde"])
+def test_another_order_with_noise_no_rule_covers(other):
+    """The order is seen, and beside it only the noise."""
+    differing = found(items("abcdef", "left"), items(other, "right"))
+    assert differing[0] == "responses order"
+    assert sorted(differing[1:]) == [f"responses[{n}].trace value" for n in range(6)]
+
+
+def test_a_wrong_value_is_no_order():
+    assert found(items("abc"), items("abc", counts=[1, 7, 1])) == ["responses[1].count value"]
+    assert found(items("ab", counts=[1, 2]), items("ab", counts=[2, 1])) == [
+        "responses[0].count value",
+        "responses[1].count value",
+    ]
+
+
+def test_unordered_and_keyed_streams():
+    assert found(items("abc"), items("cab"), rule(UnorderedList, "responses")) == []
+    keyed = rule(KeyedList, "responses", by=("sku",))
+    assert found(items("abc"), items("ca", counts=[5, 1]), keyed) == [
+        "responses[2].count value",
+        "responses[1] missing",
+    ]
+
+
+def test_messages_that_cannot_be_read_are_elements_too():
+    """Equal bytes are the same; others differ with the reason."""
+    broken = Body(None, b"\xff", b"\xff", "cannot be decoded")
+    worse = Body(None, b"\xfe", b"\xfe", "cannot be decoded")
+    assert found([item("a"), broken], [item("a"), broken]) == []
+    assert found([item("a"), broken], [item("a"), worse]) == ["responses[1] value"]
+    assert found([broken, item("a")], [item("a")]) == ["responses[0] missing"]
+    assert found([broken], [item("a")]) == ["responses[0] value"]
+
+
+def test_private_leaves_compare_by_their_hashes():
+    left = [Body(item("a"), private={"card.number": b"1", "pin": b""}), Body(item("b"), private={"x": b"1"})]
+    right = [Body(item("a"), private={"card.number": b"2", "pin": b""}), Body(item("b"), private={})]
+    assert found(left, left) == []
+    assert found(left, right) == ["responses[0].card.number value", "responses[1].x missing"]
+    assert found(left, right, rule(Ignore, "responses[*].card.number"), rule(Ignore, "responses[1]")) == []
