@@ -30,7 +30,12 @@ class Target(NamedTuple):
     services: bool = False  # also *_pb2_grpc.py
 
 
-TARGETS = (Target("protos", "mirror/v1/*.proto", "mirror/v1", "interceptors/grpc_mirror/v1"),)
+TARGETS = (
+    Target("protos", "mirror/v1/*.proto", "mirror/v1", "interceptors/grpc_mirror/v1"),
+    # The shop's schema as the primary was built from it, and the newer one of the candidate: the same names, two folders.
+    Target("demo/protos", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/current/shop/v1", services=True),
+    Target("demo/protos/newer", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/newer/shop/v1", services=True),
+)
 
 
 def _old_python() -> str:
@@ -51,7 +56,9 @@ def protoc() -> list[str]:
     if not (PROTOC / ".ready").exists():
         print(f"protos: installing {REQUIREMENTS[0]} into {PROTOC.relative_to(ROOT)}", file=sys.stderr)
         subprocess.run([_old_python(), "-m", "venv", "--clear", str(PROTOC)], check=True)
-        subprocess.run([str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS], check=True)
+        subprocess.run(
+            [str(python), "-m", "pip", "install", "-q", "--disable-pip-version-check", *REQUIREMENTS], check=True
+        )
         (PROTOC / ".ready").touch()
     return [str(python), "-m", "grpc_tools.protoc"]
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import TYPE_CHECKING, Final
+from typing import Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
 from mirror.cli.errors import UsageError
-
-if TYPE_CHECKING:
-    from click import Command, Context
 
 # Every command and the module whose `app` (a typer.Typer) it is. Loaded when asked for.
 COMMANDS: Final = {
@@ -29,10 +26,10 @@ COMMANDS: Final = {
 class _Lazy(TyperGroup):
     """Loads a command's module when it is asked for, so that `mirror diff` starts without a web framework."""
 
-    def list_commands(self, ctx: Context) -> list[str]:  # noqa: ARG002 - click's signature
+    def list_commands(self, ctx: Any) -> list[str]:  # noqa: ARG002 - the group's signature
         return list(COMMANDS)
 
-    def get_command(self, ctx: Context, cmd_name: str) -> Command | None:  # noqa: ARG002 - click's signature
+    def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the group's signature
         if cmd_name not in COMMANDS:
             return None
         command = get_command(importlib.import_module(COMMANDS[cmd_name]).app)

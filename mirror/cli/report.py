@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Console
+from rich.table import Table
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table
@@ -23,7 +24,7 @@ from mirror.store.views import EpochView, HypothesisView, MethodView
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
 REASONS_SHOWN: Final = 20
-EVIDENCE_FROM_COLUMNS: Final = 200  # a narrower terminal has no room for sentences in a table
+EXCESS_FROM_COLUMNS: Final = 110  # a narrower terminal needs the room for the paths
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
@@ -87,7 +88,7 @@ def show(  # noqa: PLR0913, PLR0917 - everything that a report has
     out.print(headline)
     if shown is not None:
         _totals(out, shown)
-    show_reasons(out, found, shown=REASONS_SHOWN)
+    show_reasons(out, _summarised(found), shown=REASONS_SHOWN)
     if shown is None:
         return
     _methods(out, methods)
@@ -136,28 +137,55 @@ def _methods(out: Console, methods: list[MethodView]) -> None:
 
 
 def _differing(out: Console, found: tuple[HypothesisView, ...]) -> None:
+    """A table a method, the path last: it is the longest, and the only column that folds."""
     if not found:
         out.print("\nno path differs beyond noise")
         return
-    out.print(f"\npaths that differ ({words.count(len(found))})")
-    numbers = ("raw-only", "noise-only", "both", "of")
-    told = ("evidence",) if out.width >= EVIDENCE_FROM_COLUMNS else ()
-    listed = table("state", "path", "kind", *numbers, "excess rate", "method", *told, numbers=numbers)
-    for one in found[:PATHS_SHOWN]:
+    out.print(
+        f"\npaths that differ ({words.count(len(found))}): in how many triples the candidate alone (raw-only), "
+        "the secondary alone (noise-only) or both differ"
+    )
+    shown = found[:PATHS_SHOWN]
+    for method in dict.fromkeys(one.hypothesis.method for one in shown):
+        mine = [one for one in shown if one.hypothesis.method == method]
+        out.print()
+        out.print(plain(f"{method}, {words.plural(mine[0].n, 'triple')}"))
+        out.print(_paths_table(mine, wide=out.width >= EXCESS_FROM_COLUMNS))
+    if len(found) > PATHS_SHOWN:
+        out.print(f"and {words.plural(len(found) - PATHS_SHOWN, 'more path', 'more paths')}; --json has all")
+
+
+def _paths_table(paths: list[HypothesisView], *, wide: bool) -> Table:
+    numbers = ("raw", "noise", "both")
+    listed = table("state", *numbers, *(("excess rate",) if wide else ()), "kind", "path", numbers=numbers)
+    for column, width in zip(listed.columns, (9, 6, 6, 6, *((22,) if wide else ()), 9), strict=False):
+        column.min_width = width  # the same in each method's table
+    for one in paths:
         judgement = one.judgement
         excess = f"{words.percent(judgement.excess)} {words.interval(judgement.excess_low, judgement.excess_high)}"
         listed.add_row(
             styled(one.state),
-            plain(epochs.pattern_text(one)),
+            *(words.count(n) for n in (one.b, one.c, one.d)),
+            *((excess,) if wide else ()),
             one.hypothesis.kind,
-            *(words.count(n) for n in (one.b, one.c, one.d, one.n)),
-            excess,
-            plain(one.hypothesis.method),
-            *(plain(judgement.words) for _ in told),
+            plain(epochs.pattern_text(one)),
         )
-    out.print(listed)
-    if len(found) > PATHS_SHOWN:
-        out.print(f"and {words.plural(len(found) - PATHS_SHOWN, 'more path', 'more paths')}; --json has all")
+    return listed
+
+
+def _summarised(found: models.RunVerdict) -> models.RunVerdict:
+    """The regressed paths as one reason: each stands in the tables below, with its figures."""
+    regressed = [reason for reason in found.reasons if reason.code == "regressed"]
+    if len(regressed) < 2:
+        return found
+    methods = {reason.figures.get("method") for reason in regressed}
+    text = (
+        f"{words.plural(len(regressed), 'path')} of {words.plural(len(methods), 'method')} regressed, listed below: the candidate "
+        "differs there more often than another instance of the primary's build"
+    )
+    one = models.Reason(code="regressed", text=text, figures={"paths": len(regressed)})
+    others = [reason for reason in found.reasons if reason.code != "regressed"]
+    return found.model_copy(update={"reasons": [one, *others]})
 
 
 def _noise(out: Console, found: tuple[HypothesisView, ...]) -> None:

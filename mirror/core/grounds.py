@@ -22,7 +22,7 @@ _LISTED_MAX: Final = 50  # explained paths named among the blind spots
 def name_of(hypothesis: Hypothesis) -> str:
     """A hypothesis as people read it."""
     if hypothesis.kind is Kind.ANY:
-        return f"{hypothesis.method}: paths that noise does not explain, taken together,"
+        return f"{hypothesis.method}: the whole of what noise does not explain"
     return f"{hypothesis.method}: {hypothesis.pattern} ({hypothesis.kind})"
 
 
@@ -36,7 +36,13 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
         found.append(reason)
     named = {(reason.code, reason.figures.get("where")) for reason in found}
     found += [reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named]
-    return tuple(found)
+    return tuple(_without_repeats(found))
+
+
+def _without_repeats(found: list[Reason]) -> list[Reason]:
+    """A method's paths taken together say nothing more where one of them is named."""
+    named = {r.figures.get("method") for r in found if r.code == "regressed" and r.figures.get("kind") != Kind.ANY}
+    return [r for r in found if r.figures.get("kind") != Kind.ANY or r.figures.get("method") not in named]
 
 
 def broken(method: str, minutes: Sequence[MinuteFacts]) -> Reason | None:
@@ -138,6 +144,8 @@ def _regressed(fact: HypothesisFacts) -> Reason:
     text = f"{name_of(fact.hypothesis)} is regressed: {judgement.words}"
     figures: dict[str, float | str] = {
         "where": name_of(fact.hypothesis),
+        "method": fact.hypothesis.method,
+        "kind": str(fact.hypothesis.kind),
         "raw_only": evidence.b,
         "noise_only": evidence.c,
         "both": evidence.d,

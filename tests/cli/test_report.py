@@ -33,10 +33,12 @@ def test_the_newest_run_is_shown_with_everything_a_reader_needs(report):
         assert told in out
 
 
-def test_in_a_pipe_each_path_stands_whole_on_one_line_without_colour(report):
+def test_in_a_pipe_each_path_stands_whole_on_one_line_below_its_method_without_colour(report):
     _, out, _ = report
-    (line,) = [line for line in out.splitlines() if "response.labels[*]" in line and "regressed  " in line]
-    assert METHODS[0] in line
+    lines = out.splitlines()
+    (at,) = [i for i, line in enumerate(lines) if "response.labels[*]" in line and "regressed  " in line]
+    above = [line for line in lines[:at] if line.startswith("shop.")]
+    assert above[-1].startswith(METHODS[0])
     assert "\x1b" not in out
 
 

@@ -1,0 +1,119 @@
+"""`mirror diff` as its user sees it: exit codes, what is printed, and what is said of bad input."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from tests.core.compare.shapes import SHOP, descriptor_set, order
+
+TEXT = 'id: "1" items {sku: "a" price: 1.5} state: PAID'
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Message files in all formats, and the schema."""
+    (tmp_path / "shop.fds").write_bytes(descriptor_set(SHOP).SerializeToString())
+    (tmp_path / "a.binpb").write_bytes(order(TEXT).SerializeToString())
+    (tmp_path / "a.txtpb").write_text(TEXT)
+    (tmp_path / "a.json").write_text('{"id": "1", "items": [{"sku": "a", "price": 1.5}], "state": "PAID"}')
+    (tmp_path / "b.json").write_text('{"id": "2", "items": [{"sku": "a", "price": 1.75}], "cash": "\\u001b[31m"}')
+    return tmp_path
+
+
+def diff(folder, left, right, *more, type_name="shop.Order"):
+    command = [sys.executable, "-c", "from mirror.cli import main; main()", "diff", left, right]
+    command += ["--schema", "shop.fds", "--type", type_name, *more]
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+
+
+def test_the_same_in_any_format(folder):
+    for left, right in (("a.binpb", "a.txtpb"), ("a.txtpb", "a.json"), ("a.json", "a.json")):
+        done = diff(folder, left, right)
+        assert (done.returncode, done.stdout) == (0, f"same  {left} and {right} (shop.Order)\n")
+
+
+def test_different(folder):
+    """Each path with both values, and nothing that a terminal obeys."""
+    done = diff(folder, "a.json", "b.json")
+    assert done.returncode == 1
+    assert done.stdout == """\
+4 differences  in shop.Order
+- a.json
++ b.json
+
+  response.id
+    - "1"
+    + "2"
+
+  response.state
+    - PAID
+    + NEW
+
+  response.items[0].price
+    - 1.5
+    + 1.75
+
+  response.cash  only on the right
+    + "\\u001b[31m"
+"""
+
+
+def test_rules_and_json(folder):
+    (folder / "mirror.yaml").write_text(
+        "rules:\n"
+        "  - {type: ignore, path: response.id, id: ids}\n"
+        "  - {type: tolerance, path: 'response.items[*].price', absolute: 0.5, id: prices, methods: ['shop.Shop/*']}\n"
+    )
+    done = diff(folder, "a.json", "b.json", "--rules", "mirror.yaml", "--method", "shop.Shop/Get", "--json")
+    printed = json.loads(done.stdout)
+    assert done.returncode == 1
+    assert (printed["same"], printed["difference_count"], printed["complete"]) == (False, 2, True)
+    assert [d["path"] for d in printed["differences"]] == ["response.state", "response.cash"]
+    assert [(d["path"], d["rule"]) for d in printed["ignored"]] == [
+        ("response.id", "ids"),
+        ("response.items[0].price", "prices"),
+    ]
+
+
+def test_differences_under_a_rule_do_not_count(folder):
+    (folder / "mirror.yaml").write_text("rules:\n  - {type: ignore, path: 'response.**'}\n")
+    done = diff(folder, "a.json", "b.json", "--rules", "mirror.yaml")
+    assert done.returncode == 0
+    assert "under a rule" in done.stdout
+
+
+BAD = [
+    ("a.json", "no.json", [], "no.json: cannot be read: No such file or directory"),
+    ("a.json", "shop.fds", [], "what it holds cannot be told by its name"),
+    ("a.json", "bad.json", [], "bad.json: not a shop.Order"),
+    ("a.json", "bad.txtpb", [], "bad.txtpb: not a shop.Order: 1:1"),
+    ("a.json", "bad.binpb", [], "bad.binpb: not a shop.Order"),
+    ("a.json", "latin.json", [], "latin.json: not UTF-8 at byte 1"),
+    ("a.json", "deep.txtpb", [], "deep.txtpb: nested too deep"),
+    ("a.json", "a.json", ["--schema", "a.json"], "a.json: not a descriptor set"),
+    ("a.json", "a.json", ["--rules", "bad.yaml"], "bad.yaml:1"),
+]
+
+
+@pytest.mark.parametrize(("left", "right", "more", "words"), BAD)
+def test_bad_input_is_said_with_its_place(folder, left, right, more, words):
+    (folder / "bad.json").write_text('{"id": ')
+    (folder / "bad.txtpb").write_text("nope: 1")
+    (folder / "bad.binpb").write_bytes(b"\xff")
+    (folder / "latin.json").write_bytes(b'"\xe9"')
+    (folder / "deep.txtpb").write_text("parent {" * 5000)
+    (folder / "bad.yaml").write_text("rulez: []\n")
+    done = diff(folder, left, right, *more)
+    assert done.returncode == 2
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_misspelt_type_gets_a_hint(folder):
+    done = diff(folder, "a.json", "a.json", type_name="shop.Ordr")
+    assert done.returncode == 2
+    assert 'did you mean "shop.Order"?' in done.stderr
