@@ -40,7 +40,9 @@ def test_different(folder):
     """Each path with both values, and nothing that a terminal obeys."""
     done = diff(folder, "a.json", "b.json")
     assert done.returncode == 1
-    assert done.stdout == """\
+    assert (
+        done.stdout
+        == """\
 4 differences  in shop.Order
 - a.json
 + b.json
@@ -60,6 +62,7 @@ def test_different(folder):
   response.cash  only on the right
     + "\\u001b[31m"
 """
+    )
 
 
 def test_rules_and_json(folder):

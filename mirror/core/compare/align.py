@@ -16,7 +16,7 @@ GAP: Final = 0.5
 MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost, where those in place cost less
 NOISE_FACTOR: Final = 1.5  # by how much it may exceed what elements in place cost
 STRANGER_MIN: Final = 0.9  # couples that cost more have nothing in common
-SWAP_MIN: Final = 0.1  # couples that cost less are not taken apart
+SWAP_MIN: Final = 0.3  # couples that cost less are not taken apart
 SWAPS_MAX: Final = 16  # couples among which swaps are sought by cost
 BAND_MIN: Final = 2  # shifts that a banded alignment can follow beyond the difference in length
 
