@@ -66,7 +66,7 @@ async def _run(settings: Config, store: Store, addresses_file: Path | None) -> b
     stop = _stop_on_signals()
     web_socket = bind("web", Address.parse(settings.listen.web))
     web_address = Address.parse(settings.listen.web).with_port(port_of(web_socket))
-    web_url = settings.policy.web_url or f"http://{web_address}"
+    web_url = settings.web.url or f"http://{web_address}"
     running = Collector(settings, store, web_url=web_url)
     try:
         addresses = await running.start()

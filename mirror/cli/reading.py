@@ -88,6 +88,6 @@ def styled(word: str) -> Text:
 
 
 def page_url(config: Config, page: str) -> str:
-    """The address of a page: below policy.web_url, else where the collector listens."""
-    base = config.policy.web_url or f"http://{config.listen.web}"
+    """The address of a page: below web.url, else where the collector listens."""
+    base = config.web.url or f"http://{config.listen.web}"
     return base.rstrip("/") + page

@@ -65,9 +65,12 @@ def open_store(config: Config) -> Store:
     judge = JudgeOptions(
         alpha=config.policy.alpha_fail, vote_by=config.policy.vote_by, deadline_s=deadline_s(config) + 5.0
     )
-    return Store.open(
-        config.store.url, judge=judge, limits=Limits(keep_per_minute=config.store.payload_keep_per_minute)
+    limits = Limits(
+        keep_per_minute=config.store.payload_keep_per_minute,
+        kept_max_age_s=config.store.payload_max_age_s,
+        kept_max_bytes=config.store.payload_max_bytes,
     )
+    return Store.open(config.store.url, judge=judge, limits=limits)
 
 
 class Collector:

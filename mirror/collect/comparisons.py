@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterator
-from typing import Any, Final
+from typing import Final
 
-from google.protobuf import text_format
-from google.protobuf.message import Message
 from grpc_mirror.v1 import comparison_pb2
 
+from mirror.core.compare import value_text
 from mirror.core.model import CallRecord, Difference, Judged, Outcome, PairKey, Role, Verdict
 from mirror.core.path import render
 
-VALUE_MAX_CHARS: Final = 200
 DIFFERENCES_MAX: Final = 200  # of one side, those under a rule included
 _VERDICTS: Final = {
     Verdict.MATCHED: comparison_pb2.VERDICT_MATCHED,
@@ -31,7 +28,7 @@ def comparison_id(key: PairKey) -> str:
 
 
 def comparison_of(judged: Judged) -> comparison_pb2.Comparison:
-    """The Comparison of a judged group. Values become text of at most VALUE_MAX_CHARS."""
+    """The Comparison of a judged group. Values become short text."""
     key, calls = judged.group.key, judged.group.calls
     primary = calls.get(Role.PRIMARY)
     anchor = primary or next(iter(calls.values()))
@@ -52,24 +49,6 @@ def comparison_of(judged: Judged) -> comparison_pb2.Comparison:
         kept.primary_span_id = primary.span_id
         kept.primary_capture = primary.capture
     return kept
-
-
-def shortened(value: Any) -> str:
-    """A value as text of at most VALUE_MAX_CHARS; None, which no message holds, is empty."""
-    match value:
-        case None:
-            return ""
-        case bool():
-            text = "true" if value else "false"
-        case str():
-            text = json.dumps(value[: VALUE_MAX_CHARS + 1], ensure_ascii=False)
-        case bytes():
-            text = "0x" + value[:VALUE_MAX_CHARS].hex()
-        case Message():
-            text = f"{{{text_format.MessageToString(value, as_one_line=True)}}}"
-        case _:
-            text = str(value)
-    return text if len(text) <= VALUE_MAX_CHARS else text[: VALUE_MAX_CHARS - 1] + "…"
 
 
 def _side(role: Role, outcome: Outcome, call: CallRecord | None) -> comparison_pb2.Side:
@@ -98,8 +77,8 @@ def _difference(difference: Difference) -> comparison_pb2.Difference:
         path=render(difference.path),
         pattern=difference.pattern,
         kind=str(difference.kind),
-        left=shortened(difference.left),
-        right=shortened(difference.right),
+        left=value_text(difference.left),
+        right=value_text(difference.right),
         rule=difference.rule,
         note=difference.note,
     )

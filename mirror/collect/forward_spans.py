@@ -29,7 +29,8 @@ from grpc_mirror.v1.otlp_slices_pb2 import (
 )
 from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
 
-from mirror.collect.comparisons import comparison_id, shortened
+from mirror.collect.comparisons import comparison_id
+from mirror.core.compare import value_text
 from mirror.core.model import CallRecord, Judged, PairKey, Resource, Role, Verdict
 
 COLLECTOR: Final = Resource("mirror-collector", "", "")
@@ -121,7 +122,7 @@ def _attributes(judged: Judged, options: ForwardOptions) -> Iterator[KeyValue]:
         yield _text("mirror.url", f"{options.web_url}/comparisons/{comparison_id(key)}")
     if options.values and outcome.differences:
         lines = (
-            f"{difference}: {shortened(difference.left)} -> {shortened(difference.right)}"
+            f"{difference}: {value_text(difference.left)} -> {value_text(difference.right)}"
             for difference in islice(outcome.differences, PATHS_MAX)
         )
         yield _texts("mirror.values", lines)

@@ -16,6 +16,7 @@ from mirror.config.values import (
     Section,
     Size,
     StoreUrl,
+    TraceUrl,
     WebUrl,
 )
 from mirror.core.compare.options import METADATA_IGNORE
@@ -47,6 +48,20 @@ class Store(Section):
         ge=0,
         le=10_000,
         description="Mismatched comparisons kept with their payloads, per method, path pattern and minute.",
+    )
+    payload_max_age_s: Duration = Field(default=14 * 86400.0, gt=0, description="Older kept comparisons are deleted.")
+    payload_max_bytes: Size = Field(
+        default=2048 * _MIB, description="All kept comparisons together; beyond, the oldest are deleted."
+    )
+
+
+class Web(Section):
+    """Addresses for people, in reports, traces and on the page."""
+
+    url: WebUrl = Field(default="", description="Where people reach the page. Empty: where the collector listens.")
+    trace_url: TraceUrl = Field(
+        default="",
+        description="A trace in your tracing backend, for links from the page: `https://jaeger/trace/{trace_id}`.",
     )
 
 
@@ -139,9 +154,6 @@ class PolicySettings(Section):
     min_triples: int = Field(
         default=_POLICY.min_triples, ge=0, description="Requests answered by all three roles, per required method."
     )
-    web_url: WebUrl = Field(
-        default=_POLICY.web_url, description="Where people reach the page, for links in reports. Empty: no links."
-    )
 
 
 class Settings(Section):
@@ -153,6 +165,7 @@ class Settings(Section):
     )
     listen: Listen = Field(default_factory=Listen)
     store: Store = Field(default_factory=Store)
+    web: Web = Field(default_factory=Web)
     pairing: Pairing = Field(default_factory=Pairing)
     intake: Intake = Field(default_factory=Intake)
     compare: Compare = Field(default_factory=Compare)

@@ -108,6 +108,12 @@ def _web_url(value: str) -> str:
     return value
 
 
+def _trace_url(value: str) -> str:
+    if value and "{trace_id}" not in value:
+        raise wrong("where the trace's ID goes is missing; say https://host/trace/{trace_id}")
+    return _web_url(value)
+
+
 _DURATION_SCHEMA: Final = {
     "anyOf": [{"type": "number", "minimum": 0}, {"type": "string", "pattern": r"^\s*\d+(\.\d+)?\s*(ms|s|m|h|d)\s*$"}]
 }
@@ -125,3 +131,4 @@ PatternText = Annotated[str, AfterValidator(_path)]
 MethodGlob = Annotated[str, AfterValidator(_method_glob)]
 MethodName = Annotated[str, AfterValidator(_method_name)]
 WebUrl = Annotated[str, AfterValidator(_web_url)]
+TraceUrl = Annotated[str, AfterValidator(_trace_url)]

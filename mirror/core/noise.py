@@ -66,7 +66,8 @@ class Judgement:
     excess_low: float
     excess_high: float
     control_worse: bool  # the secondary differs more than the candidate: the noise estimate is in doubt
-    words: str  # the evidence in one sentence
+    words: str  # the evidence in one sentence, with its figures
+    sign: str  # the same in few words, for where the figures stand beside it
 
 
 def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgement:
@@ -92,6 +93,7 @@ def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgem
         excess_high=upper(b, n, alpha / 2) - lower(c, n, alpha / 2),
         control_worse=control_worse,
         words=_words(state, evidence, forward, alpha=alpha, control_worse=control_worse),
+        sign=_sign(state, evidence, forward),
     )
 
 
@@ -144,6 +146,14 @@ def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float)
     if forward >= log(2):
         return f"{seen}: if both builds behaved alike, so strong a sign would ever appear here in at most {_one_in(forward)} runs"
     return f"{seen}: no sign that the candidate differs more often than the secondary"
+
+
+def _sign(state: State, evidence: Evidence, forward: float) -> str:
+    if state is State.SUSPECT and not evidence.c + evidence.d and evidence.votes_raw:
+        return f"no noise yet; noise alone would look so with chance at most {_one_in(evidence.votes_raw * log(2))}"
+    if forward >= log(2):
+        return f"were both builds alike, ever in at most {_one_in(forward)} runs"
+    return "no sign of change" if evidence.c + evidence.d else ""
 
 
 def _one_in(log_value: float) -> str:

@@ -23,7 +23,6 @@ class Policy:
     required_share: float = 0.01  # methods over this share of the mirrored calls are required
     required_methods: tuple[str, ...] = ()  # and these
     min_triples: int = 500  # of each required method
-    web_url: str = ""  # where people reach the page; empty: no links
 
     def __post_init__(self) -> None:
         problems = [

@@ -143,13 +143,13 @@ def _errors(app: FastAPI, shown: Pages) -> None:
 def _frame(app: FastAPI, config: Config) -> None:
     """Headers of every answer, and the check of the name that was asked for."""
     own = _host(config.listen.web)
-    names = {own, _host(urlsplit(config.policy.web_url).netloc)} - {""} if _is_loopback(own) else set()
+    names = {own, _host(urlsplit(config.web.url).netloc)} - {""} if _is_loopback(own) else set()
 
     @app.middleware("http")
     async def frame(request: Request, call_next: _Next) -> Response:
         asked = _host(request.headers.get("host", ""))
         if names and not (_is_loopback(asked) or asked in names):
-            text = "This collector listens on loopback only: ask for it as localhost, or set policy.web_url to this name.\n"
+            text = "This collector listens on loopback only: ask for it as localhost, or set web.url to this name.\n"
             return PlainTextResponse(text, status_code=421)
         response = await call_next(request)
         for name, value in _HEADERS.items():

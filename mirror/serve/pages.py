@@ -243,8 +243,8 @@ def _comparisons_url(run: str, epoch: int, method: str, verdict: str, pattern: s
 
 def trace_url(site: Site, view: SidesView) -> str:
     """Where the trace can be read: the configured template with `{trace_id}`; empty where there is none."""
-    template = str(getattr(site.config, "web_trace_url", ""))
-    if not template.startswith(("http://", "https://")) or not view.trace_id:
+    template = site.config.web.trace_url
+    if not template or not view.trace_id:
         return ""
     return template.replace("{trace_id}", quote(view.trace_id, safe=""))
 

@@ -93,7 +93,7 @@ def test_a_wrong_configuration_is_2_with_its_place(capsys, monkeypatch, tmp_path
 
 
 def test_the_policy_and_the_store_come_from_the_configuration(capsys, monkeypatch, tmp_path, url):
-    (tmp_path / "mirror.yaml").write_text(f"store: {{url: '{url}'}}\npolicy: {{web_url: 'https://mirror.example'}}\n")
+    (tmp_path / "mirror.yaml").write_text(f"store: {{url: '{url}'}}\nweb: {{url: 'https://mirror.example'}}\n")
     code, out, _ = mirror(capsys, monkeypatch, "verdict", "--run", RUN)
     assert code == 1
     assert f"https://mirror.example/runs/{RUN}" in out

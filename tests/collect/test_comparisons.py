@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Any
 
-import pytest
-from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_mirror.v1 import capture_pb2, comparison_pb2
 
-from mirror.collect.comparisons import VALUE_MAX_CHARS, comparison_id, comparison_of, shortened
+from mirror.collect.comparisons import comparison_id, comparison_of
 from mirror.core.model import Outcome, PairKey, Role, Verdict
 from tests.collect.records import difference, judged
 
@@ -58,25 +55,3 @@ def test_the_id_follows_from_the_pair_key() -> None:
     assert comparison_id(PairKey("r", "m", "i")) == comparison_id(PairKey("r", "m", "i"))
     assert comparison_id(PairKey("r", "m", "i")) != comparison_id(PairKey("r", "mi", ""))
     assert len(comparison_id(PairKey("r", "m", "i"))) == 32
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [
-        (None, ""),
-        (True, "true"),
-        (0, "0"),
-        (1.5, "1.5"),
-        ("", '""'),
-        ('say "so"\n', '"say \\"so\\"\\n"'),
-        (b"\x00\xff", "0x00ff"),
-        (Timestamp(seconds=3), "{seconds: 3}"),
-    ],
-)
-def test_values_become_text(value: Any, text: str) -> None:
-    assert shortened(value) == text
-
-
-@pytest.mark.parametrize("value", ["x" * 10_000, b"x" * 10_000, Timestamp(seconds=1), 10**300])
-def test_text_is_shortened(value: Any) -> None:
-    assert len(shortened(value)) <= VALUE_MAX_CHARS

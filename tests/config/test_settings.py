@@ -112,8 +112,16 @@ def test_sizes(tmp_path, written, size):
         ("policy: {vote_by: minutes}", 'mirror.yaml:1:19: vote_by: unknown value "minutes"; did you mean "minute"?'),
         ("policy: {required_methods: [x.Y/*]}", "mirror.yaml:1:29: a method in full, without *: shop.v1.Shop/Checkout"),
         (
-            "policy: {web_url: mirror}",
-            "mirror.yaml:1:19: web_url: not a web address; say https://host or http://host:port",
+            "web: {url: mirror}",
+            "mirror.yaml:1:12: url: not a web address; say https://host or http://host:port",
+        ),
+        (
+            "web: {trace_url: 'https://jaeger/trace'}",
+            "mirror.yaml:1:18: trace_url: where the trace's ID goes is missing; say https://host/trace/{trace_id}",
+        ),
+        (
+            "web: {trace_url: 'javascript:{trace_id}'}",
+            "mirror.yaml:1:18: trace_url: not a web address; say https://host or http://host:port",
         ),
     ],
 )

@@ -6,6 +6,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from mirror.collect.counters import METRICS
 from mirror.config import Config
+from mirror.config.sections import Web
 from mirror.serve.app import web_app
 from tests.serve.conftest import serve
 from tests.serve.shopdata import METHODS
@@ -91,7 +92,7 @@ def test_on_loopback_it_refuses_foreign_names(served, host):
 
 
 def test_the_configured_name_is_answered_and_off_loopback_any(served):
-    behind = Config(policy=Config().policy.__class__(web_url="https://mirror.example/"))
+    behind = Config(web=Web(url="https://mirror.example/"))
     open_to_all = Config(listen=Config().listen.model_copy(update={"web": "0.0.0.0:4319"}))
     for config, host, status in (
         (behind, "mirror.example", 200),

@@ -7,6 +7,8 @@ from google.protobuf import any_pb2, duration_pb2
 from google.rpc import status_pb2
 from grpc_mirror.v1 import capture_pb2, comparison_pb2
 
+from mirror.config import Config
+from mirror.config.sections import Web
 from mirror.serve import pages
 from mirror.serve.sides import Mark, sides
 from tests.serve.shopdata import FINGERPRINT, POOL, message
@@ -163,10 +165,9 @@ def test_repeated_metadata_keys_are_a_list_and_binary_ones_base64():
     ("template", "url"),
     [
         ("https://jaeger.example/trace/{trace_id}", "https://jaeger.example/trace/ab"),
-        ("javascript:{trace_id}", ""),
         ("", ""),
     ],
 )
 def test_a_trace_is_linked_where_a_web_address_is_configured(template, url):
-    site = SimpleNamespace(config=SimpleNamespace(web_trace_url=template))
+    site = SimpleNamespace(config=Config(web=Web(trace_url=template)))
     assert pages.trace_url(site, SimpleNamespace(trace_id="ab")) == url
