@@ -32,7 +32,7 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_SPANS = 4
 YIELD_S = 0.0005
-TICK_S = 0.2  # how often the queue is looked at while it is empty
+TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 5.0
 SCHEMA_EVERY_S = 300.0
@@ -77,6 +77,7 @@ class Worker:
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
         self._batch_calls = 0
         self._batch_since = 0.0
+        self._tick_s = min(TICK_S, settings.batch_age_s)
         self._host = socket.gethostname()
         self._reported: Counts | None = None
         self._sequence = 0
@@ -101,7 +102,7 @@ class Worker:
             self._step()
         except Exception as error:  # noqa: BLE001 - the sender must go on
             self._fault(error)
-            self._control.wake.wait(TICK_S)
+            self._control.wake.wait(self._tick_s)
 
     def _step(self) -> None:
         urgent = self._control.urgent
@@ -121,7 +122,7 @@ class Worker:
             self._deliver()
         self._answer(waiting)
         if not self._control.urgent:
-            self._control.wake.wait(TICK_S)
+            self._control.wake.wait(self._tick_s)
             self._control.wake.clear()
 
     def _due(self) -> bool:
