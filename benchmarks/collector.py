@@ -1,0 +1,183 @@
+"""Pairs a second and core, from OTLP bytes to stored counts, against the bare work in the same run.
+
+The bare work parses the spans, the captures and both messages, and asks `==`. Ours slices, pairs triples, compares, judges and commits
+to SQLite. Bodies are equal, or one pair in a hundred differs in one field. Prints a table; --json FILE writes the figures.
+
+Usage: python benchmarks/collector.py [--triples 3000] [--rounds 5] [--json FILE]
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import hashlib
+import json
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from google.protobuf import descriptor_pb2
+from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2, schema_pb2
+
+from mirror.collect.app import Collector, open_store
+from mirror.collect.receive import Accepted
+from mirror.config import Config
+from mirror.config.sections import Listen, Store
+
+METHOD = "bench.v1.Bench/Call"
+BATCH = 64  # spans
+ROLES = ("primary", "candidate", "secondary")
+
+
+def body(size: int, *, changed: bool = False) -> bytes:
+    """A message of `size` bytes or so: an OTLP span with attributes, nested and repeated."""
+    message = otlp_slices_pb2.Span(name="checkout", trace_id=bytes(16), span_id=bytes(8), start_time_unix_nano=17)
+    index = 0
+    while message.ByteSize() < size:
+        message.attributes.add(key=f"k{index}").value.string_value = (
+            "changed" if changed and index == 0 else f"value {index}"
+        )
+        index += 1
+    return message.SerializeToString()
+
+
+def schema() -> tuple[str, bytes]:
+    """The schema of the bodies, as a process ships it."""
+    file = descriptor_pb2.FileDescriptorProto()
+    otlp_slices_pb2.DESCRIPTOR.CopyToProto(file)
+    data = file.SerializeToString()
+    digest = hashlib.sha256(file.name.encode() + b"\0" + hashlib.sha256(data).digest()).hexdigest()[:32]
+    return digest, schema_pb2.Schema(fingerprint=digest, files=[data]).SerializeToString()
+
+
+def span(number: int, role: str, fingerprint: str, payload: bytes) -> otlp_slices_pb2.Span:
+    """The span of one captured call."""
+    capture = capture_pb2.Capture(
+        method=METHOD,
+        kind=capture_pb2.CALL_KIND_UNARY,
+        request_type="mirror.v1.Span",
+        response_type="mirror.v1.Span",
+        schema_fingerprint=fingerprint,
+        ending=capture_pb2.ENDING_RETURNED,
+        request_count=1,
+        response_count=1,
+    )
+    for direction in (capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE):
+        capture.messages.add(direction=direction, body=payload, original_size=len(payload))
+    made = otlp_slices_pb2.Span(
+        trace_id=number.to_bytes(16, "big"),
+        span_id=(number * 3 + ROLES.index(role) + 1).to_bytes(8, "big"),
+        name=METHOD,
+    )
+    texts = {
+        attributes.ID: f"id-{number}",
+        attributes.RUN: "default",
+        attributes.ROLE: role,
+        attributes.EXPECT: "candidate,secondary",
+        attributes.RPC_METHOD: METHOD,
+        attributes.RPC_STATUS: "OK",
+    }
+    for key, value in texts.items():
+        made.attributes.add(key=key).value.string_value = value
+    made.attributes.add(key=attributes.CAPTURE).value.bytes_value = capture.SerializeToString()
+    return made
+
+
+def batches(triples: int, first: int, size: int, share_changed: float) -> list[bytes]:
+    """OTLP requests, one role each, as three exporters send them."""
+    fingerprint, _ = schema()
+    same, other = body(size), body(size, changed=True)
+    made = []
+    for start in range(first, first + triples, BATCH):
+        for role in ROLES:
+            request = otlp_slices_pb2.ExportTraceServiceRequest()
+            resource = request.resource_spans.add()
+            version = "2" if role == "candidate" else "1"
+            for key, value in (("service.name", "bench"), ("service.version", version), ("service.instance.id", role)):
+                resource.resource.attributes.add(key=key).value.string_value = value
+            scope = resource.scope_spans.add()
+            for number in range(start, min(start + BATCH, first + triples)):
+                differs = role == "candidate" and share_changed and number % round(1 / share_changed) == 0
+                scope.spans.append(span(number, role, fingerprint, other if differs else same))
+            made.append(request.SerializeToString())
+    return made
+
+
+def bare(requests: list[bytes]) -> float:
+    """CPU seconds of the bare work: parse spans, captures, both messages; `==` against the primary's."""
+    began = time.process_time()
+    primaries: dict[bytes, object] = {}
+    equal = 0
+    for request in requests:
+        for resource in otlp_slices_pb2.ExportTraceServiceRequest.FromString(request).resource_spans:
+            for one in resource.scope_spans[0].spans:
+                capture = capture_pb2.Capture.FromString(one.attributes[-1].value.bytes_value)
+                message = otlp_slices_pb2.Span.FromString(capture.messages[1].body)
+                other = primaries.setdefault(one.trace_id, message)
+                equal += other is not message and other == message
+    assert equal
+    return time.process_time() - began
+
+
+def ours(requests: list[bytes], triples: int, folder: str) -> float:
+    """CPU seconds of the whole process from the first request's bytes to the last commit."""
+    listen = Listen(otlp_grpc="127.0.0.1:0", otlp_http="127.0.0.1:0", web="127.0.0.1:0")
+    config = Config(listen=listen, store=Store(url=f"sqlite:///{folder}/mirror.db"))
+    store = open_store(config)
+    collector = Collector(config, store)
+    announce = otlp_slices_pb2.ExportTraceServiceRequest()
+    said = announce.resource_spans.add().scope_spans.add().spans.add(trace_id=b"s" * 16, span_id=b"s" * 8)
+    said.attributes.add(key=attributes.SCHEMA).value.bytes_value = schema()[1]
+
+    async def run() -> float:
+        await collector.start()
+        receiver = collector._receiver  # noqa: SLF001 - the entrance behind both listeners
+        assert isinstance(await receiver.receive(announce.SerializeToString(), "grpc"), Accepted)
+        began = time.process_time()
+        for request in requests:
+            while not isinstance(await receiver.receive(request, "grpc"), Accepted):  # noqa: ASYNC110 - pushed back, as a sender
+                await asyncio.sleep(0.01)
+        assert await collector.stop()
+        return time.process_time() - began
+
+    spent = asyncio.run(run())
+    counts = store.reader().runs()[0].epochs[0].counts
+    assert counts.triples == triples, counts
+    store.close()
+    return spent
+
+
+def main() -> None:
+    """Run the rounds and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--triples", type=int, default=3000)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    figures = []
+    print(f"{'bodies':>8} {'differ':>7} {'triples/s a core':>17} {'comparisons/s':>14} {'ours / bare':>12}")
+    for size, changed in ((200, 0.0), (200, 0.01), (2000, 0.0), (2000, 0.01)):
+        rates, ratios = [], []
+        for round_ in range(options.rounds):
+            requests = batches(options.triples, 1 + round_ * options.triples, size, changed)
+            with tempfile.TemporaryDirectory() as folder:
+                spent = ours(requests, options.triples, folder)
+            rates.append(options.triples / spent)
+            ratios.append(spent / bare(requests))
+        row = {
+            "body_bytes": size,
+            "differ": changed,
+            "triples_per_s": statistics.median(rates),
+            "ratio": statistics.median(ratios),
+        }
+        figures.append(row)
+        print(
+            f"{size:>6} B {changed:>7.0%} {row['triples_per_s']:>17,.0f} {2 * row['triples_per_s']:>14,.0f} {row['ratio']:>12.1f}"
+        )
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2))
+
+
+if __name__ == "__main__":
+    main()
