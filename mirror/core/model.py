@@ -170,8 +170,10 @@ class EpochKey:
 class Triple:
     """One request's evidence: in which (path pattern, kind)s candidate and secondary differ from the primary.
 
-    `signature` is the set of raw-only ones less those that noise already explained (c + d >= 10) when it was judged.
-    `left_out` are those that were left out of it for that reason.
+    Where either shadow's call ended otherwise than the primary's, these three hold only how the calls ended: the answers
+    could not be compared. `signature` is the set of those in which the candidate differs and the secondary does not, less
+    those that noise already explained (c + d >= 10) when it was judged; `left_out` are those that were left out of it for
+    that reason.
     """
 
     raw_only: frozenset[tuple[str, Kind]] = frozenset()

@@ -2,7 +2,9 @@
 
 A *triple* is one request for which both shadows were expected and whose primary was captured. What leaves a triple out
 never depends on which of the two shadows it befell, so that candidate and secondary stay exchangeable; a shadow that
-never answered is an outcome, not a gap.
+never answered is an outcome, not a gap. But where one shadow ended otherwise than the primary, nobody saw what it would
+have answered: such a triple is evidence about the ends alone. Else a failing secondary would make every path that always
+differs look raw-only.
 """
 
 from __future__ import annotations
@@ -30,6 +32,8 @@ Member = tuple[str, Kind]  # (path pattern, kind)
 
 ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
+
+ENDS: Final = frozenset({Kind.STATUS, Kind.NO_ANSWER})  # the kinds that say how a call ended, not what was answered
 
 _SHADOWS: Final[tuple[Role, Role]] = (Role.CANDIDATE, Role.SECONDARY)
 # Then the pairer did not wait: what is missing may still have been on its way.
@@ -74,7 +78,7 @@ def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord
     if shadow is not None:
         return compare(primary, shadow)
     if group.release in _CUT_SHORT:
-        return Outcome(Verdict.INCOMPLETE, role.value)
+        return Outcome(Verdict.INCOMPLETE, _CUT_SHORT[group.release])
     return Outcome(Verdict.INCOMPLETE, role.value, differences=(NO_ANSWER,), difference_count=1)
 
 
@@ -95,19 +99,28 @@ def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
 
 
 def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Triple:
-    raw, noise = (outcomes[role].hypotheses for role in _SHADOWS)
+    candidate, secondary = (outcomes[role].hypotheses for role in _SHADOWS)
+    raw, noise = candidate, secondary
+    if any(_ended_otherwise(outcome) for outcome in outcomes.values()):
+        raw, noise = (frozenset(member for member in side if member[1] in ENDS) for side in (raw, noise))
     raw_only, noise_only, both = raw - noise, noise - raw, raw & noise
-    signature = raw_only - explained
     # The hypothesis `any` asks of each side alike: did it differ, where the other did not, on a path not explained?
-    raw_any, noise_any = bool(signature), bool(noise_only - explained)
+    raw_any, noise_any = bool(raw_only - explained), bool(noise_only - explained)
     extra = frozenset({ANY})
+    # The bound counts also what no secondary could have shown: it may only err upwards.
+    unshared = candidate - secondary
     return Triple(
         raw_only=raw_only | extra if raw_any and not noise_any else raw_only,
         noise_only=noise_only | extra if noise_any and not raw_any else noise_only,
         both=both | extra if raw_any and noise_any else both,
-        signature=signature,
-        left_out=raw_only & explained,
+        signature=unshared - explained,
+        left_out=unshared & explained,
     )
+
+
+def _ended_otherwise(outcome: Outcome) -> bool:
+    """Whether the shadow's call came to another end than the primary's, under a rule or not: its answer was not compared."""
+    return any(difference.kind in ENDS for difference in (*outcome.differences, *outcome.ignored))
 
 
 def _epoch(group: Group, candidate_version_last_seen: str, primary_last_seen: Resource | None) -> EpochKey:

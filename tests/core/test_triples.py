@@ -226,3 +226,45 @@ def test_the_minute_is_that_of_the_first_arrival():
     result = judged(differ(), differ())
     assert result.minute == 2
     assert result.compared_at_s == 130.0
+
+
+def ended(kind=Kind.STATUS, *, rule=""):
+    """An outcome of a shadow whose call came to another end than the primary's."""
+    difference = Difference((Field("status"), Field("code")), kind, rule=rule)
+    if rule:
+        return Outcome(Verdict.IGNORED, ignored=(difference,))
+    return Outcome(Verdict.MISMATCHED, differences=(difference,), difference_count=1)
+
+
+STATUS = ("status.code", Kind.STATUS)
+
+
+@pytest.mark.parametrize("control", [None, ended(), ended(rule="r1")])
+def test_a_failing_secondary_makes_no_path_of_the_answer_raw_only(control):
+    """A clock in the answer always differs; a secondary that failed only could not show it."""
+    result = judged(differ("clock"), control, release=Release.DEADLINE).triple
+    assert member("clock") not in result.raw_only
+    assert ANY not in result.raw_only
+    assert result.signature == {member("clock")}  # the bound may only err upwards
+
+
+def test_a_failing_candidate_makes_no_path_of_the_answer_noise():
+    result = judged(ended(), differ("clock")).triple
+    assert (result.raw_only, result.noise_only) == ({STATUS, ANY}, frozenset())
+
+
+def test_two_ends_are_judged_against_each_other():
+    result = judged(ended(), None, release=Release.DEADLINE).triple
+    assert (result.raw_only, result.noise_only) == ({STATUS}, {NO_ANSWER})
+
+
+@given(*[st.sampled_from([differ(), differ("price"), differ("clock"), ended(), ended(rule="r"), None])] * 2)
+def test_ends_too_treat_candidate_and_secondary_alike(candidate, secondary):
+    one = judged(candidate, secondary, release=Release.DEADLINE).triple
+    other = judged(secondary, candidate, release=Release.DEADLINE).triple
+    assert (one.raw_only, one.noise_only, one.both) == (other.noise_only, other.raw_only, other.both)
+
+
+@pytest.mark.parametrize(("release", "reason"), [(Release.EVICTED, "evicted"), (Release.DRAIN, "drain")])
+def test_a_candidate_for_which_nobody_waited_is_not_absent(release, reason):
+    assert judged(None, differ(), release=release).outcomes[Role.CANDIDATE].reason == reason
