@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib
 import sys
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import typer
 from typer.core import TyperGroup
 from typer.main import get_command
 
+from mirror import __version__
 from mirror.cli.errors import UsageError
 
 # Every command and the module whose `app` (a typer.Typer) it is. Loaded when asked for.
@@ -40,8 +41,19 @@ class _Lazy(TyperGroup):
 root = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 
+def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
+    if asked:
+        typer.echo(f"mirror {__version__}")
+        raise typer.Exit
+
+
 @root.callback()
-def _describe() -> None:
+def _describe(
+    *,
+    version: Annotated[  # noqa: ARG001 - answered by its callback
+        bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say the version and exit.")
+    ] = False,
+) -> None:
     """Parallel running for gRPC: compare a candidate's answers to the primary's on mirrored live calls."""
 
 
