@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, func, select, update
+from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, func, or_, select, update
 
 from mirror.core import noise
 from mirror.store.engine import upsert
@@ -105,14 +105,15 @@ def votes_by_hour(connection: Connection, ids: Iterable[int]) -> dict[int, dict[
 def evidence_of(row: Row[Any], votes: dict[int, tuple[int, int]], rank: int) -> noise.Evidence:
     """The evidence of one hypothesis (a row with b, c, d and its method's triples as n).
 
-    Hours after the last vote change nothing: their terms telescope to the share of that hour.
+    Hours after the last vote change nothing: their terms telescope to the share of that hour. A path that differed, but
+    only where no secondary could have shown it, has no triples: to call it clean would be wrong.
     """
     hours = [votes.get(hour, (0, 0)) for hour in range(max(votes, default=-1) + 1)]
     return noise.Evidence(
         b=row.b,
         c=row.c,
         d=row.d,
-        n=row.n,
+        n=row.n if row.b + row.c + row.d or not row.pairs else 0,
         votes_raw=sum(raw for raw, _ in hours),
         votes_noise=sum(of_noise for _, of_noise in hours),
         hours=hours,
@@ -154,7 +155,7 @@ def _count_votes(
                 dict(found)
                 for found in connection.execute(
                     select(_MINUTES.hypothesis_id, hour, raw.label("votes_raw"), of_noise.label("votes_noise"))
-                    .where(_MINUTES.hypothesis_id.in_(part), whole_hours, _MINUTES.minute <= closed)
+                    .where(_MINUTES.hypothesis_id.in_(part), whole_hours, _voting(closed))
                     .group_by(_MINUTES.hypothesis_id, hour)
                 ).mappings()
             ]
@@ -163,6 +164,11 @@ def _count_votes(
         connection.execute(
             upsert(connection, hypothesis_hours, keys=("hypothesis_id", "hour"), add=(), put=put), counted
         )
+
+
+def _voting(closed: int) -> ColumnElement[bool]:
+    """The minutes that have a vote: closed ones, and those that were before the clock was set back."""
+    return or_(_MINUTES.counted, _MINUTES.minute <= closed)
 
 
 def _votes(options: JudgeOptions) -> tuple[ColumnElement[int], ColumnElement[int]]:
@@ -182,7 +188,7 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
         first |= dict(
             connection.execute(
                 select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute))
-                .where(_MINUTES.hypothesis_id.in_(part), _MINUTES.minute <= closed, discordant)
+                .where(_MINUTES.hypothesis_id.in_(part), _voting(closed), discordant)
                 .group_by(_MINUTES.hypothesis_id)
             ).all()
         )

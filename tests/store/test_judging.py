@@ -170,3 +170,12 @@ def test_states_stay_since_when_they_began(store: Store, reader: Reader):
     assert [h.state for h in seen] == [State.NOISY]
     assert all(earlier.since_s <= later.since_s for earlier, later in pairwise([one, *seen]))
     assert seen[0].since_s == minute(0) + 7
+
+
+def test_a_clock_that_is_set_back_loses_no_vote(store: Store, reader: Reader):
+    for i in range(6):
+        commit(store, several(2, minute(i), named=f"m{i}", candidate=["response.a"]), minute(i))
+    commit(store, [], minute(10))
+    commit(store, several(1, minute(2), named="again", candidate=["response.a"]), minute(4))
+    commit(store, [], minute(20))
+    assert look(reader)["response.a"].judgement.log_e_star == pytest.approx(noise.log_e_star([(6, 0)]))
