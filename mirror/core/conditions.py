@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from math import ceil, inf
+from typing import Final
 
 from mirror.core.bound import upper
-from mirror.core.grounds import name_of
+from mirror.core.grounds import name_of, together
 from mirror.core.noise import State
 from mirror.core.policy import Policy
-from mirror.core.run_facts import Reason, RunFacts
+from mirror.core.run_facts import UNREADABLE, Reason, RunFacts
 
-_NEVER_FROM = 1e12  # triples that no run will see
+FRESH_MINUTES: Final = 10  # with calls, of which one must hold a triple
+_NEVER_FROM: Final = 1e12  # triples that no run will see
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +27,7 @@ class Lack:
 
 def missing_for_pass(facts: RunFacts, policy: Policy) -> tuple[Lack, ...]:
     """Every condition of a pass that is not met, in the order in which people would mend them."""
-    checks = (_versions, _control, _blind, _suspects, _completeness, _coverage, _duration, _bound)
+    checks = (_versions, _control, _blind, _suspects, _completeness, _readable, _coverage, _fresh, _duration, _bound)
     return tuple(lack for check in checks for lack in check(facts, policy))
 
 
@@ -49,6 +51,11 @@ def needed(share: float, x: int, policy: Policy) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return ceil(high)
+
+
+def words_of_hidden(hidden: int) -> str:
+    """What the bound counts beside x, in words; empty where there is nothing."""
+    return f" and {hidden:,} more, which the candidate alone made incomparable, may" if hidden else ""
 
 
 def _versions(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
@@ -107,6 +114,34 @@ def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         yield Lack(Reason("capture_loss", text, {"capture_loss": facts.capture_loss}))
 
 
+def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    """A difference in what could not be compared is never seen: few pairs may be so, in all and in each method."""
+    required = facts.required(policy)
+    groups = [("", facts.methods), *((m.method, (m,)) for m in facts.methods if m.method in required)]
+    for where, methods in groups if len(facts.methods) > 1 else groups[1:]:
+        pairs, unreadable = sum(m.counts.pairs for m in methods), sum(m.unreadable for m in methods)
+        if unreadable > (1 - policy.min_complete) * pairs:
+            of = {r: sum(m.counts.reasons.get(f"incomparable.{r}", 0) for m in methods) for r in UNREADABLE}
+            listed = ", ".join(f"{reason} {n:,}" for reason, n in of.items() if n)
+            text = (
+                f"{where or 'all methods together'}: {unreadable:,} of {pairs:,} pairs could not be compared ({listed}), and may "
+                f"differ: {policy.min_complete:.1%} must be comparable"
+            )
+            figures: dict[str, float | str] = {"method": where, "pairs": pairs, "incomparable": unreadable}
+            yield Lack(Reason("incomparable", text, figures))
+
+
+def _fresh(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
+    """Evidence that ended long before the calls did says nothing of what the candidate does now."""
+    latest = together(m.minutes for m in facts.methods)[-FRESH_MINUTES:]
+    if facts.has_secondary and facts.judged and len(latest) == FRESH_MINUTES and not any(m.triples for m in latest):
+        text = (
+            f"no triple came in the last {FRESH_MINUTES} minutes with calls: what the candidate does now is not judged; is the "
+            "secondary still mirrored to?"
+        )
+        yield Lack(Reason("no_triples_of_late", text, {"minutes": FRESH_MINUTES}))
+
+
 def _coverage(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     total = facts.judged
     if not facts.methods:
@@ -132,11 +167,13 @@ def _duration(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
 
 
 def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
-    x, n = facts.unexplained, facts.judged
+    x, n, hidden = facts.unexplained, facts.judged, facts.hidden
+    whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(hidden)}"
+    x, n = x + hidden, n + hidden
     bound = upper(x, n, policy.alpha_pass)
     if bound <= policy.budget:
         return
-    text = f"{x:,} of {n:,} {facts.unit} differ unexplained, so up to {bound:.3%} of calls may, over the budget of {policy.budget:.3%}"
+    text = f"{whole}, so up to {bound:.3%} of calls may, over the budget of {policy.budget:.3%}"
     figures: dict[str, float | str] = {"x": x, "n": n, "bound": bound, "budget": policy.budget}
     enough = needed(x / n if n else 0.0, x, policy)
     if enough == inf:

@@ -30,7 +30,7 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     """Why the run fails; empty if it does not. What an earlier look found stays."""
     found = [_regressed(h) for m in facts.methods for h in m.hypotheses if _is(h, State.REGRESSED)]
     found += [reason for m in facts.methods if (reason := broken(m.method, m.minutes))]
-    if len(facts.methods) > 1 and (reason := broken("", _together(m.minutes for m in facts.methods))):
+    if len(facts.methods) > 1 and (reason := broken("", together(m.minutes for m in facts.methods))):
         found.append(reason)
     if not facts.has_secondary and (reason := _over_budget(facts, policy)):
         found.append(reason)
@@ -86,6 +86,8 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         )
     if facts.judged:
         spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
+    if any(m.leaf_values is None for m in facts.methods):
+        spots.append("What share of the leaf values is blind, ignored or unjudged is not measured.")
     spots += _uncovered(facts, policy)
     spots += _hidden(facts, policy)
     spots += _left_out(facts)
@@ -109,11 +111,18 @@ def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
     paths = (h for m in facts.methods for h in m.hypotheses if h.hypothesis.kind is not Kind.ANY)
     for fact in (h for h in paths if h.judgement.explained or h.judgement.blind):
         b, c, n = fact.evidence.b, fact.evidence.c, fact.evidence.n
-        share = upper(b, n, policy.alpha_pass) - lower(c, n, policy.alpha_pass)
-        blind = ", blind: yes or no says nothing here" if fact.judgement.blind else ""
-        hidden.append(
-            (share, f"{name_of(fact.hypothesis)} is noisy{blind}: up to {share:.2%} of calls may hide a defect there.")
-        )
+        name = name_of(fact.hypothesis)
+        if fact.judgement.blind:
+            rate = fact.judgement.noise_rate
+            hidden.append(
+                (
+                    1 + rate,
+                    f"{name} is blind: the secondary differs in {rate:.2%} of calls, so none of them can show a defect there.",
+                )
+            )
+            continue
+        share = max(0.0, upper(b, n, policy.alpha_pass) - lower(c, n, policy.alpha_pass))
+        hidden.append((share, f"{name} is noisy: up to {share:.2%} of calls may hide a defect there."))
     hidden.sort(reverse=True)
     more = len(hidden) - _LISTED_MAX
     return [text for _, text in hidden[:_LISTED_MAX]] + ([f"And {more:,} more noisy paths."] if more > 0 else [])
@@ -167,7 +176,7 @@ def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:
     return Reason("over_budget", text, {"where": "run", "x": x, "n": n, "lower": low, "budget": policy.budget})
 
 
-def _together(methods: Iterable[Sequence[MinuteFacts]]) -> list[MinuteFacts]:
+def together(methods: Iterable[Sequence[MinuteFacts]]) -> list[MinuteFacts]:
     """The minutes of the whole run: those of its methods added up."""
     sums: dict[int, tuple[int, int, int]] = {}
     for minutes in methods:

@@ -132,7 +132,7 @@ def _words(state: State, evidence: Evidence, forward: float, *, alpha: float, co
 def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float) -> str:
     b, c, d, n = evidence.b, evidence.c, evidence.d, evidence.n
     if state is State.UNSEEN:
-        return "no triple yet"
+        return "no triple in which it could be judged yet"
     if state is State.CLEAN:
         return f"nothing differed in {n:,} triples"
     seen = f"raw-only in {b:,}, noise-only in {c:,} and both in {d:,} of {n:,} triples"

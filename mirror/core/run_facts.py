@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from mirror.core.model import EpochKey, Hypothesis, MethodCounts
 from mirror.core.noise import Evidence, Judgement
 from mirror.core.policy import Policy
+
+_BY_SIZE: Final = ("too_large", "not_serializable")
+_BY_ANSWER: Final = (*_BY_SIZE, "request_cut_short")  # reasons that may follow from what a shadow answered
+UNREADABLE: Final = (*_BY_SIZE, "schema", "redaction_key", "capture")  # reasons that are not the request's own
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +26,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class MinuteFacts:
-    """One closed minute of one method: its triples, and in how many the hypothesis `any` was raw-only, noise-only."""
+    """One closed minute of one method: its triples, and in how many the hypothesis `any` was raw-only, noise-only.
+
+    Groups that were evicted after a wait, one shadow missing, count here too: one that is dead fills the memory.
+    """
 
     minute: int  # unix minutes
     triples: int
@@ -61,6 +69,23 @@ class MethodFacts:
         """How many of those differ unexplained; without a secondary nothing is explained but by rules."""
         return min(self.unexplained, self.counts.triples) if has_secondary else self.counts.mismatched + self._absent()
 
+    @property
+    def unreadable(self) -> int:
+        """Pairs incomparable for a reason of ours or of their size: whether they differ is not known."""
+        return sum(self.counts.reasons.get(f"incomparable.{reason}", 0) for reason in UNREADABLE)
+
+    def hidden_of(self, *, has_secondary: bool) -> int:
+        """Pairs that may well differ, since the candidate alone made them incomparable.
+
+        Answers left out for their size are incomparable only where their hashes differ, and a candidate that ends early
+        has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths.
+        """
+        reasons = self.counts.reasons
+        if not has_secondary:
+            return sum(reasons.get(f"incomparable.{reason}", 0) for reason in _BY_SIZE)
+        sides = ((reasons.get(f"only_candidate.{r}", 0), reasons.get(f"only_secondary.{r}", 0)) for r in _BY_ANSWER)
+        return sum(b for b, c in sides if not (c and b <= 3 * c + 3))
+
     def _absent(self) -> int:
         """Candidates that never answered: a difference, though no pair was compared."""
         return self.counts.reasons.get("incomplete.candidate", 0)
@@ -88,6 +113,11 @@ class RunFacts:
     def judged(self) -> int:
         """How many triples or pairs were judged: n of the bound."""
         return sum(m.judged(has_secondary=self.has_secondary) for m in self.methods)
+
+    @property
+    def hidden(self) -> int:
+        """How many incomparable pairs may differ as well: the bound of a pass counts them, a fail does not."""
+        return sum(m.hidden_of(has_secondary=self.has_secondary) for m in self.methods)
 
     @property
     def unexplained(self) -> int:

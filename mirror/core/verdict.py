@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from mirror.core.bound import upper
-from mirror.core.conditions import missing_for_pass
+from mirror.core.conditions import missing_for_pass, words_of_hidden
 from mirror.core.grounds import blind_spots, grounds_to_fail
 from mirror.core.policy import Policy
 from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
@@ -24,7 +24,8 @@ __all__ = ["HypothesisFacts", "MethodFacts", "MinuteFacts", "Policy", "Reason", 
 class Report:
     """The verdict at one look.
 
-    `x` of `n` triples (without a secondary: of compared pairs) are unexplained; `bound` is U(x, n) at 1 - alpha_pass.
+    `x` of `n` triples (without a secondary: of compared pairs) are unexplained; `bound` is U at 1 - alpha_pass,
+    of these and of the pairs that the candidate alone made incomparable, which may differ too.
     `eta_s`: seconds until nothing is missing at this rate; None where waiting alone does not help or nothing is missing.
     """
 
@@ -41,7 +42,7 @@ class Report:
 def decide(facts: RunFacts, policy: Policy) -> Report:
     """The verdict on one epoch of a run under `policy`; each reason is a sentence with its figures."""
     x, n = facts.unexplained, facts.judged
-    bound = upper(x, n, policy.alpha_pass)
+    bound = upper(x + facts.hidden, n + facts.hidden, policy.alpha_pass)
     spots = blind_spots(facts, policy)
     failed = grounds_to_fail(facts, policy)
     if failed:
@@ -58,7 +59,7 @@ def decide(facts: RunFacts, policy: Policy) -> Report:
 def _passed(facts: RunFacts, policy: Policy, *, bound: float) -> Reason:
     x, n, unit = facts.unexplained, facts.judged, facts.unit
     text = (
-        f"{x:,} of {n:,} {unit} differ unexplained: with {1 - policy.alpha_pass:.0%} confidence at most {bound:.3%} of calls, "
+        f"{x:,} of {n:,} {unit} differ unexplained{words_of_hidden(facts.hidden)}: with {1 - policy.alpha_pass:.0%} confidence at most {bound:.3%} of calls, "
         f"within the budget of {policy.budget:.3%}"
     )
     if not facts.has_secondary:

@@ -8,10 +8,11 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Resource, Role, Triple, Verdict
+from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
 from mirror.store.keeping import Keeper, differing
 from mirror.store.limits import Limits
 from mirror.store.views import RuleStatus
@@ -19,6 +20,9 @@ from mirror.store.views import RuleStatus
 Signature = frozenset[tuple[str, Kind]]
 MethodMinute = tuple[EpochKey, str, int]
 _UNKNOWN = Resource("", "", "")
+_SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
+EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
+EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
 
 
 @dataclass(slots=True)
@@ -157,6 +161,7 @@ class Changes:
             counts["primary_errors"] += 1
         if Role.CANDIDATE in group.expect:
             counts["pairs"] += 1
+            self._count_one_sided(judged, where)
             outcome = judged.outcomes.get(Role.CANDIDATE)
             verdict = Verdict.INCOMPLETE if outcome is None else outcome.verdict
             counts[verdict.value] += 1
@@ -169,6 +174,20 @@ class Changes:
                 counts["secondary_status"] += 1
         elif judged.no_triple:
             self.reasons[where][f"no_triple.{judged.no_triple}"] += 1
+
+    def _count_one_sided(self, judged: Judged, where: MethodMinute) -> None:
+        """What befell one shadow and not the other, though it makes no triple: the verdict must not overlook it."""
+        group, outcomes = judged.group, judged.outcomes
+        if Role.PRIMARY not in group.calls or outcomes.keys() != set(_SHADOWS):
+            return
+        waited_s = judged.compared_at_s - group.first_arrival_s
+        for role, other in (_SHADOWS, _SHADOWS[::-1]):
+            outcome = outcomes[role]
+            if outcome.verdict is Verdict.INCOMPARABLE is not outcomes[other].verdict:
+                self.reasons[where][f"only_{role}.{outcome.reason}"] += 1
+            missing = role not in group.calls and other in group.calls
+            if missing and group.release is Release.EVICTED and waited_s >= EVICTED_WAITED_S:
+                self.reasons[where][EVICTED_WITHOUT[role]] += 1
 
     def _count_triple(self, triple: Triple, where: MethodMinute) -> None:
         epoch, method, minute = where

@@ -8,8 +8,9 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
-from mirror.core.model import EpochKey, Kind
+from mirror.core.model import EpochKey, Kind, Role
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
+from mirror.store.changes import EVICTED_WITHOUT
 from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
@@ -17,7 +18,16 @@ from mirror.store.judging import options_of
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
 from mirror.store.summing import counts_by
-from mirror.store.tables import epoch_fails, epochs, hypotheses, hypothesis_minutes, method_minutes, methods, sources
+from mirror.store.tables import (
+    epoch_fails,
+    epochs,
+    hypotheses,
+    hypothesis_minutes,
+    method_minutes,
+    method_reasons,
+    methods,
+    sources,
+)
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
 _LOOK_BACK_S: Final = 3600.0
@@ -111,8 +121,27 @@ def _minutes(connection: Connection, epoch_id: int, now_s: float) -> dict[int, l
         .where(methods.c.epoch_id == epoch_id, whole.minute <= closed)
         .order_by(whole.method_id, whole.minute)
     )
+    evicted = _evicted(connection, epoch_id, closed)
     for row in rows:
-        found[row.method_id].append(MinuteFacts(row.minute, row.triples, row.raw_only, row.noise_only))
+        raw, noise = evicted.get((row.method_id, row.minute), (0, 0))
+        triples = row.triples + raw + noise
+        found[row.method_id].append(MinuteFacts(row.minute, triples, row.raw_only + raw, row.noise_only + noise))
+    return found
+
+
+def _evicted(connection: Connection, epoch_id: int, closed: int) -> dict[tuple[int, int], tuple[int, int]]:
+    """By method and minute the groups evicted after a wait in which the candidate, or the secondary, alone was missing."""
+    some, of_role = method_reasons.c, EVICTED_WITHOUT
+    rows = connection.execute(
+        select(some.method_id, some.minute, some.reason, some.n)
+        .join(methods, methods.c.id == some.method_id)
+        .where(methods.c.epoch_id == epoch_id, some.minute <= closed, some.reason.in_(of_role.values()))
+    )
+    found: defaultdict[tuple[int, int], tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for row in rows:
+        raw, noise = found[row.method_id, row.minute]
+        more = (row.n, 0) if row.reason == of_role[Role.CANDIDATE] else (0, row.n)
+        found[row.method_id, row.minute] = raw + more[0], noise + more[1]
     return found
 
 

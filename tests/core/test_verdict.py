@@ -233,11 +233,12 @@ def test_a_pass_lists_what_it_could_not_see():
     spots = "\n".join(report.blind_spots)
     assert "rarer than 0.075% of calls" in spots
     assert "response.at (value) is noisy: up to " in spots
-    assert "response.id (value) is noisy, blind" in spots
+    assert "response.id (value) is blind: the secondary differs in" in spots
     assert "7 pairs were incomparable (too_large 7)." in spots
     assert "2 groups gave no evidence about noise (evicted 2)." in spots
     assert "captures were lost before they reached the collector is not known" in spots
     assert "independent" in spots
+    assert "What share of the leaf values is blind, ignored or unjudged is not measured." in spots
 
 
 def test_the_sum_over_all_paths_is_no_path_that_hides_something():
@@ -276,3 +277,57 @@ def test_the_shipped_policy():
     assert (POLICY.alpha_fail, POLICY.alpha_pass, POLICY.budget, POLICY.min_duration_s) == (0.01, 0.05, 0.001, 1800)
     assert (POLICY.min_triples, POLICY.min_complete, POLICY.max_capture_loss) == (500, 0.99, 0.01)
     assert (POLICY.max_status_noise, POLICY.max_blind, POLICY.hold_suspects, POLICY.vote_by) == (0.01, 0.2, 3, "minute")
+
+
+def test_a_noisy_path_never_hides_less_than_nothing():
+    report = decide(run(method(hypotheses=[hypothesis(b=0, c=60)])), POLICY)
+    assert any("is noisy: up to 0.00% of calls" in spot for spot in report.blind_spots)
+
+
+@pytest.mark.parametrize("reason", ["too_large", "not_serializable", "schema", "redaction_key", "capture"])
+def test_a_run_of_which_much_could_not_be_compared_does_not_pass(reason):
+    """Equal bytes match, others are incomparable: what is left looks equal though everything may differ."""
+    hidden = method(triples=4000, pairs=4100, incomparable=100, reasons={f"incomparable.{reason}": 100})
+    report = decide(run(hidden), POLICY)
+    assert (report.verdict, codes(report)) == ("inconclusive", ["incomparable"])
+    assert "100 of 4,100 pairs could not be compared" in report.reasons[0].text
+
+
+def test_a_required_method_too_must_be_comparable():
+    sell = method("shop.v1.Shop/Sell", triples=500, pairs=550, reasons={"incomparable.schema": 50})
+    report = decide(run(method(triples=9000), sell), POLICY)
+    assert [reason.figures.get("method") for reason in report.reasons] == ["shop.v1.Shop/Sell"]
+
+
+@pytest.mark.parametrize("reason", ["client_ended", "request_cut_short"])
+def test_what_befell_the_request_is_nobodys_fault(reason):
+    counted = {f"incomparable.{reason}": 1000, f"only_candidate.{reason}": 100, f"only_secondary.{reason}": 90}
+    assert decide(run(method(triples=4000, pairs=5000, reasons=counted)), POLICY).verdict == "pass"
+
+
+@pytest.mark.parametrize("reason", ["too_large", "not_serializable", "request_cut_short"])
+def test_what_the_candidate_alone_made_incomparable_may_differ(reason):
+    counted = {f"incomparable.{reason}": 2, f"only_candidate.{reason}": 2}
+    report = decide(run(method(triples=4000, pairs=4005, reasons=counted)), POLICY)
+    assert (report.verdict, codes(report), report.x) == ("inconclusive", ["more_triples"], 0)
+    assert "and 2 more, which the candidate alone made incomparable, may" in report.reasons[0].text
+    assert decide(run(method(triples=20000, pairs=20005, reasons=counted)), POLICY).verdict == "pass"
+    both = counted | {f"only_secondary.{reason}": 1}
+    assert decide(run(method(triples=4000, pairs=4009, reasons=both)), POLICY).verdict == "pass"
+
+
+def test_without_a_secondary_what_was_too_large_holds_the_pass_and_fails_nothing():
+    some = method(triples=0, pairs=4005, matched=4000, reasons={"incomparable.too_large": 2})
+    assert codes(decide(run(some, has_secondary=False), POLICY)) == ["more_triples"]
+
+
+def test_without_a_secondary_a_stop_of_the_collector_is_no_absent_candidate():
+    stopped = method(triples=0, pairs=4010, matched=4000, incomplete=10, reasons={"incomplete.drain": 10})
+    assert decide(run(stopped, has_secondary=False), POLICY).verdict == "pass"
+
+
+def test_evidence_that_ended_before_the_calls_did_is_too_old_to_pass():
+    old = minutes(*[(100, 0, 0)] * 40, *[(0, 0, 0)] * 10)
+    report = decide(run(method(minutes=old)), POLICY)
+    assert (report.verdict, codes(report), report.eta_s) == ("inconclusive", ["no_triples_of_late"], None)
+    assert decide(run(method(minutes=old[:-1])), POLICY).verdict == "pass"

@@ -73,6 +73,7 @@ def judged(
     ignored: Collection[str] = (),
     incomparable: str = "",
     explained: frozenset[tuple[str, Kind]] = frozenset(),
+    compared_after_s: float = 1.0,
     **of_group,
 ) -> Judged:
     """One group in which the candidate and the secondary differ in the paths named; `ignored` under the rule `r1`."""
@@ -91,7 +92,7 @@ def judged(
         compare,
         explained=lambda _method: explained,
         candidate_version_last_seen="2.0",
-        now_s=at_s + 1,
+        now_s=at_s + compared_after_s,
     )
 
 

@@ -48,6 +48,7 @@ def test_counts_every_verdict_and_reason(store: Store, reader: Reader):
     assert counts.reasons == {
         "incomparable.client_ended": 1,
         "incomplete.candidate": 1,
+        "only_candidate.client_ended": 1,
         "no_triple.incomparable_client_ended": 1,
     }
 

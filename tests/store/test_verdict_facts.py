@@ -9,7 +9,8 @@ from grpc_mirror.v1 import schema_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mirror.core.model import Kind, Resource, Role
+from mirror.core.model import Kind, Release, Resource, Role
+from mirror.core.noise import State
 from mirror.core.verdict import MinuteFacts, Policy, decide
 from mirror.store import JudgeOptions, Limits, Reader, Store, StoreError
 from mirror.store.verdicts import run_facts
@@ -128,3 +129,46 @@ def test_whatever_was_committed_a_verdict_comes_of_it(tmp_path_factory, told):
         if h.judgement.explained and h.hypothesis.pattern.startswith("response")
     }
     assert report.x == sum(1 for raw, quiet in told if (raw - quiet) - explained)
+
+
+def test_a_control_that_fails_makes_no_path_regressed_and_no_run_pass(store: Store, reader: Reader):
+    """The answer holds a clock, which differs in every call; the secondary's process is dead."""
+    alone = {"came": [Role.PRIMARY, Role.CANDIDATE], "release": Release.DEADLINE}
+    for i in range(40):
+        commit(store, several(60, START_S + 60 * i, candidate=["response.at"], **alone), START_S + 60 * i)
+    now_s = START_S + 3000
+    commit(store, [], now_s)
+    facts = facts_of(reader, now_s)
+    (at,) = [h for h in facts.methods[0].hypotheses if h.hypothesis.pattern == "response.at"]
+    report = decide(facts, Policy())
+    assert at.judgement.state is State.UNSEEN  # not clean: it did differ
+    assert (report.verdict, report.x) == ("inconclusive", report.n)
+    assert "status_noise" in {reason.code for reason in report.missing}
+
+
+def test_a_dead_candidate_breaks_the_run_though_its_groups_fill_the_memory(store: Store, reader: Reader):
+    """Evicted groups are no triples, but a shadow that is missing after seconds is not missing for a queue."""
+    gone = {"came": [Role.PRIMARY, Role.SECONDARY], "release": Release.EVICTED}
+    for i in range(3):
+        at_s = START_S + 60 * i
+        commit(store, several(60, at_s, compared_after_s=6, **gone), at_s)
+    facts = facts_of(reader)
+    assert decide(facts, POLICY).verdict == "fail"
+    assert [(m.triples, m.raw_only, m.noise_only) for m in facts.methods[0].minutes] == [(60, 60, 0)] * 3
+
+
+def test_groups_evicted_at_once_accuse_nobody(store: Store, reader: Reader):
+    for i in range(3):
+        at_s = START_S + 60 * i
+        commit(store, several(60, at_s, came=[Role.PRIMARY, Role.SECONDARY], release=Release.EVICTED), at_s)
+    assert decide(facts_of(reader), POLICY).verdict == "inconclusive"
+
+
+def test_which_side_was_incomparable_is_counted(store: Store, reader: Reader):
+    commit(
+        store, [*several(3, incomparable="too_large"), judged("1", incomparable="too_large", expect=[Role.CANDIDATE])]
+    )
+    (method,) = facts_of(reader).methods
+    assert method.counts.reasons["only_candidate.too_large"] == 3
+    assert method.counts.reasons["incomparable.too_large"] == 4
+    assert (method.hidden_of(has_secondary=True), method.unreadable) == (3, 4)
