@@ -55,7 +55,15 @@ def pair_in_place(elements: Elements, differing: Sequence[int]) -> Pairing:
     """
     permuted = _permutation(elements, differing, differing) if len(differing) > 1 else None
     if permuted is not None:
-        return Pairing(permuted, moved=True)
+        # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
+        settled = [(index, index) for index in differing if elements.same(index, index)]
+        in_place = {index for index, _ in settled}
+        rest = [index for index in differing if index not in in_place]
+        if not rest:
+            return Pairing(settled)
+        permuted = _permutation(elements, rest, rest) if settled else permuted
+        if permuted is not None:
+            return Pairing(sorted([*settled, *permuted]), moved=True)
     pairing = Pairing([(index, index) for index in differing])
     if len(differing) > 1:
         _unswap(elements, pairing)

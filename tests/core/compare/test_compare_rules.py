@@ -45,6 +45,21 @@ def test_ignore(path, left, right, expected):
     assert outcome(left, right, rule(Ignore, path)) == expected
 
 
+def test_what_a_rule_excuses_in_every_element_is_no_order():
+    """Excused elements are unequal and yet the same: they have not moved."""
+    left, right = (
+        'items {sku: "1" trace: "a"} items {sku: "2" trace: "b"}',
+        'items {sku: "1" trace: "c"} items {sku: "2" trace: "d"}',
+    )
+    expected = ["items[0].trace value", "items[1].trace value"]
+    assert outcome(left, right, rule(Ignore, "response.items[*].trace")) == ([], expected)
+    numbers = ["numbers[0] value", "numbers[1] value"]
+    assert outcome("numbers: [1, 50]", "numbers: [2, 51]", rule(Tolerance, "response.numbers", absolute=1)) == (
+        [],
+        numbers,
+    )
+
+
 def test_ignored_noise_does_not_hide_order_or_loss():
     """Elements belong together as if the ignored field were not there."""
     ignore = rule(Ignore, "response.items[*].trace")

@@ -46,6 +46,8 @@ CASES = [
     ("nested", "message N {int32 x = 1;} message M {N n = 1;}", "message N {int64 x = 1;} message M {N n = 1;}", {"n": {"x": 1}}, {"n": {"x": 2}}, ["n.x value"]),
     ("message to string", "message N {int32 x = 1;} message M {N n = 1;}", "message M {string n = 1;}", {"n": {}}, {}, ["n missing"]),
     ("lists of messages", "message N {int32 x = 1;} message M {repeated N n = 1;}", "message N {int64 x = 1;} message M {repeated N n = 1;}", {"n": [{"x": 1}, {"x": 2}]}, {"n": [{"x": 2}, {"x": 1}]}, ["n order"]),
+    ("lists of messages, equal", "message N {int32 x = 1;} message M {repeated N n = 1;}", "message N {int64 x = 1;} message M {repeated N n = 1;}", {"n": [{"x": 1}, {"x": 2}, {"x": 2}]}, {"n": [{"x": 1}, {"x": 2}, {"x": 2}]}, []),
+    ("lists of messages, partly moved", "message N {int32 x = 1;} message M {repeated N n = 1;}", "message N {int64 x = 1;} message M {repeated N n = 1;}", {"n": [{"x": 1}, {"x": 2}, {"x": 3}]}, {"n": [{"x": 1}, {"x": 3}, {"x": 2}]}, ["n order"]),
     ("map values", "message M {map<string, int32> m = 1;}", "message M {map<string, int64> m = 1;}", {"m": {"a": 1, "b": 2}}, {"m": {"a": 1, "b": 3}}, ['m["b"] value']),
     ("map keys", "message M {map<string, int32> m = 1;}", "message M {map<int32, int32> m = 1;}", {"m": {"1": 1}}, {"m": {1: 1}}, ["m value"]),
 ]  # fmt: skip
