@@ -50,7 +50,7 @@ def _tell_version(asked: bool) -> None:  # noqa: FBT001 - typer's callback
 @root.callback()
 def _describe(
     *,
-    version: Annotated[  # noqa: ARG001 - answered by its callback
+    version: Annotated[
         bool, typer.Option("--version", callback=_tell_version, is_eager=True, help="Say the version and exit.")
     ] = False,
 ) -> None:

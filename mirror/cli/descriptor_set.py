@@ -36,7 +36,9 @@ def read_pool(path: Path) -> tuple[DescriptorPool, list[str]]:
     except OSError as error:
         raise UsageError(f"{path}: cannot be read: {error.strerror}") from None
     except DecodeError:
-        raise UsageError(f"{path}: not a descriptor set; make one by protoc --include_imports -o {path}") from None
+        raise UsageError(
+            f"{path}: not a descriptor set; make one by protoc --include_imports -o schema.binpb YOUR.proto"
+        ) from None
     pool = DescriptorPool()
     by_name = {file.name: file for file in files}
     for name in by_name:

@@ -40,6 +40,8 @@ def configured(config: Path | None, store: str | None, env: Mapping[str, str] | 
     Raises UsageError with every problem.
     """
     given = dict(os.environ if env is None else env)
+    if store and "://" not in store:
+        raise UsageError(f"--store {store}: not a store's URL; say sqlite:///{store}")
     if store:
         given["MIRROR_STORE_URL"] = store
     path = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
@@ -60,6 +62,17 @@ def reading(config: Config) -> Iterator[Reader]:
             reader.close()
     except (StoreError, NotFoundError) as error:
         raise UsageError(str(error)) from error
+
+
+def why_nothing(reader: Reader) -> str:
+    """What an operator should look at when a run has no pairs though calls may be coming."""
+    refused = [f"{one.name!r} ({one.n:,})" for one in reader.unknown_runs()]
+    if refused:
+        return f" Calls came for runs that the configuration does not allow: {', '.join(refused)}. Add them to `runs`, or mend x-mirror-run."
+    return (
+        " Send calls through the mirroring route. A call waits for its shadows until its deadline (37 s by default); "
+        "/metrics and /collector of the collector say what has come and what was refused."
+    )
 
 
 def console() -> Console:

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from mirror.cli.errors import UsageError
-from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table
+from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
@@ -100,9 +100,7 @@ def show(  # noqa: PLR0913, PLR0917 - everything that a report has
 def _newest(reader: Reader, config: Config) -> str:
     runs = sorted(reader.runs(), key=lambda run: max((e.last_s for e in run.epochs), default=0.0))
     if not runs:
-        raise UsageError(
-            f"no pair has been seen yet in {config.store.url}; send calls through the mirroring route, or name a run by --run"
-        )
+        raise UsageError(f"no pair has been seen yet in {config.store.url}.{why_nothing(reader)}")
     return runs[-1].name
 
 

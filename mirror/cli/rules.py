@@ -194,6 +194,8 @@ def _print_findings(file: Path, found: Sequence[Finding], *, strict: bool) -> No
         console.print(table)
     wrong = sum(finding.wrong for finding in found)
     console.print(f"{file}: {len(found)} rule{'s' * (len(found) != 1)}, {wrong or 'none'} wrong")
+    if not any(finding.status for finding in found):
+        console.print("their paths were not checked: give the services' descriptor set by --schema FDS")
 
 
 def _explanation(path: str, applying: Sequence[Rule], idle: Sequence[Rule]) -> Iterable[str]:

@@ -10,7 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table
+from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
 from mirror.config import Config
 from mirror.serve import epochs, models, shape, words
 from mirror.store import Reader
@@ -37,10 +37,13 @@ def verdict(
     settings = configured(config, store)
     with reading(settings) as reader:
         found = judged(reader, settings, run, epoch, now_s=time.time())
+        hint = why_nothing(reader) if found.epoch is None else ""
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
     else:
         show(console(), settings, found)
+        if hint:
+            typer.echo(hint.strip())
     raise typer.Exit(EXIT_CODES[found.verdict])
 
 

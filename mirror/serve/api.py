@@ -114,14 +114,12 @@ def _verdict(api: APIRouter, site: Site) -> None:
 
 
 def _verdict_of_version(site: Site, service: str, candidate: str, now_s: float) -> models.RunVerdict:
-    seen = [
-        epoch
-        for run in site.reader.runs()
-        for epoch in run.epochs
-        if epoch.key.service == service and epoch.key.candidate_version == candidate
-    ]
+    every = [epoch for run in site.reader.runs() for epoch in run.epochs]
+    seen = [epoch for epoch in every if (epoch.key.service, epoch.key.candidate_version) == (service, candidate)]
     if not seen:
-        return shape.not_seen(service=service, candidate=candidate)
+        versions = sorted({e.key.candidate_version for e in every if e.key.service == service} - {""})
+        services = sorted({e.key.service for e in every})
+        return shape.not_seen(service=service, candidate=candidate, known=versions or services)
     newest = max(seen, key=lambda e: (e.last_s, e.id))
     report = epochs.judge(site.reader, newest, site.policy, now_s)
     return shape.verdict_out(report, (report,))

@@ -16,6 +16,7 @@ from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
 from mirror.collect.counters import METRICS
+from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
@@ -110,7 +111,8 @@ def _method_samples(
     site: Site, report: EpochReport, pairs: CounterMetricFamily, triples: CounterMetricFamily, paths: Family
 ) -> None:
     run, service = report.run, report.epoch.key.service
-    states = Counter((h.hypothesis.method, h.state) for h in site.reader.hypotheses(report.epoch.id))
+    named = (h for h in site.reader.hypotheses(report.epoch.id) if h.hypothesis.kind is not Kind.ANY)
+    states = Counter((h.hypothesis.method, h.state) for h in named)
     for method in site.reader.methods(report.epoch.id):
         for verdict in VERDICTS:
             pairs.add_metric([run, service, method.method, verdict], getattr(method.counts, verdict))

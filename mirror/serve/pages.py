@@ -117,7 +117,7 @@ def _overview(routes: APIRouter, pages: Pages) -> None:
 
 def _line(site: Site, run: str, epoch: EpochView) -> RunLine:
     report = epochs.judge(site.reader, epoch, site.policy, site.clock())
-    states = [h.state for h in site.reader.hypotheses(epoch.id)]
+    states = [h.state for h in site.reader.hypotheses(epoch.id) if h.hypothesis.kind is not Kind.ANY]
     return RunLine(run, epoch, report.verdict.verdict, states.count(State.REGRESSED), states.count(State.SUSPECT))
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date
 
-from mirror.core.rules import Rule
+from mirror.core.rules import Rule, Status
 from mirror.store.views import RuleStatus, RuleView
 
 
@@ -29,9 +29,13 @@ class RuleLine:
     statuses: tuple[RuleStatus, ...]
 
     @property
-    def is_fine(self) -> bool:
-        """Whether every schema that was seen knows its path."""
-        return all(one.status == "valid" for one in self.statuses)
+    def status(self) -> RuleStatus | None:
+        """The best that any method's schema said, as `mirror rules check` has it; None: no method in its scope was seen.
+
+        A rule for all methods is right where one of them has its path.
+        """
+        order = [str(status) for status in Status]
+        return min(self.statuses, key=lambda one: order.index(one.status), default=None)
 
     @property
     def link_is_web(self) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, replace
 from typing import Any
 from urllib.parse import quote, urlencode
@@ -127,10 +127,15 @@ def run_verdict_out(report: RunReport) -> models.RunVerdict:
     return verdict_out(report.deciding, report.current)
 
 
-def not_seen(*, run: str = "", service: str = "", candidate: str = "") -> models.RunVerdict:
-    """Inconclusive: nothing of it was seen yet. Not an error, since a pipeline may ask before the first call."""
+def not_seen(*, run: str = "", service: str = "", candidate: str = "", known: Sequence[str] = ()) -> models.RunVerdict:
+    """Inconclusive: nothing of it was seen yet. Not an error, since a pipeline may ask before the first call.
+
+    `known`: what was seen in its place, versions of the service or other services, for whoever misspelt it.
+    """
     what = f"run {run!r}" if run else f"{service} {candidate}"
     text = f"No pair of {what} has been seen yet; send calls through the mirroring route."
+    if known:
+        text += f" Seen so far: {', '.join(known[:20])}."
     return models.RunVerdict(
         verdict="inconclusive",
         reasons=[],

@@ -62,3 +62,20 @@ def test_a_store_without_pairs_says_what_to_do(capsys, monkeypatch, tmp_path):
 
 def test_control_characters_from_calls_cannot_drive_the_terminal():
     assert "\x1b" not in reading.plain("a\x1b[31mb\nc").plain
+
+
+def test_calls_of_a_run_that_is_not_allowed_are_named_where_nothing_else_came(capsys, monkeypatch, tmp_path):
+    with Store.open(store_url(tmp_path)) as store:
+        changes = store.changes()
+        changes.unknown_run("chekout-v2")
+        store.commit(changes, 1000.0)
+    code, _, err = mirror(capsys, monkeypatch, "report", "--store", store_url(tmp_path))
+    assert code == 2
+    assert "'chekout-v2' (1)" in err
+    assert "Add them to `runs`" in err
+
+
+def test_a_file_in_the_place_of_a_stores_url_is_named_with_what_to_say(capsys, monkeypatch):
+    code, _, err = mirror(capsys, monkeypatch, "report", "--store", "/var/lib/mirror.db")
+    assert code == 2
+    assert "--store /var/lib/mirror.db: not a store's URL; say sqlite:////var/lib/mirror.db" in err

@@ -170,3 +170,9 @@ def test_paths_taken_together_stand_apart_where_they_say_no_more(served):
         assert one.hypothesis.method in regressed
     listed = get(served, f"runs/{RUN}/paths")["paths"]
     assert {h.id for h in found.together} < {path["id"] for path in listed}
+
+
+def test_a_service_that_was_never_seen_is_inconclusive_and_the_known_ones_are_named(served):
+    answer = served.client.get("/api/v1/verdict", params={"service": "shopp", "candidate": "2.0.0"}).json()
+    assert answer["verdict"] == "inconclusive"
+    assert "Seen so far: shop." in answer["missing"][0]["text"]
