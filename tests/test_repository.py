@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from mirror.cli.app import COMMANDS
 from mirror.cli.app import root as command_line
+from mirror.collect.counters import METRICS
 from tests.conftest import ROOT
 
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -28,6 +29,14 @@ def test_every_command_has_a_help_text(command):
     result = CliRunner().invoke(command_line, [command, "--help"])
     assert result.exit_code == 0
     assert "Usage:" in result.output
+
+
+def test_the_metrics_that_operators_are_told_to_watch_exist():
+    told = set(re.findall(r"`(mirror_\w+)", (ROOT / "docs/operating.md").read_text()))
+    documented = (ROOT / "docs/api.md").read_text()
+    own = {metric.name for metric in METRICS}
+    assert told
+    assert {name for name in told if name not in own and f"`{name}" not in documented} == set()
 
 
 def test_the_import_contract_names_every_module_of_the_interceptors():
