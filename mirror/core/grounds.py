@@ -16,6 +16,7 @@ BROKEN_MINUTES: Final = 3  # consecutive ones
 BROKEN_TRIPLES_MIN: Final = 50  # in each
 BROKEN_SHARE: Final = 0.1  # of unexplained raw-only
 BROKEN_RATIO: Final = 5  # raw-only over noise-only
+SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
 
 
@@ -35,7 +36,9 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     if not facts.has_secondary and (reason := _over_budget(facts, policy)):
         found.append(reason)
     named = {(reason.code, reason.figures.get("where")) for reason in found}
-    found += [reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named]
+    kept = (reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named)
+    # The rules judged alone until the first secondary was expected; now there is better evidence.
+    found += [reason for reason in kept if not (facts.has_secondary and reason.code == "over_budget")]
     return tuple(_without_repeats(found))
 
 
@@ -166,6 +169,8 @@ def _regressed(fact: HypothesisFacts) -> Reason:
 
 def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:
     x, n = facts.unexplained, facts.judged
+    if n < policy.min_triples and facts.last_s - facts.first_s < SECONDARY_WAIT_S:
+        return None
     low = lower(x, n, policy.alpha_fail)
     if low <= policy.budget:
         return None

@@ -331,3 +331,17 @@ def test_evidence_that_ended_before_the_calls_did_is_too_old_to_pass():
     report = decide(run(method(minutes=old)), POLICY)
     assert (report.verdict, codes(report), report.eta_s) == ("inconclusive", ["no_triples_of_late"], None)
     assert decide(run(method(minutes=old[:-1])), POLICY).verdict == "pass"
+
+
+def test_the_rules_alone_fail_nothing_while_a_secondary_may_still_come():
+    """A secondary may have a small share: the first calls expect none, and their clocks all differ."""
+    first = method(triples=0, pairs=40, matched=0, mismatched=40)
+    early = run(first, has_secondary=False, last_s=1030.0)
+    assert decide(early, POLICY).verdict == "inconclusive"
+    assert decide(replace(early, last_s=1600.0), POLICY).verdict == "fail"
+
+
+def test_what_the_rules_alone_held_against_a_run_is_void_once_there_is_a_secondary():
+    kept = Reason("over_budget", "40 of 40 pairs differ", {"where": "run"})
+    assert decide(run(failed=(kept,)), POLICY).verdict == "pass"
+    assert decide(run(failed=(replace(kept, code="broken"),)), POLICY).verdict == "fail"
