@@ -19,7 +19,7 @@ from opentelemetry import context as otel_context
 
 from grpc_mirror.call import AioFacts, Raised, aio_outcome, pairs, status_code, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, behavior_of, deserializer, in_context, rebuilt, serializer
+from grpc_mirror.recorder import Observer, Recorder, behavior_of, codecs, in_context, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -60,12 +60,13 @@ class _AioCall:
         self._error: BaseException | None = None  # what left the handler
         self._decoding: BaseException | None = None
         self._unsendable: list[BaseException] = []
-        self._deserialize = deserializer(recorder, handler.request_deserializer, self._on_malformed)
-        self._serialize = serializer(recorder, handler.response_serializer, self._unsendable)
+        # grpc keeps the callbacks of a context in a cycle with it: what they hold lives until the garbage collector runs.
+        # So they hold a list, which is emptied at the end.
+        self._watched = [self]
 
     def wrapped(self) -> Any:
         behavior = behavior_of(self._handler)
-        serialize = self._serialize
+        deserialize, serialize = codecs(self._recorder, self._handler, self._on_malformed, self._unsendable)
         if inspect.isasyncgenfunction(behavior):
             observed: Any = self._generating(behavior)
         elif inspect.iscoroutinefunction(behavior):
@@ -79,7 +80,7 @@ class _AioCall:
         functools.update_wrapper(observed, behavior)
         # update_wrapper would let inspect look through to the service's function: nothing here needs that.
         del observed.__wrapped__
-        return rebuilt(self._handler, observed, self._deserialize, serialize)
+        return rebuilt(self._handler, observed, deserialize, serialize)
 
     def _awaiting(self, behavior: Any) -> Callable[..., Any]:
         async def observed(request: Any, context: Any) -> Any:
@@ -152,7 +153,8 @@ class _AioCall:
             if trace_context is not None:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
                 otel_context.attach(trace_context)
-            context.add_done_callback(self._on_context_done)
+            watched = self._watched
+            context.add_done_callback(lambda _context: watched[0]._finish() if watched else None)  # noqa: SLF001 - ours
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
 
@@ -169,9 +171,6 @@ class _AioCall:
         if error is None:
             self._returned = True
         self._error = error
-        self._finish()
-
-    def _on_context_done(self, _context: Any) -> None:
         self._finish()
 
     def _on_task_done(self, _task: Any) -> None:
@@ -226,6 +225,7 @@ class _AioCall:
             # An exception holds its frames, and they hold this call.
             self._error = self._decoding = self._context = None
             self._unsendable.clear()
+            self._watched.clear()
 
 
 class _Responses:
@@ -240,7 +240,7 @@ class _Responses:
         try:
             self._responses = iter(self._responses)
         except BaseException as error:
-            self._on_end(error)
+            self._end(error)
             raise
         return self
 
@@ -248,11 +248,16 @@ class _Responses:
         try:
             return in_context(self._trace_context, next, self._responses)
         except StopIteration:
-            self._on_end(None)
+            self._end(None)
             raise
         except BaseException as error:
-            self._on_end(error)
+            self._end(error)
             raise
+
+    def _end(self, error: BaseException | None) -> None:
+        """Tell of the end and let go of the call: grpc keeps a stream's iterator in a cycle."""
+        on_end, self._on_end, self._responses = self._on_end, _ignore, iter(())
+        on_end(error)
 
 
 class _RememberingContext:
@@ -294,6 +299,10 @@ class _RememberingContext:
 
     def trailing_metadata(self) -> tuple[Any, ...]:
         return self._trailing
+
+
+def _ignore(_error: BaseException | None) -> None:
+    """The end of a stream that has ended already."""
 
 
 def _told(error: BaseException) -> str:

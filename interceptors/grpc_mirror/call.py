@@ -75,6 +75,12 @@ class Seen:
         else:
             self.messages.append(Message(offset_ns, size, None, _NOT_HELD))
 
+    def release(self) -> tuple[Message, ...]:
+        """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
+        messages, self.messages = tuple(self.messages), []
+        self._holds = []
+        return messages
+
     def _extend(self, size: int, reserve: Callable[[int], object | None]) -> bool:
         if self.held + size > HOLD_DIRECTION_MAX_BYTES:
             return False

@@ -143,6 +143,7 @@ class Recorder:
         requests, responses = self.requests, self.responses
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
+        answers = responses.release()
         trailing = pairs(trailing_metadata)
         size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing)
         record = CallRecord(
@@ -153,8 +154,8 @@ class Recorder:
             self.placement or propagation.place(self.labels, None),
             self.span_id or os.urandom(8),
             outcome,
-            tuple(requests.messages),
-            tuple(responses.messages) if sent else (),
+            requests.release(),
+            answers if sent else (),
             requests.type,
             responses.type,
             requests.count,
@@ -178,7 +179,20 @@ class Recorder:
         self.observer.sink.put(record)
 
 
-def deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[BaseException | None], None]) -> Any:
+def codecs(
+    recorder: Recorder,
+    handler: Any,
+    on_malformed: Callable[[BaseException | None], None],
+    unsendable: list[BaseException],
+) -> tuple[Any, Any]:
+    """The handler's deserialiser and serialiser for one call. Nothing that they hold may hold them: no cycle per call."""
+    return (
+        _deserializer(recorder, handler.request_deserializer, on_malformed),
+        _serializer(recorder, handler.response_serializer, unsendable),
+    )
+
+
+def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[BaseException | None], None]) -> Any:
     """A request deserialiser that sees the bytes of one call.
 
     `original` None hands the handler raw bytes, and so does this. `on_malformed` gets the exception of the original,
@@ -207,7 +221,7 @@ def deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Base
     return request
 
 
-def serializer(recorder: Recorder, original: Any, unsendable: list[BaseException]) -> Any:
+def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseException]) -> Any:
     """A response serialiser that sees the bytes of one call. Exceptions of the original go to `unsendable` too."""
     fault = recorder.observer.fault
 

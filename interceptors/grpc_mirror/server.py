@@ -16,7 +16,7 @@ import grpc
 
 from grpc_mirror.call import Outcome, Raised, SyncFacts, pairs, status_code, sync_outcome, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, behavior_of, deserializer, in_context, rebuilt, serializer
+from grpc_mirror.recorder import Observer, Recorder, behavior_of, codecs, in_context, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CALLING = "Exception calling application: "
@@ -56,17 +56,17 @@ class _SyncCall:
         self._context: Any = None
         self._returned = False
         self._raised: Raised | None = None
-        self._malformed: tuple[int | None, str | None] | None = None  # code and details at that moment
+        self._malformed = False
         self._unsendable: list[BaseException] = []
-        self._deserialize = deserializer(recorder, handler.request_deserializer, self._on_malformed)
-        self._serialize = serializer(recorder, handler.response_serializer, self._unsendable)
 
     def wrapped(self) -> Any:
         behavior = behavior_of(self._handler)
         observed = self._streaming(behavior) if self._handler.response_streaming else self._unary(behavior)
         # Keeps attributes that grpc looks for on the function, such as experimental_thread_pool.
         functools.update_wrapper(observed, behavior)
-        return rebuilt(self._handler, observed, self._deserialize, self._serialize)
+        return rebuilt(
+            self._handler, observed, *codecs(self._recorder, self._handler, self._on_malformed, self._unsendable)
+        )
 
     def _unary(self, behavior: Any) -> Callable[..., Any]:
         def observed(request: Any, context: Any) -> Any:
@@ -149,16 +149,13 @@ class _SyncCall:
             self._recorder.observer.fault()
 
     def _on_malformed(self, _error: BaseException | None) -> None:
-        """A request could not be decoded. grpc answers at once, by what the handler has set so far, if it runs at all."""
-        try:
-            if self._context is not None:
-                self._malformed = self._status()
-                return
-            self._malformed = (None, None)
-            if not self._handler.request_streaming:  # the handler will never run, so there is no callback to wait for
-                self._recorder.finish(self._outcome(None, None), None)
-        except Exception:  # noqa: BLE001 - ours must never reach the service
-            self._recorder.observer.fault()
+        """A request could not be decoded: grpc answers at once, by what the handler has set so far, if it runs at all.
+
+        So the record is finished here. To a unary request's call no callback will ever come, since its handler never
+        runs; to a streamed one's not always: grpc may then send a second status and never end the call.
+        """
+        self._malformed = True
+        self._finish()
 
     def _status(self) -> tuple[int | None, str | None]:
         code = _asked(self._context, "code")
@@ -167,8 +164,6 @@ class _SyncCall:
         return status_code(code, numbers=False), text
 
     def _outcome(self, code: int | None, details: str | None) -> Outcome:
-        if self._malformed is not None:
-            code, details = self._malformed
         state = getattr(self._context, "_state", None)
         unsendable = type_name(self._unsendable[0]) if self._unsendable else ""
         return sync_outcome(
@@ -177,7 +172,7 @@ class _SyncCall:
                 details,
                 self._returned,
                 self._raised,
-                self._malformed is not None,
+                self._malformed,
                 unsendable,
                 # Whether a status went out before the client left is in no public API. Without it: what else was seen.
                 getattr(state, "statused", True),
@@ -186,6 +181,8 @@ class _SyncCall:
         )
 
     def _finish(self) -> None:
+        if self._recorder.finished:
+            return
         try:
             outcome = self._outcome(*self._status())
             answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -194,7 +191,9 @@ class _SyncCall:
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
         finally:
-            self._context = None  # breaks the cycle context -> callback -> call -> context
+            # Breaks the cycles context -> callback -> call -> context and context -> our function -> context.
+            getattr(self._context, "__dict__", {}).pop("send_initial_metadata", None)
+            self._context = None
             self._unsendable.clear()
 
 

@@ -19,6 +19,6 @@ def settings(receiver):
         endpoint=receiver.endpoint,
         service_name="echo",
         resource=(("service.version", "1"),),
-        batch_age_s=0.05,
+        batch_age_s=0.01,
         flush_on_sigterm=False,
     )

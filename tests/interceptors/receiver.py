@@ -5,7 +5,6 @@ from concurrent import futures
 from dataclasses import dataclass, field
 
 import grpc
-
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2, schema_pb2
 
 EXPORT = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
@@ -37,8 +36,12 @@ class Receiver:
         self.spans = []
         self.requests = []
         self.metadata = []
-        self._server = grpc.server(futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 64 << 20)])
-        handler = grpc.unary_unary_rpc_method_handler(self._export, lambda raw: raw, lambda message: message.SerializeToString())
+        self._server = grpc.server(
+            futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 64 << 20)]
+        )
+        handler = grpc.unary_unary_rpc_method_handler(
+            self._export, lambda raw: raw, lambda message: message.SerializeToString()
+        )
         service, method = EXPORT.lstrip("/").split("/")
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
         self.port = self._server.add_insecure_port("127.0.0.1:0")
@@ -78,12 +81,18 @@ class Receiver:
 
     @property
     def schemas(self):
-        return [schema_pb2.Schema.FromString(o.attributes[attributes.SCHEMA]) for o in self.spans if attributes.SCHEMA in o.attributes]
+        return [
+            schema_pb2.Schema.FromString(o.attributes[attributes.SCHEMA])
+            for o in self.spans
+            if attributes.SCHEMA in o.attributes
+        ]
 
     @property
     def reports(self):
         return [
-            schema_pb2.SourceReport.FromString(o.attributes[attributes.REPORT]) for o in self.spans if attributes.REPORT in o.attributes
+            schema_pb2.SourceReport.FromString(o.attributes[attributes.REPORT])
+            for o in self.spans
+            if attributes.REPORT in o.attributes
         ]
 
     def wait_calls(self, count=1):

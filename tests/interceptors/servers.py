@@ -166,7 +166,11 @@ def handlers(echo, *, raw=False):
         grpc.unary_stream_rpc_method_handler,
         grpc.stream_stream_rpc_method_handler,
     )
-    methods = {kind: make(getattr(echo, kind), **codecs) for kind, make in zip(KINDS, makers, strict=True) if hasattr(echo, kind)}
+    methods = {
+        kind: make(getattr(echo, kind), **codecs)
+        for kind, make in zip(KINDS, makers, strict=True)
+        if hasattr(echo, kind)
+    }
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 
 
@@ -193,7 +197,8 @@ def serving(generic, interceptors, *, aio, options=()):
         port = server.add_insecure_port("127.0.0.1:0")
         server.start()
         yield port
-        server.stop(1).wait()
+        # Bounded: grpc itself sometimes never ends a call whose streamed request could not be decoded.
+        server.stop(1).wait(5)
         return
     with aio_loop() as run:
 
@@ -219,7 +224,12 @@ class Client:
 
     def __init__(self, port, **options):
         self.channel = grpc.insecure_channel(f"127.0.0.1:{port}", **options)
-        make = (self.channel.unary_unary, self.channel.stream_unary, self.channel.unary_stream, self.channel.stream_stream)
+        make = (
+            self.channel.unary_unary,
+            self.channel.stream_unary,
+            self.channel.unary_stream,
+            self.channel.stream_stream,
+        )
         self.stubs = {kind: one(f"/{SERVICE}/{kind}") for kind, one in zip(KINDS, make, strict=True)}
 
     def start(self, kind, requests, mirror_id="", metadata=(), **kwargs):

@@ -14,8 +14,8 @@ from tests.interceptors.servers import (
     ENDINGS,
     FLAVOURS,
     RICH,
-    SyncEcho,
     Client,
+    SyncEcho,
     handlers,
     notes,
     serving,
@@ -50,7 +50,7 @@ def echoing(flavour, settings, *, raw=False, echo=None):
 @pytest.fixture(scope="module", params=FLAVOURS)
 def server(request, collector):
     settings = grpc_mirror.Settings(
-        endpoint=collector.endpoint, batch_age_s=0.05, flush_on_sigterm=False, service_name=request.param
+        endpoint=collector.endpoint, batch_age_s=0.01, flush_on_sigterm=False, service_name=request.param
     )
     with echoing(request.param, settings) as (echo, client):
         yield request.param, echo, client
@@ -176,7 +176,7 @@ class RawEcho:
 @pytest.mark.parametrize("flavour", ["sync", "threads"])
 def test_handlers_without_codecs_work_on_raw_bytes(flavour, collector):
     """Their types come from the service's descriptor, where this process has one."""
-    settings = grpc_mirror.Settings(endpoint=collector.endpoint, batch_age_s=0.05, flush_on_sigterm=False)
+    settings = grpc_mirror.Settings(endpoint=collector.endpoint, batch_age_s=0.01, flush_on_sigterm=False)
     with echoing(flavour, settings, raw=True, echo=RawEcho()) as (_, client):
         assert client.call("Unary", notes("raw"), f"raw {flavour}").responses == notes("raw")
         assert client.call("Bidi", notes("a", "b"), f"raw bidi {flavour}").responses == notes("a", "b")

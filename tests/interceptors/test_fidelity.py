@@ -1,0 +1,166 @@
+"""The service's answers are the same with and without us, whatever goes wrong on our side."""
+
+import contextlib
+from dataclasses import replace
+
+import grpc
+import grpc_mirror
+import pytest
+from grpc_mirror.v1 import attributes, capture_pb2
+
+from tests.interceptors.echo import KINDS, Note
+from tests.interceptors.receiver import Receiver
+from tests.interceptors.servers import ECHOES, ENDINGS, FLAVOURS, Client, SyncEcho, handlers, notes, serving
+
+
+def interceptor_for(flavour, settings):
+    make = grpc_mirror.server_interceptor if flavour == "sync" else grpc_mirror.aio_server_interceptor
+    return make(settings)
+
+
+@contextlib.contextmanager
+def client_of(flavour, interceptors, echo=None):
+    with serving(handlers(echo or ECHOES[flavour]()), interceptors, aio=flavour != "sync") as port:
+        client = Client(port)
+        yield client
+        client.close()
+
+
+def answers(client, mirror_id=""):
+    """What a client sees of every kind of call and every ending, down to the bytes."""
+    return [
+        client.call(kind, notes(ending), mirror_id and f"{mirror_id}{kind}{ending}")
+        for kind in KINDS
+        for ending in ENDINGS
+    ]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_answers_are_the_same_with_and_without_us(flavour, settings):
+    with client_of(flavour, []) as bare:
+        expected = answers(bare)
+    with client_of(flavour, [interceptor_for(flavour, settings)]) as ours:
+        assert answers(ours, "m") == expected
+        assert answers(ours) == expected
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, monkeypatch):
+    def broken(*_args, **_kwargs):
+        raise RuntimeError("ours")
+
+    with client_of(flavour, []) as bare:
+        expected = answers(bare)
+    interceptor = interceptor_for(flavour, settings)
+    for name in ("begin", "request", "response", "finish"):
+        monkeypatch.setattr(f"grpc_mirror.recorder.Recorder.{name}", broken)
+    with client_of(flavour, [interceptor]) as ours:
+        assert answers(ours, "m") == expected
+        monkeypatch.setattr("grpc_mirror.recorder.Observer.recorder", broken)
+        assert answers(ours, "m") == expected
+    assert interceptor._observer.counters.read().conditions["internal_error"] > len(expected)
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_dead_collector_changes_nothing(flavour):
+    settings = grpc_mirror.Settings(
+        endpoint="127.0.0.1:1", queue_max_calls=3, flush_on_sigterm=False, shutdown_timeout_s=0.1
+    )
+    with client_of(flavour, []) as bare:
+        expected = answers(bare)
+    with client_of(flavour, [interceptor_for(flavour, settings)]) as ours:
+        assert answers(ours, "m") == expected
+    grpc_mirror.shutdown()
+
+
+def test_a_spoofed_role_header_labels_and_nothing_more(receiver, settings):
+    class Effects(SyncEcho):
+        def Unary(self, request, context):
+            return Note(text=str(grpc_mirror.is_shadow()))
+
+    primary = grpc_mirror.Settings(**{**vars(settings), "role": "primary"})
+    for deployment, role in ((settings, "candidate"), (primary, "primary")):
+        with client_of("sync", [interceptor_for("sync", deployment)], Effects()) as client:
+            seen = client.call("Unary", notes("x"), f"spoofed {role}", [("x-mirror-role", "candidate")])
+        assert Note.FromString(seen.responses[0]).text == "False"
+        assert receiver.call(f"spoofed {role}").attributes[attributes.ROLE] == role
+    grpc_mirror.flush(20)
+    receiver.wait_for(lambda: any(report.conditions["role_conflict"] == 1 for report in receiver.reports))
+
+
+@pytest.mark.parametrize("mirror_id", ["", "x" * 257])
+def test_an_id_that_makes_no_sense_is_not_captured(settings, mirror_id):
+    interceptor = interceptor_for("sync", settings)
+    with client_of("sync", [interceptor]) as client:
+        assert client.call("Unary", notes("x"), "", [("x-mirror-id", mirror_id)]).responses
+    assert interceptor._observer.counters.read().conditions == {"mirror_id_invalid": 1}
+
+
+def test_metadata_is_captured_by_allowlist_only(receiver, settings):
+    class Greeter(SyncEcho):
+        def Unary(self, request, context):
+            context.send_initial_metadata((("tenant", "t"), ("secret", "s")))
+            return Note(text="x")
+
+    allowed = replace(settings, metadata=("tenant", "blob-bin"))
+    headers = [("tenant", "a"), ("tenant", "b"), ("authorization", "Bearer x"), ("blob-bin", b"\0\1")]
+    with client_of("sync", [interceptor_for("sync", allowed)], Greeter()) as client:
+        client.call("Unary", notes("x"), "metadata", headers)
+    capture = receiver.call("metadata").capture
+    assert [(e.key, e.value) for e in capture.request_metadata] == [
+        ("tenant", b"a"),
+        ("tenant", b"b"),
+        ("blob-bin", b"\0\1"),
+    ]
+    assert [(e.key, e.value) for e in capture.initial_metadata] == [("tenant", b"t")]
+    assert not capture.initial_metadata_unobserved
+
+
+def test_aio_marks_initial_metadata_as_unobserved(receiver, settings):
+    with client_of("aio", [interceptor_for("aio", settings)]) as client:
+        client.call("Unary", notes("x"), "unobserved")
+    assert receiver.call("unobserved").capture.initial_metadata_unobserved
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_long_streams_are_captured_in_bounds_with_true_counts(receiver, settings, flavour):
+    with client_of(flavour, [interceptor_for(flavour, replace(settings, stream_messages_max=3))]) as client:
+        seen = client.call("Bidi", notes(*"abcdefgh"), "long")
+    assert len(seen.responses) == 9
+    capture = receiver.call("long").capture
+    assert (capture.request_count, capture.response_count, len(capture.messages)) == (8, 9, 6)
+    assert {(o.direction, o.reason, o.messages) for o in capture.omitted} == {
+        (capture_pb2.DIRECTION_REQUEST, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 5),
+        (capture_pb2.DIRECTION_RESPONSE, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 6),
+    }
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_large_calls_in_flight_share_a_budget_and_give_it_back(receiver, settings, flavour):
+    interceptor = interceptor_for(flavour, replace(settings, hold_max_bytes=300_000))
+    big = Note(text="return", blob=b"x" * 200_000).SerializeToString()
+    with client_of(flavour, [interceptor]) as client:
+        assert client.call("ClientStream", [big, big], "held").responses
+        capture = receiver.call("held").capture
+        bodies = [(len(m.body), m.omission) for m in capture.messages if m.direction == capture_pb2.DIRECTION_REQUEST]
+        assert bodies == [(len(big), 0), (0, capture_pb2.OMISSION_CAPTURE_FULL)]
+    assert interceptor._observer.budget.used_bytes == 0
+
+
+def test_compressed_calls_are_captured_as_they_were_meant(receiver, settings):
+    with serving(handlers(SyncEcho()), [interceptor_for("sync", settings)], aio=False) as port:
+        client = Client(port, compression=grpc.Compression.Gzip)
+        requests = notes("return" * 100)
+        client.call("Unary", requests, "gzip")
+        client.close()
+    assert receiver.call("gzip").capture.messages[0].body == requests[0]
+
+
+def test_two_receivers_get_each_their_own(settings):
+    """Interceptors of different settings live in one process without mixing."""
+    with Receiver() as left, Receiver() as right:
+        for receiver in (left, right):
+            with client_of("sync", [interceptor_for("sync", replace(settings, endpoint=receiver.endpoint))]) as client:
+                client.call("Unary", notes("x"), receiver.endpoint)
+        for receiver in (left, right):
+            assert [one.attributes[attributes.ID] for one in receiver.wait_calls()] == [receiver.endpoint]

@@ -1,0 +1,115 @@
+"""Settings: arguments over environment over defaults; every problem at once; the role from the deployment alone."""
+
+import logging
+from pathlib import Path
+
+import grpc_mirror
+import pytest
+from grpc_mirror import shadow
+from grpc_mirror.settings import VARIABLES, Settings, SettingsError
+
+
+def test_arguments_win_over_the_environment_and_that_over_defaults():
+    environ = {"MIRROR_ENDPOINT": "collector:4317", "MIRROR_BATCH_AGE_S": "0.5", "MIRROR_MESSAGE_MAX_BYTES": "64KiB"}
+    settings = Settings.from_env(environ, batch_age_s=0.2)
+    assert (settings.endpoint, settings.batch_age_s, settings.message_max_bytes) == ("collector:4317", 0.2, 65536)
+    assert settings.capture_max_bytes == 768 * 1024
+
+
+def test_every_problem_is_told_at_once_with_what_to_do():
+    environ = {
+        "MIRROR_ENDPOINT": "http://collector:4317/v1/traces",
+        "MIRROR_ROLE": "candidat",
+        "MIRROR_SINK": "tracr",
+        "MIRROR_QUEUE_MAX_CALLS": "many",
+        "MIRROR_ENDPONT": "x",
+    }
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env(environ, batch_ages=1)
+    text = str(error.value)
+    for told in (
+        "OTLP over gRPC; give host:port",
+        "did you mean 'candidate'?",
+        "did you mean 'tracer'?",
+        "MIRROR_QUEUE_MAX_CALLS='many': not a whole number",
+        "did you mean MIRROR_ENDPOINT?",
+        "did you mean 'batch_age_s'?",
+    ):
+        assert told in text
+
+
+@pytest.mark.parametrize(
+    ("endpoint", "target", "secure"),
+    [
+        ("collector:4317", "collector:4317", False),
+        ("http://collector:4317", "collector:4317", False),
+        ("https://collector:4317/", "collector:4317", True),
+        ("[::1]:4317", "[::1]:4317", False),
+        ("unix:/run/mirror.sock", "unix:/run/mirror.sock", False),
+    ],
+)
+def test_endpoints(endpoint, target, secure):
+    settings = Settings(endpoint=endpoint)
+    assert (settings.target, settings.secure, settings.enabled) == (target, secure, True)
+
+
+@pytest.mark.parametrize("endpoint", ["collector", "collector:99999", "ftp://collector:1", "a:b:c"])
+def test_endpoints_that_are_none(endpoint):
+    with pytest.raises(SettingsError):
+        Settings(endpoint=endpoint)
+
+
+def test_only_name_and_resource_come_from_otel():
+    environ = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "http://vendor:4317",
+        "OTEL_SERVICE_NAME": "shop",
+        "OTEL_RESOURCE_ATTRIBUTES": "service.name=other,service.version=1.2,team=a%20b",
+    }
+    settings = Settings.from_env(environ)
+    assert not settings.enabled
+    assert (settings.service_name, settings.version) == ("shop", "1.2")
+    assert settings.resource == (("service.version", "1.2"), ("team", "a b"))
+
+
+def test_the_role_is_no_argument():
+    """A role that is_shadow() does not know of would let a shadow charge cards."""
+    with pytest.raises(SettingsError, match="set MIRROR_ROLE on the deployment"):
+        grpc_mirror.server_interceptor(role="candidate")
+
+
+def test_the_bearer_token_is_shown_nowhere():
+    assert "secret" not in repr(Settings(bearer="secret"))
+
+
+def test_without_an_endpoint_one_clear_line_and_no_capture(caplog, monkeypatch):
+    monkeypatch.delenv("MIRROR_ENDPOINT", raising=False)
+    with caplog.at_level(logging.WARNING, "grpc_mirror"):
+        interceptor = grpc_mirror.server_interceptor()
+    assert "set MIRROR_ENDPOINT=host:port" in caplog.text
+    handler = object()
+    assert interceptor.intercept_service(lambda _details: handler, None) is handler
+
+
+@pytest.mark.parametrize(
+    ("role", "shadows"), [("", False), ("primary", False), ("candidate", True), (" Secondary", True)]
+)
+def test_is_shadow_follows_the_deployment(monkeypatch, role, shadows):
+    monkeypatch.setenv("MIRROR_ROLE", role)
+    shadow.is_shadow.cache_clear()
+    assert grpc_mirror.is_shadow() is shadows
+    monkeypatch.undo()
+    shadow.is_shadow.cache_clear()
+
+
+def test_is_shadow_refuses_to_guess(monkeypatch):
+    monkeypatch.setenv("MIRROR_ROLE", "candidat")
+    shadow.is_shadow.cache_clear()
+    with pytest.raises(SettingsError, match="did you mean 'candidate'"):
+        grpc_mirror.is_shadow()
+    monkeypatch.undo()
+    shadow.is_shadow.cache_clear()
+
+
+def test_every_variable_stands_in_the_readme(root):
+    readme = Path(root, "interceptors", "README.md").read_text()
+    assert [variable for variable in VARIABLES if f"`{variable}`" not in readme] == []

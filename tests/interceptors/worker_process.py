@@ -1,0 +1,59 @@
+"""A server in a process of its own: `python worker_process.py MODE ENDPOINT`. Run by test_process_ends.py.
+
+Prints its port when it serves, and "served" after each call. Modes: `default` waits (SIGTERM has Python's default), `own` handles SIGTERM itself
+and leaves by the normal exit, `exit` leaves after its first call, `fork` serves from a forked child, interceptor made in the parent.
+"""
+
+import os
+import signal
+import sys
+import threading
+from concurrent import futures
+
+import grpc
+import grpc_mirror
+
+from tests.interceptors.servers import SyncEcho, handlers
+
+
+class CountedEcho(SyncEcho):
+    def Unary(self, request, context):
+        context.add_callback(lambda: (print("served", flush=True), served.set()))
+        return super().Unary(request, context)
+
+
+served = threading.Event()
+stopped = threading.Event()
+
+
+def serve(interceptor):
+    server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[interceptor])
+    server.add_generic_rpc_handlers((handlers(CountedEcho()),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    server.start()
+    print(port, flush=True)
+    return server
+
+
+def main(mode, endpoint):
+    # Far beyond the test: what arrives was flushed.
+    interceptor = grpc_mirror.server_interceptor(endpoint=endpoint, batch_age_s=3600.0)
+    if mode == "fork":
+        child = os.fork()
+        if child:
+            signal.signal(signal.SIGTERM, lambda *_: os.kill(child, signal.SIGTERM))
+            sys.exit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+    if mode == "own":
+        signal.signal(signal.SIGTERM, lambda *_: stopped.set())
+    server = serve(interceptor)
+    if mode == "default":
+        server.wait_for_termination()
+    elif mode == "own":
+        stopped.wait()
+    else:
+        served.wait()
+    server.stop(0).wait()
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
