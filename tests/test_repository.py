@@ -39,6 +39,15 @@ def test_the_metrics_that_operators_are_told_to_watch_exist():
     assert {name for name in told if name not in own and f"`{name}" not in documented} == set()
 
 
+def test_every_reason_of_a_verdict_is_documented():
+    """Pipelines act on the codes."""
+    sources = [*(ROOT / "mirror/core").glob("*.py"), ROOT / "mirror/serve/shape.py"]
+    codes = {code for path in sources for code in re.findall(r'Reason\(\s*(?:code=)?"(\w+)"', path.read_text())}
+    documented = (ROOT / "docs/api.md").read_text()
+    assert len(codes) > 10
+    assert {code for code in codes if f"`{code}`" not in documented} == set()
+
+
 def test_the_import_contract_names_every_module_of_the_interceptors():
     """From grpc_mirror the collector imports only grpc_mirror.v1: a new module there must be forbidden too."""
     (contract,) = [

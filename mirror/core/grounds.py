@@ -154,6 +154,11 @@ def _is(fact: HypothesisFacts, state: State) -> bool:
 def _regressed(fact: HypothesisFacts) -> Reason:
     evidence, judgement = fact.evidence, fact.judgement
     text = f"{name_of(fact.hypothesis)} is regressed: {judgement.words}"
+    if fact.hypothesis.kind is Kind.NO_ANSWER:
+        text += (
+            "; no capture of the candidate's answer came, which is all that can be seen from here: is it up, does Envoy reach it, "
+            "and is its MIRROR_ENDPOINT right?"
+        )
     figures: dict[str, float | str] = {
         "where": name_of(fact.hypothesis),
         "method": fact.hypothesis.method,
