@@ -4,11 +4,13 @@ The handlers do what the first request's text says, see `ENDINGS`. Flavours: `sy
 async generators), `aio_writer` (coroutines with context.read and context.write), `threads` (plain functions on an aio server).
 """
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import asyncio
 import contextlib
 import threading
-from collections import namedtuple
 from concurrent import futures
+from typing import NamedTuple
 
 import grpc
 
@@ -22,8 +24,11 @@ TRAILING = (("t", "1"), ("t", "2"), ("raw-bin", b"\0\xff"))
 STREAMED = ("one", "two")
 
 
-class RichStatus(namedtuple("RichStatus", "code details trailing_metadata"), grpc.Status):
-    pass
+class RichStatus(grpc.Status):
+    def __init__(self, code, details, trailing_metadata):
+        self.code = code
+        self.details = details
+        self.trailing_metadata = trailing_metadata
 
 
 STATUS = RichStatus(grpc.StatusCode.NOT_FOUND, "none", (*TRAILING, ("grpc-status-details-bin", RICH)))
@@ -216,7 +221,13 @@ def serving(generic, interceptors, *, aio, options=()):
         run(server.stop(1))
 
 
-Seen = namedtuple("Seen", "code message responses trailing")
+class Seen(NamedTuple):
+    """What a client saw of one call."""
+
+    code: grpc.StatusCode
+    message: str
+    responses: list
+    trailing: tuple
 
 
 class Client:

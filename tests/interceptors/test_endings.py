@@ -1,5 +1,7 @@
 """Every way a call can end, on every flavour of server and all four kinds: the capture says what the client saw."""
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import contextlib
 
 import grpc

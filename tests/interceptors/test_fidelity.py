@@ -1,5 +1,7 @@
 """The service's answers are the same with and without us, whatever goes wrong on our side."""
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import contextlib
 from dataclasses import replace
 

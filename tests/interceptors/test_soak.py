@@ -1,5 +1,7 @@
 """Many calls of all kinds at once, some cancelled, some late: no message lands in another call's capture, no status is wrong."""
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import random
 import threading
 from concurrent import futures

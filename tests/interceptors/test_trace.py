@@ -1,5 +1,7 @@
 """Where the capture span stands in the trace, and what the handler sees of it."""
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import contextlib
 
 import grpc

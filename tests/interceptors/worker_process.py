@@ -4,6 +4,8 @@ Prints its port when it serves, and "served" after each call. Modes: `default` w
 and leaves by the normal exit, `exit` leaves after its first call, `fork` serves from a forked child, interceptor made in the parent.
 """
 
+# ruff: noqa: N802 - gRPC names handlers after their methods
+
 import os
 import signal
 import sys
