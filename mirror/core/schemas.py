@@ -171,6 +171,8 @@ def _files(schema: schema_pb2.Schema) -> dict[str, tuple[bytes, tuple[str, ...]]
             file = descriptor_pb2.FileDescriptorProto.FromString(serialized)
         except DecodeError as error:
             raise SchemaError(f"file {position} of the schema is not a FileDescriptorProto: {error}") from None
+        if not all(isinstance(name, str) for name in (file.name, *file.dependency)):  # bytes: proto2 lets them through
+            raise SchemaError(f"file {position} of the schema has, or imports, a name that is not UTF-8")
         if files.get(file.name, (serialized,))[0] != serialized:
             raise SchemaError(f"the schema has two different files {file.name[:200]!r}")
         files[file.name] = serialized, tuple(file.dependency)

@@ -22,6 +22,9 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from mirror.core.compare.reflect import is_any, is_time, set_fields
+from mirror.core.compare.walk import descriptor_of
+
 DEPTH_MAX: Final = 100
 NODES_MAX: Final = 20_000
 _EXACT_INTEGER_MAX: Final = 2**53
@@ -96,20 +99,20 @@ class _Walk:
 
     def message(self, message: Message, path: str, key: str) -> Node:
         """The node of a message and of all below it."""
-        name = message.DESCRIPTOR.full_name
-        if name == "google.protobuf.Any":
+        descriptor = descriptor_of(message)
+        if is_any(descriptor):
             return self._any(message, path, key)
-        if name in ("google.protobuf.Timestamp", "google.protobuf.Duration"):
+        if is_time(descriptor):
             try:
                 return leaf(path, key, message.ToJsonString())  # type: ignore[attr-defined]
             except ValueError:  # out of range: the fields are shown as they are
                 pass
         self._depth += 1
         children: list[Node] = []
-        for descriptor, value in message.ListFields():
+        for field, value in set_fields(message):
             if self._spent():
                 break
-            children.append(self._field(descriptor, value, path))
+            children.append(self._field(field, value, path))
         children.extend(self._unknown(UnknownFieldSet(message), path))
         self._depth -= 1
         return group(path, key, children)

@@ -152,3 +152,9 @@ def test_where_an_any_may_hold_it_every_type_of_the_files_counts():
     kept, before, after = book(source % "int32", source % "sint32")
     left, right = kept.classes(before, after, "t.M")
     assert left is not right
+
+
+def test_a_file_whose_name_is_not_utf8_is_refused() -> None:
+    file = b"\x0a\x02\xff\xfe"
+    with pytest.raises(SchemaError, match="not UTF-8"):
+        SchemaBook().add(schema_pb2.Schema(fingerprint="0" * 32, files=[file]).SerializeToString())

@@ -47,7 +47,7 @@ def _is_timestamp(value: Any) -> bool:
 
 
 def _is_set(value: Any) -> bool:
-    return bool(value.ListFields()) if isinstance(value, Message) else bool(value)
+    return bool(type(value).ListFields(value)) if isinstance(value, Message) else bool(value)
 
 
 def _same_length(left: Any, right: Any) -> bool:

@@ -23,7 +23,8 @@ from mirror.core.compare.fields import (
     SingleScalar,
 )
 from mirror.core.compare.lists import By, KeyOf, canonical, key_rule
-from mirror.core.compare.special import ANY, TIMES, AnyPart, ExtensionsPart, TimePart, UnknownPart
+from mirror.core.compare.reflect import ANY, is_any, is_time
+from mirror.core.compare.special import AnyPart, ExtensionsPart, TimePart, UnknownPart
 from mirror.core.compare.values import Leaf, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
 from mirror.core.path import AnySteps, Field, PathPattern, PatternStep, Typed
@@ -88,10 +89,10 @@ class Compiler:
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         yield UnknownPart(place)
         if left.full_name == right.full_name:
-            if left.full_name == ANY:
+            if is_any(left) and is_any(right):
                 yield AnyPart(place)
                 return
-            if left.full_name in TIMES and not _names_parts(place, left):
+            if is_time(left) and is_time(right) and not _names_parts(place, left):
                 yield TimePart((*place.rules, *inherited))
                 return
         rules = (*leaf_rules(place), *inherited) if left.full_name in WRAPPERS else ()

@@ -36,7 +36,12 @@ class Access:
                 (lambda message: bool(message.HasExtension(field))) if field.has_presence else None,
             )
         name = field.name
-        return cls(attrgetter(name), (lambda message: bool(message.HasField(name))) if field.has_presence else None)
+        if not field.has_presence:
+            return cls(attrgetter(name), None)
+        if field.containing_type is not None and "HasField" in field.containing_type.fields_by_name:
+            # Then the message's attribute is that field.
+            return cls(attrgetter(name), lambda message: bool(type(message).HasField(message, name)))
+        return cls(attrgetter(name), lambda message: bool(message.HasField(name)))
 
 
 @dataclass(frozen=True, slots=True)

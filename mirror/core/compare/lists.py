@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.message import Message
 
 from mirror.core.compare.align import Pairing, pair_in_any_order, pair_in_order, pair_in_place
+from mirror.core.compare.reflect import set_fields, wire_bytes
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Rules, Walk, counted
 from mirror.core.model import Kind
@@ -293,14 +294,14 @@ def key_rule(place: Place) -> KeyedList | None:
 
 def canonical(message: Message) -> bytes:
     """Bytes that are equal for equal messages of one type (the order of unknown fields apart)."""
-    return message.SerializePartialToString(deterministic=True)
+    return wire_bytes(message, deterministic=True)
 
 
 def leaves(message: Message) -> int:
     """How many single values a message holds, counted up to LEAVES_MAX."""
     total, waiting = 0, [message]
     while waiting and total < LEAVES_MAX:
-        for _, value in waiting.pop().ListFields():
+        for _, value in set_fields(waiting.pop()):
             if isinstance(value, Message):
                 waiting.append(value)
             elif isinstance(value, str | bytes) or not isinstance(value, Iterable):

@@ -11,14 +11,13 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from mirror.core.compare.reflect import known_part, set_fields, wire_bytes
 from mirror.core.compare.values import excuse_time
 from mirror.core.compare.walk import Part, Rules, Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, Typed
 from mirror.core.rules import Ignore, Place
 
-ANY: Final = "google.protobuf.Any"
-TIMES: Final = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})
 UNKNOWN_MAX_BYTES: Final = 262_144  # of unknown fields in one message; decoding them costs a hundred times as much
 _Slot: TypeAlias = tuple[int, int, int]  # number, wire type, index among these
 
@@ -117,7 +116,7 @@ class ExtensionsPart:
 
 
 def _extensions(message: Message) -> dict[int, FieldDescriptor]:
-    return {field.number: field for field, _ in message.ListFields() if field.is_extension}
+    return {field.number: field for field, _ in set_fields(message) if field.is_extension}
 
 
 class UnknownPart:
@@ -142,14 +141,11 @@ class UnknownPart:
 
 def _unknown_bytes(message: Message) -> int:
     """Those of the messages below counted too."""
-    known = type(message)()
-    known.CopyFrom(message)
-    known.DiscardUnknownFields()
-    return _size(message) - _size(known)
+    return _size(message) - _size(known_part(message))
 
 
 def _size(message: Message) -> int:
-    return len(message.SerializePartialToString())  # ByteSize refuses messages that lack a required field
+    return len(wire_bytes(message))  # ByteSize refuses messages that lack a required field
 
 
 def _compare_unknown(walk: Walk, left: Any, right: Any, path: Path, place: Place, depth: int) -> None:  # noqa: PLR0913, PLR0917

@@ -8,11 +8,11 @@ from typing import Any, Final
 from google.protobuf import text_format
 from google.protobuf.message import Message
 
+from mirror.core.compare.reflect import is_time, wire_bytes
 from mirror.core.compare.values import EnumNumber
 
 TEXT_MAX: Final = 200
 MESSAGE_MAX_BYTES: Final = 16_384  # larger ones are named, not printed
-_TIMES: Final = ("google.protobuf.Timestamp", "google.protobuf.Duration")
 
 
 def value_text(value: Any, *, text_max: int = TEXT_MAX) -> str:
@@ -42,8 +42,8 @@ def _text(value: Any) -> str:  # noqa: PLR0911 - one for each type
 
 
 def _message_text(message: Any) -> str:
-    name, size = type(message).DESCRIPTOR.full_name, len(message.SerializePartialToString())
-    if name in _TIMES:
+    descriptor, size = type(message).DESCRIPTOR, len(wire_bytes(message))
+    if is_time(descriptor):
         try:
             return str(message.ToJsonString())
         except ValueError:
@@ -51,6 +51,6 @@ def _message_text(message: Any) -> str:
     if size <= MESSAGE_MAX_BYTES:
         try:
             return "{" + text_format.MessageToString(message, as_one_line=True, print_unknown_fields=True) + "}"
-        except (RecursionError, ValueError):
+        except (AttributeError, RecursionError, TypeError, ValueError):  # names that mislead it; see reflect
             pass
-    return f"({name}, {size} bytes)"
+    return f"({descriptor.full_name}, {size} bytes)"

@@ -1,0 +1,61 @@
+"""Reading a message whatever its schema calls its fields and types. Pure.
+
+Schemas are strangers': a field may be called ListFields, and a type google.protobuf.Timestamp without being one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor
+from google.protobuf.message import Message
+
+from mirror.core.compare.values import is_repeated
+
+ANY: Final = "google.protobuf.Any"
+TIMES: Final = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})
+_TIME: Final = {"seconds": FieldDescriptor.TYPE_INT64, "nanos": FieldDescriptor.TYPE_INT32}
+_SHAPES: Final = {
+    ANY: {"type_url": FieldDescriptor.TYPE_STRING, "value": FieldDescriptor.TYPE_BYTES},
+    **dict.fromkeys(TIMES, _TIME),
+}
+
+
+def is_any(descriptor: Descriptor) -> bool:
+    """Whether the type is an Any by name and by fields."""
+    return descriptor.full_name == ANY and _has_shape(descriptor)
+
+
+def is_time(descriptor: Descriptor) -> bool:
+    """Whether the type is a Timestamp or a Duration by name and by fields."""
+    return descriptor.full_name in TIMES and _has_shape(descriptor)
+
+
+def set_fields(message: Message) -> Sequence[tuple[FieldDescriptor, Any]]:
+    """What `ListFields` gives."""
+    return type(message).ListFields(message)
+
+
+def wire_bytes(message: Message, *, deterministic: bool = False) -> bytes:
+    """The message's bytes, also where a required field is missing."""
+    kind: Any = type(message)
+    data: bytes = kind.SerializePartialToString(message, deterministic=deterministic)
+    return data
+
+
+def known_part(message: Message) -> Message:
+    """A copy without unknown fields."""
+    kind = type(message)
+    copy = kind()
+    kind.CopyFrom(copy, message)
+    kind.DiscardUnknownFields(copy)
+    return copy
+
+
+def _has_shape(descriptor: Descriptor) -> bool:
+    for name, kind in _SHAPES[descriptor.full_name].items():
+        field = descriptor.fields_by_name.get(name)
+        if field is None or field.type != kind or is_repeated(field):
+            return False
+    return True
