@@ -22,6 +22,7 @@ from mirror.core.schemas import SchemaBook, SchemaError
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 COMPARERS_MAX: Final = 4096
+MESSAGES_MAX: Final = 100_000  # of one capture; interceptors keep 1,000 of each direction
 _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
     capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
@@ -48,7 +49,7 @@ class CallComparer:
        metadata of two different outcomes are not held against each other.
     5. Hashes made with different keys: incomparable, `redaction_key`. Messages left out of the capture whose hashes are
        not the same on both sides, or of which there is no hash: `too_large` (`not_serializable` for those without
-       bytes).
+       bytes). A capture of over MESSAGES_MAX messages: `too_large`.
     6. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
        and initial metadata where both sides saw it, as sorted values by key, at `trailing_metadata["key"]`; the messages
        at `response` or `responses[i]`, under the schemas of their senders. A message that cannot be decoded differs,
@@ -93,6 +94,8 @@ class CallComparer:
         except DecodeError:
             return frozenset()
         if _why_incomparable(left, right) or _cut_off(right) or left.status_code != right.status_code:
+            return frozenset()
+        if _too_many(left, right):
             return frozenset()
         if same_messages(left, right) and left.status_details == right.status_details:
             return frozenset()
@@ -150,6 +153,8 @@ def _ended_differently(left: capture_pb2.Capture, right: capture_pb2.Capture, ru
 
 def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
     """What is missing from the captures without which the messages cannot be compared."""
+    if _too_many(left, right):
+        return "too_large"
     ours, theirs = responses(left), responses(right)
     keys = [_key_ids(messages) for messages in (ours, theirs)]
     if all(keys) and keys[0] != keys[1]:
@@ -162,6 +167,10 @@ def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> st
     if omitted and (not all(m.hash for m in omitted) or _hashes(ours) != _hashes(theirs)):
         return "too_large"
     return ""
+
+
+def _too_many(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
+    return max(len(left.messages), len(right.messages)) > MESSAGES_MAX
 
 
 def _key_ids(messages: Iterable[capture_pb2.CapturedMessage]) -> set[str]:

@@ -12,7 +12,7 @@ from grpc_mirror.v1.capture_pb2 import Capture
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.calls import CallComparer
+from mirror.core.calls import MESSAGES_MAX, CallComparer
 from mirror.core.compare import CompareOptions
 from mirror.core.model import CallRecord, Kind, PairKey, Resource, Role, Verdict
 from mirror.core.path import render
@@ -324,3 +324,9 @@ def test_no_bytes_raise(one, other, kind):
     right = capture(other, kind=kind, status_details=other)
     for primary, shadow in ((left, right), (one, right), (left, other)):
         assert comparer().compare(record(primary), record(shadow)).verdict in Verdict
+
+
+def test_a_stream_beyond_all_measure_is_not_compared():
+    messages = [capture_pb2.CapturedMessage()] * (MESSAGES_MAX + 1)
+    stream = capture(*messages, kind=STREAM)
+    assert outcome(stream, stream).reason == "too_large"
