@@ -12,6 +12,7 @@ from mirror.core.compare import value_text
 from mirror.core.model import CallRecord, Difference, Judged, Outcome, PairKey, Role, Verdict
 from mirror.core.path import render
 
+PATH_MAX_CHARS: Final = 2000  # keys are data of any size
 DIFFERENCES_MAX: Final = 200  # of one side, those under a rule included
 _VERDICTS: Final = {
     Verdict.MATCHED: comparison_pb2.VERDICT_MATCHED,
@@ -74,11 +75,15 @@ def _differences(outcome: Outcome) -> Iterator[comparison_pb2.Difference]:
 
 def _difference(difference: Difference) -> comparison_pb2.Difference:
     return comparison_pb2.Difference(
-        path=render(difference.path),
-        pattern=difference.pattern,
+        path=_cut(render(difference.path)),
+        pattern=_cut(difference.pattern),
         kind=str(difference.kind),
         left=value_text(difference.left),
         right=value_text(difference.right),
         rule=difference.rule,
         note=difference.note,
     )
+
+
+def _cut(path: str) -> str:
+    return path if len(path) <= PATH_MAX_CHARS else f"{path[: PATH_MAX_CHARS - 1]}…"

@@ -29,7 +29,7 @@ from grpc_mirror.v1.otlp_slices_pb2 import (
 )
 from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
 
-from mirror.collect.comparisons import comparison_id
+from mirror.collect.comparisons import PATH_MAX_CHARS, comparison_id
 from mirror.core.compare import value_text
 from mirror.core.model import CallRecord, Judged, PairKey, Resource, Role, Verdict
 
@@ -98,7 +98,7 @@ def _compare_span(judged: Judged, anchor: CallRecord, options: ForwardOptions) -
         name=names.SPAN_COMPARE,
         kind=SpanKind.SPAN_KIND_INTERNAL,
         start_time_unix_nano=capture.start_unix_ns,
-        end_time_unix_nano=capture.start_unix_ns + capture.duration_ns,
+        end_time_unix_nano=min(capture.start_unix_ns + capture.duration_ns, 2**64 - 1),
         attributes=list(_attributes(judged, options)),
         status=status,
     )
@@ -115,14 +115,14 @@ def _attributes(judged: Judged, options: ForwardOptions) -> Iterator[KeyValue]:
         yield _text("mirror.reason", outcome.reason)
     patterns = sorted({difference.pattern for difference in outcome.differences})
     if patterns:
-        yield _texts("mirror.paths", patterns[:PATHS_MAX])
+        yield _texts("mirror.paths", [pattern[:PATH_MAX_CHARS] for pattern in patterns[:PATHS_MAX]])
         count = max(outcome.difference_count, len(outcome.differences))
         yield KeyValue(key="mirror.differences", value=AnyValue(int_value=count))
     if options.web_url:
         yield _text("mirror.url", f"{options.web_url}/comparisons/{comparison_id(key)}")
     if options.values and outcome.differences:
         lines = (
-            f"{difference}: {value_text(difference.left)} -> {value_text(difference.right)}"
+            f"{str(difference)[:PATH_MAX_CHARS]}: {value_text(difference.left)} -> {value_text(difference.right)}"
             for difference in islice(outcome.differences, PATHS_MAX)
         )
         yield _texts("mirror.values", lines)

@@ -76,6 +76,7 @@ _TOKEN = re.compile(
     re.VERBOSE | re.ASCII,
 )
 STEPS_MAX: Final = 100  # steps of a pattern
+REMEMBERED_KEY_MAX_CHARS: Final = 200  # keys are data of any size; memory is not to depend on them
 
 
 class PathSyntaxError(ValueError):
@@ -115,15 +116,24 @@ def generalise(path: Path) -> tuple[PatternStep, ...]:
     return tuple(ANY_ELEMENT if isinstance(step, Index | Key) else step for step in path)
 
 
-@lru_cache(maxsize=65536)
 def pattern_of(path: Path) -> str:
-    """The text of the pattern of a concrete path: what statistics and metrics use.
+    """The text of the pattern of a concrete path: what statistics and metrics use. Remembered for paths of usual length.
 
     Metadata keys are names, chosen by programmers: they stay (`trailing_metadata["x-cost"]`).
     """
+    for step in path:
+        if type(step) is Key and type(step.key) is str and len(step.key) > REMEMBERED_KEY_MAX_CHARS:
+            return _pattern_of(path)
+    return _remembered(path)
+
+
+def _pattern_of(path: Path) -> str:
     if path and isinstance(path[0], Field) and path[0].name.endswith("_metadata"):
         return render(path[:2]) + render(generalise(path[2:]))
     return render(generalise(path))
+
+
+_remembered = lru_cache(maxsize=65536)(_pattern_of)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from functools import lru_cache
 from typing import Final
 
 NAME_MAX_CHARS: Final = 600  # an index row of PostgreSQL holds 2,704 bytes, a character at most 4
 
 
-@lru_cache(maxsize=65536)
 def stored(name: str) -> str:
     """`name` as it is kept: no NUL, at most NAME_MAX_CHARS; a longer one ends in a digest, so that it stays distinct."""
-    name = name.replace("\x00", "\ufffd")
     if len(name) <= NAME_MAX_CHARS:
-        return name
+        return name.replace("\x00", "\ufffd")
+    name = name.replace("\x00", "\ufffd")
     digest = hashlib.sha256(name.encode()).hexdigest()[:16]
     return f"{name[: NAME_MAX_CHARS - 18]}…#{digest}"

@@ -7,7 +7,8 @@ from dataclasses import replace
 from grpc_mirror.v1 import capture_pb2, comparison_pb2
 
 from mirror.collect.comparisons import comparison_id, comparison_of
-from mirror.core.model import Outcome, PairKey, Role, Verdict
+from mirror.core.model import Difference, Kind, Outcome, PairKey, Role, Verdict
+from mirror.core.path import Field, Key
 from tests.collect.records import difference, judged
 
 
@@ -55,3 +56,11 @@ def test_the_id_follows_from_the_pair_key() -> None:
     assert comparison_id(PairKey("r", "m", "i")) == comparison_id(PairKey("r", "m", "i"))
     assert comparison_id(PairKey("r", "m", "i")) != comparison_id(PairKey("r", "mi", ""))
     assert len(comparison_id(PairKey("r", "m", "i"))) == 32
+
+
+def test_paths_are_cut_to_a_readable_length() -> None:
+    """A metadata key is part of its pattern, and a sender may make it as long as it likes."""
+    path = (Field("trailing_metadata"), Key("k" * 1_000_000))
+    kept = comparison_of(judged("m1", Verdict.MISMATCHED, Difference(path, Kind.MISSING)))
+    assert kept.ByteSize() < 10_000
+    assert kept.sides[0].differences[0].path.endswith("…")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ from mirror.collect.counters import Counters
 from mirror.collect.forward import Forwarder
 from mirror.collect.forward_spans import ForwardOptions, compare_span_id, request_of, spans_of
 from mirror.collect.forward_transport import RefusedError, RetryLaterError, transport_for
-from mirror.core.model import Verdict
+from mirror.core.model import Role, Verdict
+from tests.collect.otlp import capture
 from tests.collect.records import difference, judged
 from tests.collect.servers import EXPORT, LOCAL, OtlpEndpoint
 
@@ -206,3 +208,11 @@ def test_what_an_endpoint_refuses_is_dropped_and_counted(code: grpc.StatusCode, 
 def test_what_is_no_endpoint_is_refused(endpoint: str) -> None:
     with pytest.raises(ValueError, match=r"forward\.endpoint"):
         transport_for(endpoint)
+
+
+def test_times_beyond_the_format_are_cut() -> None:
+    calls = dict(MISMATCH.group.calls)
+    data = capture(start_unix_ns=2**64 - 1, duration_ns=2**64 - 1)
+    calls[Role.PRIMARY] = dataclasses.replace(calls[Role.PRIMARY], capture=data)
+    pair = dataclasses.replace(MISMATCH, group=dataclasses.replace(MISMATCH.group, calls=calls))
+    assert compare_span(ForwardOptions(), pair).end_time_unix_nano == 2**64 - 1

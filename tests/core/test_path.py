@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.core import path as path_module
 from mirror.core.path import (
     STEPS_MAX,
     AnyElement,
@@ -139,3 +140,11 @@ def test_many_deep_wildcards_do_not_blow_up():
     """Backtracking would take years; positions side by side take a moment (the suite's timeout is the limit)."""
     pattern = PathPattern.parse("**.a." * 20 + "b")
     assert not pattern.matches((Field("a"),) * 100)
+
+
+def test_long_keys_are_not_remembered():
+    """A key is data: holding on to as many megabytes as a caller likes would be a leak."""
+    before = path_module._remembered.cache_info().currsize
+    for n in range(20):
+        assert pattern_of((Field("response"), Field("m"), Key("k" * 300 + str(n)))) == "response.m[*]"
+    assert path_module._remembered.cache_info().currsize == before
