@@ -70,6 +70,7 @@ class Writer:
         try:
             self._store.commit(self.changes, self._clock())
         except StoreError as problem:
+            self._fault = problem.lasting
             self._failed(str(problem))
             return False
         except Exception as fault:  # noqa: BLE001 - counted and logged; tried again a few times

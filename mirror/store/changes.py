@@ -14,12 +14,13 @@ from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
 from mirror.store.keeping import Keeper, differing
-from mirror.store.limits import Limits
+from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
 
 Signature = frozenset[tuple[str, Kind]]
 MethodMinute = tuple[EpochKey, str, int]
 _UNKNOWN = Resource("", "", "")
+SOURCES_OVER_LIMIT = "sources_over_limit"
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
 EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
@@ -127,17 +128,20 @@ class Changes:
 
     def schema_problem(self, text: str) -> None:
         """Count a schema that could not be used, by the text of what is wrong."""
-        self.schema_problems[text] += 1
+        self.schema_problems[_within(self.schema_problems, text)] += 1
 
     def source(self, report: schema_pb2.SourceReport, resource: Resource | None = None) -> None:
         """Take one process's cumulative report; of several the one of the highest sequence counts."""
         known = self.sources.get(report.source_id)
+        if known is None and len(self.sources) >= BATCH_NAMES_MAX:
+            self.totals[SOURCES_OVER_LIMIT, ""] += 1  # it reports again, all figures from its start
+            return
         if known is None or known[0].sequence < report.sequence:
             self.sources[report.source_id] = (report, resource or _UNKNOWN)
 
     def unknown_run(self, name: str, n: int = 1) -> None:
         """Count calls of a run that the configuration does not allow."""
-        self.unknown_runs[name] += n
+        self.unknown_runs[_within(self.unknown_runs, name)] += n
 
     def rules(self, statuses: Iterable[RuleStatus]) -> None:
         """Replace what is known of the rules' paths by `statuses`: all rules now in use."""
@@ -201,3 +205,8 @@ class Changes:
             self.evidence[epoch, Hypothesis(method, pattern, kind), minute].left_out += 1
         if triple.signature:
             self.signatures[epoch, method, triple.signature] += 1
+
+
+def _within(names: Counter[str], name: str) -> str:
+    """`name`, or where there are many already the one that all others share."""
+    return name if name in names or len(names) < BATCH_NAMES_MAX else OTHER

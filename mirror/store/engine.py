@@ -14,16 +14,31 @@ from typing import Any, Final
 from sqlalchemy import Engine, create_engine, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, SQLAlchemyError
+from sqlalchemy.exc import (
+    ArgumentError,
+    DataError,
+    IntegrityError,
+    NoSuchModuleError,
+    NotSupportedError,
+    SQLAlchemyError,
+)
 from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Column, Table
 
 BUSY_TIMEOUT_S: Final = 10.0
 _READING: Final = "mirror_reading"
+_LASTING: Final = (DataError, IntegrityError, NotSupportedError)
 
 
 class StoreError(Exception):
-    """The store cannot be opened, read or written. The message says which, why and what to do."""
+    """The store cannot be opened, read or written. The message says which, why and what to do.
+
+    `lasting`: it is for what was being written, and would be the same at every further attempt.
+    """
+
+    def __init__(self, text: str, *, lasting: bool = False) -> None:
+        super().__init__(text)
+        self.lasting = lasting
 
 
 def open_engine(url: str, *, write: bool) -> Engine:
@@ -60,7 +75,19 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         text = str(cause).strip().split("\n")[0]
-        raise StoreError(f"store {named(engine.url)}: {doing}: {text}{_advice(text)}") from error
+        message = f"store {named(engine.url)}: {doing}: {text}{_advice(text)}"
+        raise StoreError(message, lasting=isinstance(error, _LASTING) or "too many SQL" in text) from error
+
+
+def identity(engine: Engine) -> tuple[int, int] | None:
+    """Which file an SQLite engine's path names now; None where there is none, or for other databases."""
+    if engine.dialect.name != "sqlite":
+        return None
+    try:
+        found = Path(str(engine.url.database)).stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def upsert(

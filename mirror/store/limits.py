@@ -8,6 +8,10 @@ from typing import Final
 OTHER: Final = "(other)"  # the name that everything beyond a limit is counted under
 
 
+BATCH_NAMES_MAX: Final = 1000  # distinct unknown runs, schema problems or sources in one commit
+SOURCE_FIGURE_MAX: Final = 2**40  # calls in the life of one process; all sources together stay within an int64
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Caps of one store. The shipped defaults hold for a service of some hundred methods on one machine."""
@@ -24,3 +28,4 @@ class Limits:
     schemas_max: int = 2000
     sources_max: int = 10000
     names_max: int = 100  # distinct unknown runs, schema problems, reasons of one source
+    totals_max: int = 1000  # distinct totals; the reasons of all sources are among them

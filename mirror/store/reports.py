@@ -16,15 +16,14 @@ from grpc_mirror.v1 import schema_pb2
 from sqlalchemy import Connection, Table, delete, func, insert, select
 
 from mirror.core.model import Resource
-from mirror.store.changes import Changes
+from mirror.store.changes import SOURCES_OVER_LIMIT, Changes
 from mirror.store.engine import upsert
-from mirror.store.limits import OTHER, Limits
+from mirror.store.limits import OTHER, SOURCE_FIGURE_MAX, Limits
 from mirror.store.naming import stored
 from mirror.store.tables import rule_hits, rule_statuses, schema_problems, schemas, sources, totals, unknown_runs
 
 # Totals that the store itself counts.
 SCHEMAS_OVER_LIMIT = "schemas_over_limit"
-SOURCES_OVER_LIMIT = "sources_over_limit"
 COMPARISONS_WITHOUT_CAPTURES = "comparisons_without_captures"
 PRUNED_FOR_AGE = "comparisons_pruned_for_age"
 PRUNED_FOR_BYTES = "comparisons_pruned_for_bytes"
@@ -44,7 +43,7 @@ def add_reports(connection: Connection, changes: Changes, *, limits: Limits, now
     """Add everything of the batch but pairs; the increase of each process's report goes to the totals."""
     more = Counter(changes.totals)
     more[SCHEMAS_OVER_LIMIT, ""] += _add_schemas(connection, changes.schemas, limits, now_s)
-    more.update(_add_sources(connection, changes.sources, limits, now_s))
+    more.update(_within_cap(connection, _add_sources(connection, changes.sources, limits, now_s), limits))
     add_totals(connection, more)
     _add_named(connection, unknown_runs, changes.unknown_runs, limits, now_s)
     _add_named(connection, schema_problems, changes.schema_problems, limits, now_s)
@@ -117,7 +116,7 @@ def _add_sources(
         room -= before is None
         if before is not None and report.sequence <= before.sequence:
             continue  # it came late, or again
-        now = _figures(report, limits)
+        now = _risen(before, _figures(report, limits), limits)
         more.update(_increase(before, now))
         rows.append(_source_row(source_id, now, resource, now_s))
     put = ("service", "version", "instance", "sequence", "captured", "dropped", "conditions", "last_s")
@@ -128,16 +127,49 @@ def _add_sources(
 
 def _figures(report: schema_pb2.SourceReport, limits: Limits) -> _Source:
     def bounded(counts: Mapping[str, int]) -> dict[str, int]:
-        return {stored(name): _signed(counts[name]) for name in sorted(counts)[: limits.names_max]}
+        return {stored(name): _figure(counts[name]) for name in sorted(counts)[: limits.names_max]}
+
+    sequence = min(report.sequence, 2**62)
+    return _Source(sequence, _figure(report.captured), bounded(report.dropped), bounded(report.conditions))
+
+
+def _figure(n: int) -> int:
+    """A uint64 of a stranger, such that sums of them stay within the database's int64."""
+    return min(n, SOURCE_FIGURE_MAX)
+
+
+def _risen(before: _Source | None, now: _Source, limits: Limits) -> _Source:
+    """Figures are cumulative: one that fell was wrong, and would count again when it rises."""
+    if before is None:
+        return now
+
+    def highest(was: dict[str, int], counts: dict[str, int]) -> dict[str, int]:
+        names = list(was | counts)[: limits.names_max]
+        return {name: max(was.get(name, 0), counts.get(name, 0)) for name in names}
 
     return _Source(
-        _signed(report.sequence), _signed(report.captured), bounded(report.dropped), bounded(report.conditions)
+        now.sequence,
+        max(before.captured, now.captured),
+        highest(before.dropped, now.dropped),
+        highest(before.conditions, now.conditions),
     )
 
 
-def _signed(n: int) -> int:
-    """A uint64 of a stranger within the database's int64."""
-    return min(n, 2**62)
+def _within_cap(connection: Connection, more: Counter[tuple[str, str]], limits: Limits) -> Counter[tuple[str, str]]:
+    """The increases by name; of names that would go over the cap of all totals "(other)" by kind."""
+    if not more:
+        return more
+    held = _count(connection, totals)
+    if held + len(more) <= limits.totals_max:
+        return more
+    known = set(connection.execute(select(totals.c.name)).scalars())
+    capped: Counter[tuple[str, str]] = Counter()
+    for (name, run), n in sorted(more.items()):
+        if stored(name) not in known:
+            held += 1
+        over = stored(name) not in known and held > limits.totals_max
+        capped[f"{name.partition('.')[0]}.{OTHER}" if over else name, run] += n
+    return capped
 
 
 def _increase(before: _Source | None, now: _Source) -> Counter[tuple[str, str]]:

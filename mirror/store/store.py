@@ -18,7 +18,7 @@ from mirror.core.verdict import Policy
 from mirror.store import judging, reports
 from mirror.store.changes import Changes
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_rows
-from mirror.store.engine import explained, open_engine, reading
+from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
 from mirror.store.judging import JudgeOptions
@@ -43,6 +43,7 @@ class Store:
         self.limits = limits
         self.keeper = Keeper(limits)
         self._ids = Ids()
+        self._file = identity(engine)
         self._pruned_s = 0.0
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
@@ -72,6 +73,7 @@ class Store:
 
         Raises StoreError; then nothing of it is in the store, and the same changes can be committed again.
         """
+        self._require_same_file()
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
                 judged_methods = self._write(connection, changes, now_s)
@@ -135,6 +137,14 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def _require_same_file(self) -> None:
+        """SQLite goes on writing to a file that was deleted, and all of it would be gone at the end."""
+        if identity(self.engine) != self._file:
+            raise StoreError(
+                f"store {named(self.engine.url)}: the file was deleted or replaced while the collector runs; "
+                "put it back, or restart the collector to begin a new one"
+            )
 
     def _write(self, connection: Connection, changes: Changes, now_s: float) -> frozenset[int]:
         rows = find_rows(connection, changes, self._ids, limits=self.limits, now_s=now_s)

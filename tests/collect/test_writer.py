@@ -106,3 +106,12 @@ def test_every_run_is_decided_once_a_minute_so_that_a_fail_is_kept(store: Failin
         made.flush()
         now[0] += 10
     assert store.looks == 3  # at 0, 60 and 120 seconds
+
+
+def test_what_the_database_can_never_take_is_lost_after_a_few_attempts_and_counted(store: Failing) -> None:
+    """Tried for ever, it would block everything behind it."""
+    store.failures = [StoreError("too many SQL variables", lasting=True) for _ in range(3)]
+    made, counters = writer(store)
+    made.flush()
+    assert store.attempts == 3
+    assert counters.value("mirror_uncommitted_lost_total") == 1

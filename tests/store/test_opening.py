@@ -17,6 +17,7 @@ from mirror.store import Reader, Store, StoreError
 from mirror.store.engine import open_engine
 from mirror.store.migrating import HEAD
 from mirror.store.tables import metadata
+from tests.store.building import commit, judged
 
 
 def test_migrations_make_the_tables(url: str):
@@ -144,3 +145,16 @@ def test_sqlite_survives_power_loss_and_readers_do_not_wait(tmp_path: Path):
     with Store.open(f"sqlite:///{tmp_path}/mirror.db") as store, store.engine.connect() as connection:
         assert connection.execute(text("PRAGMA journal_mode")).scalar() == "wal"
         assert connection.execute(text("PRAGMA synchronous")).scalar() == 2  # FULL
+
+
+def test_a_file_that_was_deleted_takes_nothing_more(tmp_path: Path):
+    """SQLite would go on writing to it, and all would be gone with the process."""
+    path = tmp_path / "mirror.db"
+    with Store.open(f"sqlite:///{path}") as store:
+        commit(store, [judged("1")])
+        path.rename(tmp_path / "elsewhere.db")
+        with pytest.raises(StoreError, match="deleted or replaced"):
+            commit(store, [judged("2")])
+        (tmp_path / "elsewhere.db").rename(path)
+        commit(store, [judged("2")])
+        assert store.reader().epochs("rewrite")[0].counts.pairs == 2

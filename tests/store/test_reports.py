@@ -6,6 +6,7 @@ from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import Resource
 from mirror.store import Limits, Reader, Store
+from mirror.store.limits import BATCH_NAMES_MAX
 from mirror.store.views import RuleStatus
 from tests.store.building import START_S, commit, judged
 
@@ -67,7 +68,7 @@ def test_figures_of_strangers_are_bounded(url: str):
     with Store.open(url, limits=Limits(sources_max=1, names_max=2)) as store:
         hand_in(store, report(1, 2**64 - 1, a=2**64 - 1, b=1, c=1), report(1, 5, source_id="s2"))
         (source,) = store.reader().sources()
-        assert source.dropped == {"a": 2**62, "b": 1}
+        assert source.dropped == {"a": 2**40, "b": 1}
         assert store.reader().counters()["sources_over_limit"] == 1
 
 
@@ -116,3 +117,36 @@ def test_rules_say_how_often_they_applied_and_whether_their_paths_exist(store: S
     (rule,) = reader.rules()
     assert (rule.id, rule.hits, rule.last_hit_s) == ("r1", 3, START_S)
     assert rule.statuses == (RuleStatus("r1", "rewrite", "a.B/C", "unknown", "did you mean response.at?"),)
+
+
+def test_reports_without_measure_neither_fail_the_commit_nor_overflow(store: Store, reader: Reader):
+    commit_both = store.changes()
+    for number in range(5):
+        commit_both.source(report(1, 2**64 - 1, f"s{number}"), POD)
+    commit_both.add(judged("1"))
+    store.commit(commit_both, START_S)
+    hand_in(store, report(2, 0, "s0"))
+    hand_in(store, report(3, 2**64 - 1, "s0"))
+    assert reader.counters()["source_captured"] == 5 * 2**40
+    assert reader.epochs("rewrite")[0].counts.pairs == 1
+
+
+def test_names_without_number_stay_within_what_one_commit_can_take(store: Store, reader: Reader):
+    changes = store.changes()
+    for number in range(5000):
+        changes.unknown_run(f"run {number}")
+        changes.schema_problem(f"problem {number}")
+        changes.source(report(1, 1, f"s{number}"), POD)
+    assert max(map(len, (changes.unknown_runs, changes.schema_problems, changes.sources))) <= BATCH_NAMES_MAX + 1
+    store.commit(changes, START_S)
+    assert sum(one.n for one in reader.unknown_runs()) == 5000
+    assert reader.counters()["sources_over_limit"] == 5000 - BATCH_NAMES_MAX
+
+
+def test_reasons_of_all_sources_together_are_capped(url: str):
+    with Store.open(url, limits=Limits(totals_max=4)) as store:
+        for number in range(10):
+            hand_in(store, report(1, 0, f"s{number}", **{f"reason_{number}": 1}))
+        counters = store.reader().counters()
+        assert len(counters) <= 6
+        assert sum(n for name, n in counters.items() if name.startswith("source_dropped")) == 10
