@@ -109,13 +109,27 @@ async def _read(request: Request, body: bytearray, max_bytes: int, reading: _Rea
     coding = request.headers.get("content-encoding", "identity").strip().lower()
     if coding not in ("gzip", "identity", ""):
         raise _Refused(415, _INVALID_ARGUMENT, "the content encoding must be gzip or none", "content_encoding")
-    stream = _gunzip(request.stream()) if coding == "gzip" else request.stream()
+    stream = _gunzip(_within(request.stream(), max_bytes)) if coding == "gzip" else request.stream()
     async for piece in stream:
         if len(body) + len(piece) > max_bytes:
-            message = f"the body is over {max_bytes} bytes (intake.message_max_bytes)"
-            raise _Refused(413, _EXHAUSTED, message, "too_large")
+            raise _too_large(max_bytes)
         reading.take(len(piece))
         body += piece
+
+
+def _too_large(max_bytes: int) -> _Refused:
+    message = f"the body is over {max_bytes} bytes (intake.message_max_bytes)"
+    return _Refused(413, _EXHAUSTED, message, "too_large")
+
+
+async def _within(stream: AsyncIterator[bytes], max_bytes: int) -> AsyncIterator[bytes]:
+    """The stream as it was sent, which gzip may make of nothing; raises _Refused beyond `max_bytes`."""
+    sent = 0
+    async for piece in stream:
+        sent += len(piece)
+        if sent > max_bytes:
+            raise _too_large(max_bytes)
+        yield piece
 
 
 async def _gunzip(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
@@ -125,9 +139,11 @@ async def _gunzip(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
     try:
         async for compressed in stream:
             data = compressed
-            while data and not unzip.eof:
+            while data:
+                if unzip.eof:
+                    unzip = zlib.decompressobj(wbits=31)  # gzip files may follow one another, and are one
                 yield unzip.decompress(data, _CHUNK_BYTES)
-                data = unzip.unconsumed_tail
+                data = unzip.unused_data if unzip.eof else unzip.unconsumed_tail
     except zlib.error:
         raise bad from None
     if not unzip.eof:

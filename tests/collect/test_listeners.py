@@ -15,6 +15,7 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_mirror.v1 import otlp_slices_pb2
 
+from mirror.collect import hosting
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.otlp_grpc import GrpcListener
 from tests.collect.otlp import call_span, otlp_json, request
@@ -294,3 +295,44 @@ def test_addresses_are_read_and_written(text: str, address: Address) -> None:
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="is not host:port"):
         Address.parse(text)
+
+
+def test_gzip_members_that_follow_one_another_are_one_body() -> None:
+    async def use(listeners: Listeners) -> None:
+        body = gzip.compress(GOOD[:50]) + gzip.compress(GOOD[50:])
+        assert (await post(listeners, body, PROTOBUF | {"content-encoding": "gzip"})).status_code == 200
+        assert taken(listeners) == ["m1", "m2"]
+        garbage = gzip.compress(GOOD) + b"garbage"
+        assert (await post(listeners, garbage, PROTOBUF | {"content-encoding": "gzip"})).status_code == 400
+
+    with_listeners(Listeners(), use)
+
+
+def test_gzip_that_unpacks_to_nothing_is_bounded_as_it_is_sent() -> None:
+    async def use(listeners: Listeners) -> None:
+        body = gzip.compress(b"") * 2000
+        assert (await post(listeners, body, PROTOBUF | {"content-encoding": "gzip"})).status_code == 413
+
+    with_listeners(Listeners(message_max_bytes=10_000), use)
+
+
+def test_connections_without_a_request_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Silent, dripping a head, or stalled in a second one: each would take a place for good."""
+    monkeypatch.setattr(hosting, "HEAD_TIMEOUT_S", 0.1)
+    whole = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\n\r\n"
+
+    async def closed(listeners: Listeners, *sent: bytes) -> bool:
+        reader, writer = await asyncio.open_connection(listeners.http_address.host, listeners.http_address.port)
+        for piece in sent:
+            writer.write(piece)
+        async with asyncio.timeout(30):
+            await reader.read()  # until the end
+        writer.close()
+        return True
+
+    async def use(listeners: Listeners) -> None:
+        assert await closed(listeners)
+        assert await closed(listeners, b"POST /v1/traces HTTP/1.1\r\nx-a: ")
+        assert await closed(listeners, whole, b"POST /v1")
+
+    with_listeners(Listeners(), use)
