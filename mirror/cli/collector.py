@@ -31,6 +31,7 @@ from mirror.store import Store, StoreError
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
 DEFAULT_FILE: Final = Path("mirror.yaml")
+FILES_WANTED: Final = 16_384
 FORCED_EXIT_CODE: Final = 130  # what a shell says of a process that SIGINT ended
 _log: Final = logging.getLogger("mirror.collector")
 
@@ -50,6 +51,7 @@ def collector(
     for chatty in ("uvicorn", "alembic"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     try:
+        _allow_many_files()
         settings = load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
         with open_store(settings) as store:
             committed = asyncio.run(_run(settings, store, addresses_file))
@@ -59,6 +61,19 @@ def collector(
         raise UsageError(str(problem)) from None
     if not committed:
         sys.exit(1)
+
+
+def _allow_many_files() -> None:
+    """A connection is a file, and the usual 1,024 would be used up before the listeners' own limits hold."""
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ImportError, OSError, ValueError) as error:
+        _log.info("the limit of open files stays as it is: %s", error)
 
 
 async def _run(settings: Config, store: Store, addresses_file: Path | None) -> bool:
@@ -78,14 +93,16 @@ async def _run(settings: Config, store: Store, addresses_file: Path | None) -> b
     except BaseException:
         await running.stop()
         raise
-    for line in _introduction(settings, store, addresses, web_address):
-        typer.echo(line, err=True)
-    if addresses_file is not None:
-        _write_addresses(addresses_file, addresses, web_address)
-    await stop.wait()
-    _log.info("stopping: taking no more, judging and storing what was taken")
-    committed = await running.stop()
-    await web.stop()
+    try:
+        for line in _introduction(settings, store, addresses, web_address):
+            typer.echo(line, err=True)
+        if addresses_file is not None:
+            _write_addresses(addresses_file, addresses, web_address)
+        await stop.wait()
+    finally:
+        _log.info("stopping: taking no more, judging and storing what was taken")
+        committed = await running.stop()
+        await web.stop()
     _log.info("stopped")
     return committed
 
@@ -144,5 +161,8 @@ def _write_addresses(path: Path, addresses: Addresses, web: Address) -> None:
     """Whole or not at all: who waits for the file never reads half of it."""
     content = {"otlp_grpc": str(addresses.otlp_grpc), "otlp_http": str(addresses.otlp_http), "web": str(web)}
     half = path.with_name(f"{path.name}.part")
-    half.write_text(json.dumps(content) + "\n", encoding="utf-8")
-    half.replace(path)
+    try:
+        half.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        half.replace(path)
+    except OSError as error:
+        raise UsageError(f"--addresses-file {path}: cannot be written: {error.strerror}") from None
