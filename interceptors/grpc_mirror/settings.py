@@ -218,6 +218,8 @@ def _problems(settings: Settings) -> list[str]:
         found.append("exporter: only the tracer sink takes one; set sink='tracer'")
     if settings.ca_file and not os.path.isfile(settings.ca_file):  # noqa: PTH113 - a path as text is what grpc takes
         found.append(f"ca_file={settings.ca_file!r}: no such file")
+    if settings.bearer and not (settings.bearer.isascii() and settings.bearer.isprintable()):
+        found.append("bearer: holds characters that cannot stand in a header")
     found += [
         f"metadata: {key!r} is no metadata key (lower case letters, digits, '-', '_', '.')"
         for key in settings.metadata

@@ -30,7 +30,7 @@ def values(pairs):
 class Receiver:
     """Use as a context manager. `answer(request, context)` may abort or return a response."""
 
-    def __init__(self, answer=None):
+    def __init__(self, answer=None, credentials=None):
         self._answer = answer
         self._changed = threading.Condition()
         self.spans = []
@@ -44,7 +44,9 @@ class Receiver:
         )
         service, method = EXPORT.lstrip("/").split("/")
         self._server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service, {method: handler}),))
-        self.port = self._server.add_insecure_port("127.0.0.1:0")
+        address = "127.0.0.1:0"
+        add = self._server.add_insecure_port
+        self.port = self._server.add_secure_port(address, credentials) if credentials else add(address)
 
     def __enter__(self):
         self._server.start()

@@ -33,8 +33,9 @@ def call(child, port, mirror_id):
     assert child.stdout.readline() == "served\n"
 
 
-def test_at_sigterm_with_its_default_the_queue_is_flushed_and_the_process_dies_of_it(root, receiver):
-    with process(root, "default", receiver.endpoint) as (child, port):
+@pytest.mark.parametrize("server", ["default", "aio"])
+def test_at_sigterm_with_its_default_the_queue_is_flushed_and_the_process_dies_of_it(root, receiver, server):
+    with process(root, server, receiver.endpoint) as (child, port):
         call(child, port, "sigterm")
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == -signal.SIGTERM

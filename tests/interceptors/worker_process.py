@@ -1,11 +1,12 @@
 """A server in a process of its own: `python worker_process.py MODE ENDPOINT`. Run by test_process_ends.py.
 
 Prints its port when it serves, and "served" after each call. Modes: `default` waits (SIGTERM has Python's default), `own` handles SIGTERM itself
-and leaves by the normal exit, `exit` leaves after its first call, `fork` serves from a forked child, interceptor made in the parent.
+and leaves by the normal exit, `exit` leaves after its first call, `aio` is `default` on an aio server, `fork` serves from a forked child, interceptor made in the parent.
 """
 
 # ruff: noqa: N802 - gRPC names handlers after their methods
 
+import asyncio
 import os
 import signal
 import sys
@@ -15,7 +16,7 @@ from concurrent import futures
 import grpc
 import grpc_mirror
 
-from tests.interceptors.servers import SyncEcho, handlers
+from tests.interceptors.servers import AioEcho, SyncEcho, handlers
 
 
 class CountedEcho(SyncEcho):
@@ -37,7 +38,26 @@ def serve(interceptor):
     return server
 
 
+class CountedAioEcho(AioEcho):
+    async def Unary(self, request, context):
+        context.add_done_callback(lambda _: print("served", flush=True))
+        return await super().Unary(request, context)
+
+
+async def serve_aio(endpoint):
+    interceptor = grpc_mirror.aio_server_interceptor(endpoint=endpoint, batch_age_s=3600.0)
+    server = grpc.aio.server(interceptors=[interceptor])
+    server.add_generic_rpc_handlers((handlers(CountedAioEcho()),))
+    port = server.add_insecure_port("127.0.0.1:0")
+    await server.start()
+    print(port, flush=True)
+    await server.wait_for_termination()
+
+
 def main(mode, endpoint):
+    if mode == "aio":
+        asyncio.run(serve_aio(endpoint))
+        return
     # Far beyond the test: what arrives was flushed.
     interceptor = grpc_mirror.server_interceptor(endpoint=endpoint, batch_age_s=3600.0)
     if mode == "fork":
