@@ -5,7 +5,7 @@ Works on the writer's connection, inside its transaction. What goes beyond a cap
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -86,8 +86,9 @@ def resolve_hypotheses(
     new: defaultdict[int, list[Place]] = defaultdict(list)
     for place in sorted(set(places.values()) - ids.hypotheses.keys()):
         new[place[0]].append(place)
+    held = Counter(method_id for method_id, _, _ in ids.hypotheses) if new else Counter[int]()
     for method_id, missing in new.items():
-        room = max(0, limits.hypotheses_max - sum(1 for known in ids.hypotheses if known[0] == method_id))
+        room = max(0, limits.hypotheses_max - held[method_id])
         others = {(method_id, OTHER, kind) for _, _, kind in missing[room:]} - ids.hypotheses.keys()
         _create(connection, [*missing[:room], *sorted(others)], now_s)
         _load(connection, {method_id}, ids)

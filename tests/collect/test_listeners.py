@@ -336,3 +336,12 @@ def test_connections_without_a_request_are_closed(monkeypatch: pytest.MonkeyPatc
         assert await closed(listeners, whole, b"POST /v1")
 
     with_listeners(Listeners(), use)
+
+
+def test_more_requests_at_a_time_than_one_connection_may_have_wait_their_turn() -> None:
+    async def use(listeners: Listeners) -> None:
+        async with grpc.aio.insecure_channel(str(listeners.grpc_address)) as channel:
+            export_one = channel.unary_unary(EXPORT)
+            assert await asyncio.gather(*(export_one(GOOD, timeout=30) for _ in range(100))) == [b""] * 100
+
+    with_listeners(Listeners(), use)
