@@ -56,7 +56,7 @@ class GrpcListener:
             options=[
                 ("grpc.max_receive_message_length", self._message_max_bytes),
                 ("grpc.so_reuseport", 0),  # else a second collector would silently share the port
-                ("grpc.max_concurrent_streams", 16),  # of one connection: each may hold message_max_bytes
+                ("grpc.max_concurrent_streams", 256),
             ]
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does

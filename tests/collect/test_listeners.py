@@ -338,7 +338,9 @@ def test_connections_without_a_request_are_closed(monkeypatch: pytest.MonkeyPatc
     with_listeners(Listeners(), use)
 
 
-def test_more_requests_at_a_time_than_one_connection_may_have_wait_their_turn() -> None:
+def test_a_hundred_requests_at_once_on_a_new_connection_are_all_taken() -> None:
+    """A client may open them before it knows the limit of streams; gRPC ends the connection of one that is over it."""
+
     async def use(listeners: Listeners) -> None:
         async with grpc.aio.insecure_channel(str(listeners.grpc_address)) as channel:
             export_one = channel.unary_unary(EXPORT)
