@@ -151,8 +151,12 @@ def _expect(found: Found) -> frozenset[Role]:
 def _status(found: Found, capture: capture_pb2.Capture) -> str:
     for name in _STATUS_ATTRIBUTES:
         if name in found:
-            text = found[name].string_value.upper()
-            return text if text in STATUS_NAMES else status_name(_int(found[name]))
+            value = found[name]
+            text = value.string_value.upper()
+            if text in STATUS_NAMES:
+                return text
+            if value.WhichOneof("value") == "int_value" or text.isdecimal():
+                return status_name(_int(value))
     return status_name(capture.status_code)
 
 

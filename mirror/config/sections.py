@@ -159,7 +159,7 @@ class PolicySettings(Section):
 class Settings(Section):
     """What file and `Config` share."""
 
-    runs: Annotated[tuple[RunName, ...], Field(max_length=1000)] = Field(
+    runs: Annotated[tuple[RunName, ...], Field(min_length=1, max_length=1000)] = Field(
         default=("default",),
         description="The names of runs that are accepted; calls of others are counted and dropped.",
     )

@@ -108,6 +108,7 @@ def test_sizes(tmp_path, written, size):
                 "http://host:port for OTLP over HTTP"
             ),
         ),
+        ("runs: []", "mirror.yaml:1:7: runs: needs at least 1"),
         ("policy: {budget: 0}", "mirror.yaml:1:18: budget: must be above 0"),
         ("policy: {vote_by: minutes}", 'mirror.yaml:1:19: vote_by: unknown value "minutes"; did you mean "minute"?'),
         ("policy: {required_methods: [x.Y/*]}", "mirror.yaml:1:29: a method in full, without *: shop.v1.Shop/Checkout"),
