@@ -63,6 +63,11 @@ class _AioCall:
         # grpc keeps the callbacks of a context in a cycle with it: what they hold lives until the garbage collector runs.
         # So they hold a list, which is emptied at the end.
         self._watched = [self]
+        # Of a plain function's stream: grpc serialises a response in the loop's thread, some time after the handler's thread
+        # has given it. Each count has one writer; the call is over when the stream is and both are equal.
+        self._given = 0
+        self._serialized = 0
+        self._ended = False
 
     def wrapped(self) -> Any:
         behavior = behavior_of(self._handler)
@@ -125,7 +130,7 @@ class _AioCall:
                 self._end_threaded(error)
                 raise
             if streaming:
-                return _Responses(response, trace_context, self._end_threaded)
+                return _Responses(response, trace_context, self._on_given, self._end_threaded)
             self._returned = True
             if _code_of(delegate):  # grpc sends no message with an error status, so the serialiser won't be asked
                 self._finish()
@@ -134,17 +139,21 @@ class _AioCall:
         return observed
 
     def _finishing(self, serialize: Callable[[Any], Any]) -> Callable[[Any], Any]:
-        """The serialiser of a plain function's single response: the last that is seen of such a call."""
-        if self._handler.response_streaming:
-            return serialize
+        """The serialiser of a plain function's responses: that of the last one is the last that is seen of such a call."""
+        streaming = self._handler.response_streaming
 
         def finishing(message: Any) -> Any:
             try:
                 return serialize(message)
             finally:
-                self._finish()
+                self._serialized += 1
+                if not streaming or (self._ended and self._serialized >= self._given):
+                    self._finish()
 
         return finishing
+
+    def _on_given(self) -> None:
+        self._given += 1
 
     def _begin_async(self, context: Any) -> None:
         try:
@@ -154,7 +163,7 @@ class _AioCall:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
                 otel_context.attach(trace_context)
             watched = self._watched
-            context.add_done_callback(lambda _context: watched[0]._finish() if watched else None)  # noqa: SLF001 - ours
+            context.add_done_callback(lambda _context: _finish_watched(watched))
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
 
@@ -171,7 +180,9 @@ class _AioCall:
         if error is None:
             self._returned = True
         self._error = error
-        self._finish()
+        self._ended = True
+        if self._serialized >= self._given:
+            self._finish()
 
     def _on_task_done(self, _task: Any) -> None:
         # Where another interceptor looked up the handler in a task of its own, that task ends before the call begins.
@@ -203,7 +214,9 @@ class _AioCall:
         return self._handler.response_streaming and inspect.iscoroutinefunction(behavior_of(self._handler))
 
     def _finish(self) -> None:
-        if self._recorder.finished:
+        try:
+            self._watched.pop()  # one of the threads that may come here at once
+        except IndexError:
             return
         try:
             context = self._context
@@ -225,15 +238,26 @@ class _AioCall:
             # An exception holds its frames, and they hold this call.
             self._error = self._decoding = self._context = None
             self._unsendable.clear()
-            self._watched.clear()
+
+
+def _finish_watched(watched: list[_AioCall]) -> None:
+    for call in tuple(watched):
+        call._finish()  # noqa: SLF001 - our own
 
 
 class _Responses:
     """The responses of a plain function's stream, watched. grpc iterates over them in a thread."""
 
-    def __init__(self, responses: Any, trace_context: Any, on_end: Callable[[BaseException | None], None]) -> None:
+    def __init__(
+        self,
+        responses: Any,
+        trace_context: Any,
+        on_given: Callable[[], None],
+        on_end: Callable[[BaseException | None], None],
+    ) -> None:
         self._responses = responses
         self._trace_context = trace_context
+        self._on_given = on_given
         self._on_end = on_end
 
     def __iter__(self) -> Iterator[Any]:
@@ -246,17 +270,19 @@ class _Responses:
 
     def __next__(self) -> Any:
         try:
-            return in_context(self._trace_context, next, self._responses)
+            response = in_context(self._trace_context, next, self._responses)
         except StopIteration:
             self._end(None)
             raise
         except BaseException as error:
             self._end(error)
             raise
+        self._on_given()
+        return response
 
     def _end(self, error: BaseException | None) -> None:
         """Tell of the end and let go of the call: grpc keeps a stream's iterator in a cycle."""
-        on_end, self._on_end, self._responses = self._on_end, _ignore, iter(())
+        on_end, self._on_end, self._on_given, self._responses = self._on_end, _ignore, _nothing, iter(())
         on_end(error)
 
 
@@ -299,6 +325,10 @@ class _RememberingContext:
 
     def trailing_metadata(self) -> tuple[Any, ...]:
         return self._trailing
+
+
+def _nothing() -> None:
+    """No more responses."""
 
 
 def _ignore(_error: BaseException | None) -> None:

@@ -179,6 +179,27 @@ def handlers(echo, *, raw=False):
     return grpc.method_handlers_generic_handler(SERVICE, methods)
 
 
+class DaemonThreads(futures.Executor):
+    """A daemon thread for each task, for plain handlers on aio servers.
+
+    grpc leaves the thread of a stream whose client has gone waiting for ever; an ordinary pool's would keep the process from ending.
+    """
+
+    def submit(self, fn, /, *args, **kwargs):
+        future = futures.Future()
+
+        def run():
+            if not future.set_running_or_notify_cancel():
+                return
+            try:
+                future.set_result(fn(*args, **kwargs))
+            except BaseException as error:  # noqa: BLE001 - as a pool does
+                future.set_exception(error)
+
+        threading.Thread(target=run, daemon=True).start()
+        return future
+
+
 @contextlib.contextmanager
 def aio_loop():
     """An event loop that runs in a thread of its own."""
@@ -208,9 +229,7 @@ def serving(generic, interceptors, *, aio, options=()):
     with aio_loop() as run:
 
         async def start():
-            server = grpc.aio.server(
-                interceptors=interceptors, options=options, migration_thread_pool=futures.ThreadPoolExecutor(32)
-            )
+            server = grpc.aio.server(interceptors=interceptors, options=options, migration_thread_pool=DaemonThreads())
             server.add_generic_rpc_handlers((generic,))
             port = server.add_insecure_port("127.0.0.1:0")
             await server.start()
