@@ -34,6 +34,8 @@ def test_no_message_and_no_status_is_misattributed(receiver, settings, flavour):
     for number in range(CALLS):
         kind = draw.choice(KINDS)
         ending = draw.choice(["return", "return", "abort", "set_code", "raise", "cancel"])
+        if flavour == "threads" and ending == "abort" and kind in ("ServerStream", "Bidi"):
+            ending = "set_code"  # grpc alone, without any interceptor, sometimes never ends a stream that a plain function aborts
         plan.append(
             (f"{flavour}-{number}", kind, ending, draw.randrange(1, 6) if kind in ("ClientStream", "Bidi") else 1)
         )
