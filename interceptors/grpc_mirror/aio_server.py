@@ -19,7 +19,7 @@ from opentelemetry import context as otel_context
 
 from grpc_mirror.call import AioFacts, Raised, aio_outcome, pairs, status_code, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -223,14 +223,14 @@ class _AioCall:
             malformed = self._error is not None and self._error is self._decoding
             facts = AioFacts(
                 _code_of(context),
-                _asked(context, "details") or "",
+                asked(context, "details") or "",
                 self._returned,
                 self._raised(),
                 malformed,
                 self._recorder.expired,
             )
             outcome = aio_outcome(facts)
-            trailing = () if outcome.ending in _CUT else pairs(_asked(context, "trailing_metadata"))
+            trailing = () if outcome.ending in _CUT else pairs(asked(context, "trailing_metadata"))
             self._recorder.finish(outcome, trailing)
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
@@ -344,10 +344,4 @@ def _told(error: BaseException) -> str:
 
 
 def _code_of(context: Any) -> int | None:
-    return status_code(_asked(context, "code"), numbers=True)
-
-
-def _asked(context: Any, name: str) -> Any:
-    """What a context says. Other interceptors' contexts may lack a method or hold a plain value in its place."""
-    value = getattr(context, name, None)
-    return value() if callable(value) else value
+    return status_code(asked(context, "code"), numbers=True)

@@ -267,6 +267,12 @@ def behavior_of(handler: Any) -> Any:
     return handler.unary_stream if handler.response_streaming else handler.unary_unary
 
 
+def asked(context: Any, name: str) -> Any:
+    """What a context says. Other interceptors' contexts may lack a method or hold a plain value in its place."""
+    value = getattr(context, name, None)
+    return value() if callable(value) else value
+
+
 def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:
     """Run a function with an OpenTelemetry context attached, or as it is where that is None."""
     if context is None:

@@ -16,7 +16,7 @@ import grpc
 
 from grpc_mirror.call import Outcome, Raised, SyncFacts, pairs, status_code, sync_outcome, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CALLING = "Exception calling application: "
@@ -158,8 +158,8 @@ class _SyncCall:
         self._finish()
 
     def _status(self) -> tuple[int | None, str | None]:
-        code = _asked(self._context, "code")
-        details = _asked(self._context, "details")
+        code = asked(self._context, "code")
+        details = asked(self._context, "details")
         text = details.decode("utf-8", "replace") if isinstance(details, bytes) else details
         return status_code(code, numbers=False), text
 
@@ -186,7 +186,7 @@ class _SyncCall:
         try:
             outcome = self._outcome(*self._status())
             answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
-            trailing = pairs(_asked(self._context, "trailing_metadata")) if answered else ()
+            trailing = pairs(asked(self._context, "trailing_metadata")) if answered else ()
             self._recorder.finish(outcome, trailing)
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
@@ -232,9 +232,3 @@ def _told(error: BaseException, text: str) -> str:
         return f"{text}{error}"
     except Exception:  # noqa: BLE001 - the service's own __str__ failed, and grpc falls back in the same way
         return "Calling application raised unprintable Exception!"
-
-
-def _asked(context: Any, name: str) -> Any:
-    """What a context says. Other interceptors' contexts may lack a method or hold a plain value in its place."""
-    value = getattr(context, name, None)
-    return value() if callable(value) else value
