@@ -31,6 +31,10 @@ class Kind(StrEnum):
     STATUS = "status"  # the call ended with another status
     NO_ANSWER = "no_answer"  # the shadow never answered though others did
     ANY = "any"  # per method: some path not explained when the pair was judged
+    # Remarks: reported where the options ask for them, never counted as differences.
+    MOVED = "moved"  # the same element at another index
+    MATCHED = "matched"
+    IGNORED = "ignored"
 
 
 class Verdict(StrEnum):
@@ -120,6 +124,7 @@ class Difference:
     right: Any = None
     rule: str = ""
     note: str = ""
+    right_path: Path = ()  # where it stands on the right, if elsewhere (an element that moved); empty: at `path`
 
     @property
     def pattern(self) -> str:

@@ -14,6 +14,7 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.message import Message
 
 from mirror.core.compare.align import Pairing, pair_in_any_order, pair_in_order, pair_in_place
+from mirror.core.compare.options import Lists
 from mirror.core.compare.reflect import set_fields, wire_bytes
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Rules, Walk, counted
@@ -232,7 +233,7 @@ def compare_sequences(elements: Sequences, *, by: By | None = None, keyed: str =
             elements.report(differing[0], differing[0])
         elif differing:
             _report(elements, pair_in_place(elements, differing))
-    elif ordered or walk.options.align_lists:
+    elif ordered or walk.options.lists is Lists.ALIGNED:
         _report(elements, pair_in_order(elements, *sizes))
     else:
         _report(elements, _by_position(elements, *sizes))

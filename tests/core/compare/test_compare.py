@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.compare import CompareOptions, compare, value_text
+from mirror.core.compare import CompareOptions, Lists, compare, value_text
 from mirror.core.path import render
 from tests.core.compare.shapes import kind, order
 
@@ -140,7 +140,7 @@ def test_nan_may_differ_from_nan():
 
 
 def test_lists_can_go_strictly_by_position():
-    assert found(order("numbers: [1, 2, 3]"), order("numbers: [2, 3]"), CompareOptions(align_lists=False)) == [
+    assert found(order("numbers: [1, 2, 3]"), order("numbers: [2, 3]"), CompareOptions(lists=Lists.LIST)) == [
         "numbers[0] value",
         "numbers[1] value",
         "numbers[2] missing",
