@@ -64,7 +64,7 @@ class Answers:
         if walk.options.status_message and left.status_message != right.status_message:
             ignore = self._rules.ignoring(MESSAGE)
             rule = ignore.id if ignore else ""
-            walk.sink.add(MESSAGE, Kind.VALUE, left.status_message, right.status_message, rule=rule)
+            walk.add(MESSAGE, Kind.VALUE, left.status_message, right.status_message, rule=rule)
         if left.status_details != right.status_details:
             compare_details(walk, left.status_details, right.status_details, self._place(DETAILS))
         if not (left.initial_metadata_unobserved or right.initial_metadata_unobserved):
@@ -88,7 +88,7 @@ class Answers:
             kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
             path = Field(name), Key(key)
             ignore = self._rules.ignoring(path)
-            walk.sink.add(path, kind, _shown(one), _shown(other), rule=ignore.id if ignore else "")
+            walk.add(path, kind, _shown(one), _shown(other), rule=ignore.id if ignore else "")
 
     def _messages(self, walk: Walk) -> None:
         ours, theirs = self._bodies()
@@ -130,7 +130,7 @@ def compare_details(walk: Walk, left: bytes, right: bytes, place: Place) -> None
     except DecodeError:
         ignore = place.find(Ignore)
         rule = ignore.id if ignore else ""
-        walk.sink.add(DETAILS, Kind.VALUE, left, right, rule=rule, note="cannot be decoded as google.rpc.Status")
+        walk.add(DETAILS, Kind.VALUE, left, right, rule=rule, note="cannot be decoded as google.rpc.Status")
         return
 
     def look(walk: Walk, place: Place) -> None:

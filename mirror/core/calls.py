@@ -12,7 +12,8 @@ from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.answers import Answers, responses, same_messages
 from mirror.core.compare.engine import Comparer
-from mirror.core.compare.options import CompareOptions, Result
+from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
 from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
 from mirror.core.path import Field, Path
@@ -188,9 +189,7 @@ def _hashes(messages: Iterable[capture_pb2.CapturedMessage]) -> Counter[tuple[by
 
 
 def _result(difference: Difference) -> Result:
-    if difference.rule:
-        return Result(ignored=(difference,), ignored_count=1)
-    return Result(differences=(difference,), count=1)
+    return Result.of(difference)
 
 
 def _outcome(result: Result) -> Outcome:

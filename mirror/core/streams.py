@@ -15,8 +15,8 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from mirror.core.compare.compiler import keys_of
-from mirror.core.compare.lists import KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
+from mirror.core.compare.keys import keys_of
+from mirror.core.compare.lists import LEAVES_MAX, By, KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
 from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path, PathPattern, PathSyntaxError, Step
@@ -52,7 +52,7 @@ def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place
             _compare_private(walk, left.private, right.private, path, place)
     elif left.key is None or left.key != right.key:
         rule = ignore.id if ignore else ""
-        walk.sink.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
+        walk.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
 
 
 def compare_stream(walk: Walk, left: Sequence[Body], right: Sequence[Body], path: Path, place: Place) -> None:
@@ -73,8 +73,8 @@ class _Bodies(Messages):
         private = tuple(sorted(element.private.items()))
         return (element.key, private) if element.message is None else (canonical(element.message), private)
 
-    def size(self, element: Any) -> int:
-        return 1 if element.message is None else leaves(element.message) + len(element.private)
+    def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
+        return 1 if element.message is None else leaves(element.message, enough) + len(element.private)
 
     def shown(self, side: int, index: int) -> Any:
         return (self.right if side else self.left)[index].content
@@ -89,15 +89,14 @@ def _gated(walk: Walk, left: Sequence[Body], right: Sequence[Body], place: Place
     return walk.plan_of(descriptor_of(ours), descriptor_of(theirs), place, ()).gated
 
 
-def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> tuple[KeyOf, KeyOf] | None:
+def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> By | None:
     descriptors = [descriptor_of(body.message) for body in (*left[:1], *right[:1]) if body.message is not None]
     if not descriptors:
         return None
     found = keys_of(descriptors[0], descriptors[-1], getattr(rule, "by", ()))
     if found is None:
         return None
-    ours, theirs = found
-    return lambda body: _key(ours, body), lambda body: _key(theirs, body)
+    return By(lambda body: _key(found.left, body), lambda body: _key(found.right, body))
 
 
 def _key(of: KeyOf, body: Body) -> Hashable:
@@ -116,7 +115,7 @@ def _compare_private(
         leaf = reduce(Place.step, steps, place)
         ignore = leaf.find(Ignore)
         kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
-        walk.sink.add((*path, *steps), kind, rule=ignore.id if ignore else "", note=PRIVATE_NOTE)
+        walk.add((*path, *steps), kind, rule=ignore.id if ignore else "", note=PRIVATE_NOTE)
 
 
 def _steps(text: str) -> tuple[Step, ...]:

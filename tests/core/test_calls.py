@@ -282,7 +282,7 @@ def test_two_schemas_where_one_holds_the_other():
     """A field that only the candidate knows is named."""
     newer, serialized = schema(SHOP.replace("bool open = 25;", "bool open = 25; string coupon = 26;"))
     right = capture(order('id: "1"').SerializeToString() + b"\xd2\x01\x01x", fingerprint=newer)
-    assert found(capture('id: "1"'), right, book=(SCHEMA, serialized)) == ["response.coupon value"]
+    assert found(capture('id: "1"'), right, book=(SCHEMA, serialized)) == ["response.coupon added"]
     assert found(capture('id: "1"'), capture('id: "1"', fingerprint=newer), book=(SCHEMA, serialized)) == []
     assert comparer().missing_schemas(record(capture()), record(right)) == {newer}
 

@@ -27,6 +27,13 @@ class Elements(Protocol):
     """Two sequences whose elements can be held against each other."""
 
     cells_max: int  # pairs of elements that one alignment may ask for
+    exact: bool  # whether two elements with different keys differ, rules considered
+
+    def among(self, left: int, rights: Sequence[int]) -> bool:
+        """Whether an element on the left is equal to one of these on the right, rules apart."""
+
+    def poor(self, left: int, right: int, share: float) -> bool:
+        """Whether at least this share of leaves differs; cheap where few do."""
 
     def key(self, side: int, index: int) -> Hashable:
         """Of side 0 or 1. Equal keys: the same element for certain. None: no telling."""
@@ -53,7 +60,8 @@ def pair_in_place(elements: Elements, differing: Sequence[int]) -> Pairing:
 
     Where the same elements stand there in another order, they are paired with themselves and `moved` is set.
     """
-    permuted = _permutation(elements, differing, differing) if len(differing) > 1 else None
+    several = len(differing) > 1 and not (elements.exact and not elements.among(differing[0], differing))
+    permuted = _permutation(elements, differing, differing) if several else None
     if permuted is not None:
         # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
         settled = [(index, index) for index in differing if elements.same(index, index)]
@@ -86,8 +94,10 @@ def pair_in_order(elements: Elements, left_count: int, right_count: int) -> Pair
     return pairing
 
 
-def pair_in_any_order(elements: Elements, lefts: Sequence[int], rights: Sequence[int]) -> Pairing | None:
-    """Pair elements whose order does not matter: as many as possible that are the same, then those most alike.
+def pair_in_any_order(
+    elements: Elements, lefts: Sequence[int], rights: Sequence[int], *, alike: bool = True
+) -> Pairing | None:
+    """Pair elements whose order does not matter: as many as possible that are the same, then, if `alike`, those most so.
 
     None: too many are left over to be tried against each other.
     """
@@ -98,18 +108,22 @@ def pair_in_any_order(elements: Elements, lefts: Sequence[int], rights: Sequence
         lefts, rights = _without(lefts, rights, in_place)
         in_place = []
     if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:
-        return None
+        return _ordered(couples, lefts, rights) if elements.exact and not alike else None
     matched = _maximum_matching(lefts, rights, _asked(elements), in_place)
     couples += matched
     lefts, rights = _without(lefts, rights, matched)
-    alike = sorted((cost, i, j) for i in lefts for j in rights if (cost := elements.cost(i, j)) <= GAP)
-    for _, i, j in alike:
+    costs = ((elements.cost(i, j), i, j) for i in lefts for j in rights) if alike else iter(())
+    for _, i, j in sorted(each for each in costs if each[0] <= GAP):
         if i in lefts and j in rights:
             couples.append((i, j))
             lefts, rights = _without(lefts, rights, [(i, j)])
+    return _ordered(couples, lefts, rights)
+
+
+def _ordered(couples: list[Couple], lefts: Sequence[int], rights: Sequence[int]) -> Pairing:
     couples.sort()
     moved = any(before[1] > after[1] for before, after in pairwise(couples))
-    return Pairing(couples, lefts, rights, moved)
+    return Pairing(couples, list(lefts), list(rights), moved)
 
 
 def _without(lefts: Sequence[int], rights: Sequence[int], taken: Sequence[Couple]) -> tuple[list[int], list[int]]:
@@ -293,7 +307,7 @@ def _unswap(elements: Elements, pairing: Pairing) -> None:
     couples = pairing.couples
     if len(couples) > 2 * SWAPS_MAX:
         return
-    poor = [place for place, couple in enumerate(couples) if elements.cost(*couple) >= SWAP_MIN]
+    poor = [place for place, couple in enumerate(couples) if elements.poor(*couple, SWAP_MIN)]
     if len(poor) > SWAPS_MAX:
         return
     for at, first in enumerate(poor):

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
@@ -21,6 +23,7 @@ _FLOAT: Final = frozenset({FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUB
 _TEXT: Final = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _MESSAGE: Final = frozenset({FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_GROUP})
 _FLOAT32_MAX: Final = (2 - 2**-23) * 2.0**127
+_FLOAT32_EPSILON: Final = 2.0**-23
 
 
 class EnumNumber(int):
@@ -73,15 +76,20 @@ def comparable(left: FieldDescriptor, right: FieldDescriptor) -> bool:
 class Leaf:
     """The types of one scalar field on both sides."""
 
-    __slots__ = ("_float32", "_left_enum", "_mixed_text", "_nan_equal", "_right_enum", "default")
+    __slots__ = ("_float32", "_left_enum", "_mixed_text", "_nan_equal", "_near", "_right_enum", "default", "inexact")
 
-    def __init__(self, left: FieldDescriptor, right: FieldDescriptor, *, nan_equal: bool) -> None:
+    def __init__(
+        self, left: FieldDescriptor, right: FieldDescriptor, *, nan_equal: bool, near: Near | None = None
+    ) -> None:
         self._left_enum = left.enum_type
         self._right_enum = right.enum_type
         self._nan_equal = nan_equal
         self._mixed_text = left.type != right.type and left.type in _TEXT
         self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= _FLOAT
         self.default = left.default_value
+        self._near = near if {left.type, right.type} <= _FLOAT else None  # the options' tolerance
+        # Whether values that are not `==` may be the same.
+        self.inexact = left.type != right.type or left.type in _FLOAT
 
     def same(self, left: Any, right: Any) -> bool:
         """Whether the two are the same value, rules apart."""
@@ -92,6 +100,10 @@ class Leaf:
                 return self._nan_equal
             return self._float32 and to_float32(left) == to_float32(right)
         return self._mixed_text and _to_bytes(left) == _to_bytes(right)
+
+    def near(self, left: Any, right: Any) -> bool:
+        """Whether the options allow the distance of two that are not the same."""
+        return self._near is not None and self._near(left, right, float32=self._float32)
 
     def shown(self, left: Any, right: Any) -> tuple[Any, Any]:
         """Both as they stand in a Difference: enums with their names."""
@@ -108,7 +120,7 @@ class Leaf:
                 case Ignore():
                     return rule.id
                 case Tolerance() if self._is_number(left) and self._is_number(right):
-                    if within(rule, left, right, float32=self._float32):
+                    if within(rule.absolute, rule.relative, left, right, float32=self._float32):
                         return rule.id
                 case ValueClass(name=name) if in_class(name, left, right):
                     return rule.id
@@ -118,20 +130,41 @@ class Leaf:
         return self._left_enum is None and isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def within(rule: Tolerance, left: float, right: float, *, float32: bool = False) -> bool:
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The tolerance of floats that options give. Without figures: an absolute distance below 32 epsilon of the type.
+
+    The formulas are MessageDifferencer's (MathUtil::AlmostEquals and WithinFractionOrMargin).
+    """
+
+    margin: float | None = None
+    fraction: float | None = None
+
+    def __call__(self, left: float, right: float, *, float32: bool) -> bool:
+        """Whether two unequal floats are near each other; both must be finite."""
+        if self.margin is not None or self.fraction is not None:
+            return within(self.margin or 0.0, self.fraction or 0.0, left, right, float32=float32)
+        if not (math.isfinite(left) and math.isfinite(right)):
+            return False
+        if float32:
+            return to_float32(abs(left - right)) < 32 * _FLOAT32_EPSILON
+        return abs(left - right) < 32 * sys.float_info.epsilon
+
+
+def within(absolute: float, relative: float, left: float, right: float, *, float32: bool = False) -> bool:
     """Whether `|left - right| <= max(absolute, relative * max(|left|, |right|))`, computed in the field's own type.
 
     MessageDifferencer's formula (MathUtil::WithinFractionOrMargin); both must be finite.
     """
     if isinstance(left, int) and isinstance(right, int):
         distance = abs(left - right)
-        return distance <= rule.absolute or distance <= rule.relative * max(abs(left), abs(right))
+        return distance <= absolute or distance <= relative * max(abs(left), abs(right))
     if not (math.isfinite(left) and math.isfinite(right)):
         return False
     largest = max(abs(left), abs(right))
     if not float32:
-        return abs(left - right) <= max(rule.absolute, rule.relative * largest)
-    margin, fraction = to_float32(rule.absolute), to_float32(rule.relative)
+        return abs(left - right) <= max(absolute, relative * largest)
+    margin, fraction = to_float32(absolute), to_float32(relative)
     return to_float32(abs(left - right)) <= max(margin, to_float32(fraction * largest))
 
 

@@ -88,7 +88,7 @@ def test_tolerance(own, left, right, excused):
 
 def test_tolerance_is_computed_in_the_fields_own_type():
     """The float next to 0.1 is larger than 0.1; so is the tolerance, once it is a float."""
-    assert outcome("ratio: 0", "ratio: 0.1", rule(Tolerance, "response.ratio", absolute=0.1)) == ([], ["ratio value"])
+    assert outcome("ratio: 0", "ratio: 0.1", rule(Tolerance, "response.ratio", absolute=0.1)) == ([], ["ratio added"])
 
 
 def test_tolerance_at_integers_lists_maps_and_wrappers():
@@ -106,7 +106,7 @@ def test_tolerance_at_integers_lists_maps_and_wrappers():
 
 def test_tolerance_leaves_enums_and_booleans_alone():
     made = rule(Tolerance, "response.*", absolute=10)
-    assert outcome("state: NEW open: true", "state: PAID open: false", made) == (["state value", "open value"], [])
+    assert outcome("state: NEW open: true", "state: PAID open: false", made) == (["state added", "open missing"], [])
 
 
 def test_time_windows():
