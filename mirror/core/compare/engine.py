@@ -12,7 +12,7 @@ from mirror.core.compare.compiler import Compiler
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.reflect import byte_size
 from mirror.core.compare.result import Result
-from mirror.core.compare.walk import UNKNOWN_MAX_BYTES, Setting, TooComplexError, Types, Walk, descriptor_of
+from mirror.core.compare.walk import UNKNOWN_MAX_BYTES, Plan, Setting, TooComplexError, Types, Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path
 from mirror.core.rules import Ignore, MethodRules, Place
@@ -21,7 +21,7 @@ RESPONSE: Final[Path] = (Field("response"),)
 NO_RULES: Final = MethodRules(())
 DEFAULTS: Final = CompareOptions()
 SAME: Final = Result()
-ROOTS_MAX: Final = 1024  # roots whose place is remembered
+ROOTS_MAX: Final = 1024  # roots and types whose place or plan is remembered
 
 
 def compare(
@@ -81,9 +81,18 @@ class Comparer:
         ruled = any(isinstance(rule, Ignore) for rule in rules.rules)
         self._compiler = Compiler(options, ruled=ruled)
         gates = self._compiler.gates and options.nan_equal
-        self._setting = Setting(self._compiler.plan, NO_RULES.start, options, gates)
+        self._setting = Setting(
+            self._compiler.plan,
+            NO_RULES.start,
+            options,
+            gates,
+            options.work_max,
+            options.depth_max,
+            options.differences_max,
+        )
         self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same
         self._roots: dict[Path, Place] = {}
+        self._plans: dict[tuple[type[Message], type[Message]], Plan] = {}  # at the usual root
 
     def compare(
         self, left: Message, right: Message, root: Path = RESPONSE, *, types: Types | None = None, size: int = -1
@@ -94,8 +103,9 @@ class Comparer:
         """
         if self._quick and left == right:
             return SAME
-        place = self._roots.get(root) or self._root(root)
-        plan = self._compiler.root(descriptor_of(left), descriptor_of(right), place)
+        plan = self._plans.get((type(left), type(right))) if root is RESPONSE else None
+        if plan is None:
+            plan = self._plan(left, right, root)
         if plan.gated and not self._quick and left == right:
             return SAME
         walk = Walk(self._setting, types)
@@ -120,11 +130,16 @@ class Comparer:
         walk.add(stop.path, Kind.VALUE, note=note)
         return walk.result(complete=False)
 
-    def _root(self, root: Path) -> Place:
-        place = self.rules.walk(root)
-        if len(self._roots) < ROOTS_MAX:
-            self._roots[root] = place
-        return place
+    def _plan(self, left: Message, right: Message, root: Path) -> Plan:
+        place = self._roots.get(root)
+        if place is None:
+            place = self.rules.walk(root)
+            if len(self._roots) < ROOTS_MAX:
+                self._roots[root] = place
+        plan = self._compiler.root(descriptor_of(left), descriptor_of(right), place)
+        if root is RESPONSE and len(self._plans) < ROOTS_MAX:
+            self._plans[type(left), type(right)] = plan
+        return plan
 
 
 @lru_cache(maxsize=256)

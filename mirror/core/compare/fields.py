@@ -71,7 +71,7 @@ class ScalarRun:
     def __init__(
         self, fields: Sequence[tuple[str, Rules, Leaf]], options: CompareOptions, *, valued: bool = False
     ) -> None:
-        self._fields = [(Field(name), rules, leaf) for name, rules, leaf in fields]
+        self._fields = [(Field(name), rules, leaf, leaf.inexact) for name, rules, leaf in fields]
         self._positions = range(len(fields))
         self._valued = valued or options.equivalent
         self._added = not options.partial or options.force_no_presence
@@ -86,14 +86,19 @@ class ScalarRun:
         ours, theirs = self._get(left), self._get(right)
         for at in compress(self._positions, map(ne, ours, theirs)):
             one, other = ours[at], theirs[at]
-            step, rules, leaf = self._fields[at]
-            if leaf.same(one, other) or not (one or self._added):
+            step, rules, leaf, inexact = self._fields[at]
+            if (inexact and leaf.same(one, other)) or not (one or self._added):
                 continue
             if self._valued or (one and other):
-                compare_leaf(walk, leaf, one, other, (*path, step), rules)
+                if inexact and leaf.near(one, other):
+                    continue
+                kind = Kind.VALUE
             else:
-                rule = leaf.excuse(rules, one, other) if rules else ""
-                walk.add((*path, step), Kind.MISSING if one else Kind.ADDED, *leaf.shown(one, other), rule)
+                kind = Kind.MISSING if one else Kind.ADDED
+            rule = leaf.excuse(rules, one, other) if rules else ""
+            if leaf.named:
+                one, other = leaf.shown(one, other)
+            walk.add((*path, step), kind, one, other, rule)
 
 
 def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stand

@@ -355,7 +355,8 @@ def _couple(elements: Sequences, left: int, right: int) -> None:
     before, options = walk.count, walk.options
     elsewhere = left != right and elements.keys is None
     if elsewhere:
-        walk.shifts.append((len(elements.path), right))
+        before_shift = walk.shifts
+        walk.shifts = (*before_shift, (len(elements.path), right))
     elements.report(left, right)
     if walk.count > before:
         if options.aggregates and elements.composite:
@@ -365,7 +366,7 @@ def _couple(elements: Sequences, left: int, right: int) -> None:
     elif options.matches:
         walk.remark(path, Kind.MATCHED, one, other)
     if elsewhere:
-        walk.shifts.pop()
+        walk.shifts = before_shift
 
 
 def _by_position(elements: Sequences, left_count: int, right_count: int) -> Pairing:

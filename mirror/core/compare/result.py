@@ -67,12 +67,12 @@ class Result:
     @property
     def differences(self) -> tuple[Difference, ...]:
         """Those that count."""
-        return tuple(_only(self.report, remarks=False, ruled=False))
+        return () if not self._count else tuple(_only(self.report, remarks=False, ruled=False))
 
     @property
     def ignored(self) -> tuple[Difference, ...]:
         """Real differences that a rule ignores or tolerates, each with its id."""
-        return tuple(_only(self.report, remarks=False, ruled=True))
+        return () if not self._ignored_count else tuple(_only(self.report, remarks=False, ruled=True))
 
     @property
     def remarks(self) -> tuple[Difference, ...]:

@@ -76,7 +76,17 @@ def comparable(left: FieldDescriptor, right: FieldDescriptor) -> bool:
 class Leaf:
     """The types of one scalar field on both sides."""
 
-    __slots__ = ("_float32", "_left_enum", "_mixed_text", "_nan_equal", "_near", "_right_enum", "default", "inexact")
+    __slots__ = (
+        "_float32",
+        "_left_enum",
+        "_mixed_text",
+        "_nan_equal",
+        "_near",
+        "_right_enum",
+        "default",
+        "inexact",
+        "named",
+    )
 
     def __init__(
         self, left: FieldDescriptor, right: FieldDescriptor, *, nan_equal: bool, near: Near | None = None
@@ -88,6 +98,7 @@ class Leaf:
         self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= _FLOAT
         self.default = left.default_value
         self._near = near if {left.type, right.type} <= _FLOAT else None  # the options' tolerance
+        self.named = left.enum_type is not None or right.enum_type is not None
         # Whether values that are not `==` may be the same.
         self.inexact = left.type != right.type or left.type in _FLOAT
 

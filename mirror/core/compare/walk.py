@@ -7,7 +7,7 @@ A walk keeps what it finds, or, as a probe, only counts it up to a limit.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Protocol, TypeAlias
@@ -66,40 +66,29 @@ class Setting:
     plan_of: Planner
     bare: Place  # the place of no rules
     options: CompareOptions
-    gates: bool = True  # whether equal bytes may cut a comparison short
+    gates: bool  # whether equal bytes may cut a comparison short
+    work_max: int
+    depth_max: int
+    differences_max: int
 
 
 class Walk:
     """The state of one comparison; its one owner is the call of `compare`."""
 
-    __slots__ = (
-        "_kept_max",
-        "_patterns",
-        "_stop_at",
-        "_work",
-        "count",
-        "depth",
-        "ignored_count",
-        "large",
-        "rows",
-        "setting",
-        "shifts",
-        "types",
-    )
+    # What most walks never change stands in the class, so that a walk costs little to begin.
+    count = 0
+    ignored_count = 0
+    depth = 0
+    large = False  # whether the outermost messages are of a size at which to be careful
+    shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
+    _stop_at = 0  # of a probe
+    _patterns: dict[bool, set[tuple[str, Kind]]] | None = None
 
-    def __init__(self, setting: Setting, types: Types | None, stop_at: int = 0) -> None:
+    def __init__(self, setting: Setting, types: Types | None) -> None:
         self.setting = setting
         self.types = types
         self.rows: list[Row] = []
-        self.count = 0
-        self.ignored_count = 0
-        self.depth = 0
-        self.large = False  # whether the outermost messages are of a size at which to be careful
-        self.shifts: list[tuple[int, int]] = []  # where the right path has another index: position, index
-        self._stop_at = stop_at  # of a probe
-        self._work = [setting.options.work_max]  # left; shared with probes
-        self._kept_max = setting.options.differences_max
-        self._patterns: dict[bool, set[tuple[str, Kind]]] | None = None
+        self._work = [setting.work_max]  # left; shared with probes
 
     @property
     def options(self) -> CompareOptions:
@@ -142,8 +131,8 @@ class Walk:
             if self.differ(left, right, path):
                 self.add(path, Kind.VALUE, left, right, plan.ignore)
             return
-        if self.depth >= self.setting.options.depth_max:
-            note = f"too complex: nested deeper than {self.setting.options.depth_max} messages"
+        if self.depth >= self.setting.depth_max:
+            note = f"too complex: nested deeper than {self.setting.depth_max} messages"
             self.add(path, Kind.VALUE, note=note)
             return
         work = self._work
@@ -152,18 +141,15 @@ class Walk:
             raise TooComplexError(path)
         self.depth += 1
         if plan.unknown is not None:
-            self._unknown(plan.unknown, left, right, path)
+            if self.large and unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES:
+                self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
+            else:
+                ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
+                if len(ours) or len(theirs):
+                    plan.unknown(self, ours, theirs, path)
         for part in plan.parts:
             part(self, left, right, path)
         self.depth -= 1  # what raises ends the walk
-
-    def _unknown(self, look: Callable[[Walk, Any, Any, Path], None], left: Message, right: Message, path: Path) -> None:
-        if self.large and unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES:
-            self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
-            return
-        ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
-        if len(ours) or len(theirs):
-            look(self, ours, theirs, path)
 
     # What is found
 
@@ -180,8 +166,11 @@ class Walk:
         if self._stop_at:
             if self.count >= self._stop_at:
                 raise EnoughError
-        elif number <= self._kept_max or self._is_new(path, kind, bool(rule)):
-            self._keep(path, kind, left, right, rule, note)
+        elif number <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
+            if self.shifts:
+                self._keep_shifted(path, kind, left, right, rule, note)
+            else:
+                self.rows.append((path, kind, left, right, rule, note, ()))
 
     def lonely(self, path: Path, place: Place, kind: Kind, value: Any, *, note: str = "") -> None:
         """One side has something (`value`) that the other has not: kind MISSING (only left) or ADDED (only right)."""
@@ -191,20 +180,17 @@ class Walk:
 
     def remark(self, path: Path, kind: Kind, left: Any = None, right: Any = None) -> None:
         """What is no difference but was asked for."""
-        if not self._stop_at and len(self.rows) <= 4 * self._kept_max:
-            self._keep(path, kind, left, right, "", "")
+        if not self._stop_at and len(self.rows) <= 4 * self.setting.differences_max:
+            self._keep_shifted(path, kind, left, right, "", "")
 
-    def _keep(self, path: Path, kind: Kind, left: Any, right: Any, rule: str, note: str) -> None:  # noqa: PLR0913, PLR0917
-        if not self.shifts:
-            self.rows.append((path, kind, left, right, rule, note, ()))
-            return
+    def _keep_shifted(self, path: Path, kind: Kind, left: Any, right: Any, rule: str, note: str) -> None:  # noqa: PLR0913, PLR0917
         there = list(path)
         for position, index in self.shifts:
             there[position] = Index(index)
         if kind is Kind.ADDED:  # it stands on the right alone
             self.rows.append((tuple(there), kind, left, right, rule, note, ()))
         else:
-            right_path = () if kind is Kind.MISSING else tuple(there)
+            right_path = tuple(there) if self.shifts and kind is not Kind.MISSING else ()
             self.rows.append((path, kind, left, right, rule, note, right_path))
 
     def _is_new(self, path: Path, kind: Kind, ruled: bool) -> bool:  # noqa: FBT001 - internal
@@ -215,7 +201,7 @@ class Walk:
                 self._patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
         seen = self._patterns[ruled]
         name = (pattern_of(path), kind)
-        if len(seen) >= 2 * self._kept_max or name in seen:
+        if len(seen) >= 2 * self.setting.differences_max or name in seen:
             return False
         seen.add(name)
         return True
@@ -228,8 +214,8 @@ class Walk:
 
     def probe(self, stop_at: int = 1) -> Walk:
         """A walk that only counts, up to `stop_at`, with this one's work."""
-        probing = Walk(self.setting, self.types, stop_at)
-        probing._work = self._work
+        probing = Walk(self.setting, self.types)
+        probing._stop_at, probing._work = stop_at, self._work
         probing.depth, probing.large = self.depth, self.large
         return probing
 
