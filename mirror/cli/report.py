@@ -13,6 +13,7 @@ from rich.table import Table
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
+from mirror.cli.report_rules import rules_as_data, rules_of, show_rules
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
@@ -48,12 +49,17 @@ def report(
     settings = configured(config, store)
     with reading(settings) as reader:
         name = run or _newest(reader, settings)
-        found = judged(reader, settings, name, epoch, now_s=time.time())
+        now_s = time.time()
+        found = judged(reader, settings, name, epoch, now_s=now_s)
         shown, methods, paths = _details(reader, name, found.epoch)
+        rules = rules_of(reader, settings, name, now_s)
     if as_json:
-        typer.echo(json.dumps(as_data(settings, found, shown, methods, paths), indent=2))
+        data = as_data(settings, found, shown, methods, paths)
+        typer.echo(json.dumps(data | {"rules": rules_as_data(rules)}, indent=2))
         return
-    show(console(), settings, found, shown, methods, paths)
+    out = console()
+    show(out, settings, found, shown, methods, paths)
+    show_rules(out, rules)
 
 
 def as_data(

@@ -182,6 +182,7 @@ class Pipeline:
 
     def _flush(self) -> None:
         self._figures()
+        self._parts.writer.changes.use(self._parts.watch.in_force)
         self._parts.writer.flush()
         self._flushed_s = self._clock()
 

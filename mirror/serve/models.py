@@ -278,6 +278,8 @@ class Rule(_Model):
     hits: int
     last_hit_s: float | None
     statuses: list[RuleStatus]
+    compared: int = Field(description="comparisons in its scope since it says what it says")
+    never_matched: bool = Field(description="no difference was under it in 1,000 such comparisons or more")
 
 
 class Rules(_Model):

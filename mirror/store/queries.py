@@ -18,6 +18,7 @@ from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
+from mirror.store.ruling import rule_views
 from mirror.store.summing import add_up, counts_by, minutes_of
 from mirror.store.tables import (
     comparison_blobs,
@@ -25,8 +26,6 @@ from mirror.store.tables import (
     comparisons,
     epochs,
     methods,
-    rule_hits,
-    rule_statuses,
     schema_problems,
     schemas,
     sources,
@@ -40,7 +39,6 @@ from mirror.store.views import (
     MethodView,
     MinuteView,
     NamedCount,
-    RuleStatus,
     RuleView,
     RunView,
     SourceView,
@@ -171,21 +169,7 @@ class Reader:
     def rules(self) -> list[RuleView]:
         """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""
         with self.connect() as connection:
-            hits = {
-                row.rule: (int(row.n), row.last_s)
-                for row in connection.execute(
-                    select(
-                        rule_hits.c.rule,
-                        func.sum(rule_hits.c.n).label("n"),
-                        func.max(rule_hits.c.last_s).label("last_s"),
-                    ).group_by(rule_hits.c.rule)
-                )
-            }
-            found = [RuleStatus(*row) for row in connection.execute(select(rule_statuses))]
-        statuses = {name: tuple(sorted(s for s in found if s.rule == name)) for name in {s.rule for s in found}}
-        return [
-            RuleView(name, *hits.get(name, (0, None)), statuses.get(name, ())) for name in sorted({*hits, *statuses})
-        ]
+            return rule_views(connection)
 
     def sources(self) -> list[SourceView]:
         """The processes that reported of themselves, the one heard last first."""

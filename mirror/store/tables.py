@@ -246,6 +246,16 @@ rule_hits: Final = Table(
     "rule_hits", metadata, _text("run", key=True), _text("rule", key=True), _count("n"), _second("last_s")
 )
 
+rule_uses: Final = Table(
+    "rule_uses",
+    metadata,
+    _text("run", key=True),
+    _text("rule", key=True),
+    _text("meaning"),  # digest of what it said when it was last in force; of another one nothing is counted
+    _count("compared"),
+    _count("applied"),
+)
+
 rule_statuses: Final = Table(
     "rule_statuses",
     metadata,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror.core import noise
@@ -90,12 +91,16 @@ class ComparisonView:
 
 @dataclass(frozen=True, slots=True)
 class RuleView:
-    """What is known of one rule in use: how often it applied, and whether its paths exist (`valid`, `pending`, `unknown`)."""
+    """What is known of one rule in use: how often it applied, and whether its paths exist (`valid`, `pending`, `unknown`).
+
+    `uses`: by Rule.digest in how many comparisons it was asked, and how many differences were under it.
+    """
 
     id: str
     hits: int
     last_hit_s: float | None
     statuses: tuple[RuleStatus, ...] = ()
+    uses: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -106,6 +106,8 @@ def test_rules_tell_hits_and_status(served):
     assert tolerance["hits"] > 0
     assert {status["status"] for status in tolerance["statuses"]} == {"valid"}
     assert (unordered["hits"], unordered["statuses"]) == (0, [])
+    assert (unordered["compared"], unordered["never_matched"]) == (3000, True)
+    assert (tolerance["compared"], tolerance["never_matched"]) == (0, False)
 
 
 def test_counters_and_sources_tell_what_was_lost(served):

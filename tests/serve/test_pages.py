@@ -149,6 +149,12 @@ def test_hostile_text_from_calls_stays_text(hostile):
         assert not found.handlers
 
 
+def test_a_rule_that_never_matched_says_so_on_its_page_and_the_runs(served):
+    for address in ("/rules", f"/runs/{RUN}"):
+        assert page(served, address).count("never matched</span>") == 1
+        assert "in 3,000 comparisons" in page(served, address)
+
+
 def test_a_rule_links_only_to_the_web(served):
     assert 'href="javascript' not in page(served, "/rules")
 

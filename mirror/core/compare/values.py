@@ -15,7 +15,8 @@ from typing import Any, Final, Self
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from mirror.core.compare.classes import in_class
-from mirror.core.rules import Ignore, Rule, TimeWindow, Tolerance, ValueClass
+from mirror.core.compare.normalise import same_text
+from mirror.core.rules import Ignore, NormalisedText, Rule, TimeWindow, Tolerance, ValueClass
 
 NS_PER_S: Final = 1_000_000_000
 FOREVER_S: Final = 1e12  # over the range of Timestamp and Duration
@@ -133,12 +134,20 @@ class Leaf:
                 case Tolerance() if self._is_number(left) and self._is_number(right):
                     if within(rule.absolute, rule.relative, left, right, float32=self._float32):
                         return rule.id
-                case ValueClass(name=name) if in_class(name, left, right):
+                case ValueClass(name=name) if self._left_enum is self._right_enum is None and in_class(
+                    name, left, right
+                ):
+                    return rule.id
+                case NormalisedText() if same_text(rule, left, right):
                     return rule.id
         return ""
 
     def _is_number(self, value: Any) -> bool:
-        return self._left_enum is None and isinstance(value, int | float) and not isinstance(value, bool)
+        return (
+            self._left_enum is self._right_enum is None
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+        )
 
 
 @dataclass(frozen=True, slots=True)
