@@ -21,7 +21,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, EnumValueDesc
 from mirror.core.compare.values import comparable, is_map, is_message, is_repeated, type_of
 
 CHANGES_MAX: Final = 200  # listed
-MEMBERS_MAX: Final = 200_000  # fields and enum values looked at
+MEMBERS_MAX: Final = 100_000  # fields and enum values looked at
 WORDS_MAX: Final = 200  # characters of one side, of a name
 PATH_MAX: Final = 400  # characters; deeper places are told by their names alone
 _SCALARS: Final = {
@@ -80,7 +80,7 @@ def schema_changes(left: Descriptor, right: Descriptor, root: str = "response") 
 
     Each type is looked at once, at the first place that leads to it (the shortest path), so types may hold themselves.
     """
-    found = _Found()
+    found = _Found(MEMBERS_MAX)
     seen: set[tuple[Any, Any]] = {(left, right)}
     waiting = deque([(left, right, root)])
     while waiting and found.room >= 0:
@@ -105,9 +105,9 @@ def schema_changes(left: Descriptor, right: Descriptor, root: str = "response") 
 class _Found:
     """The changes so far: the first CHANGES_MAX in order, and how many there are."""
 
+    room: int  # fields and values that may still be looked at
     changes: list[SchemaChange] = field(default_factory=list)
     count: int = 0
-    room: int = MEMBERS_MAX
 
     def add(self, change: SchemaChange) -> None:
         self.count += 1
