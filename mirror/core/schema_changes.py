@@ -11,7 +11,7 @@ everything is bounded: what is looked at, what is listed, and how long its words
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
@@ -19,6 +19,7 @@ from typing import Any, Final
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, EnumValueDescriptor, FieldDescriptor
 
 from mirror.core.compare.values import comparable, is_map, is_message, is_repeated, type_of
+from mirror.core.model import EpochKey
 
 CHANGES_MAX: Final = 200  # listed
 MEMBERS_MAX: Final = 100_000  # fields and enum values looked at
@@ -75,6 +76,16 @@ class SchemaChanges:
     complete: bool = True
 
 
+@dataclass(frozen=True, slots=True)
+class SchemaPair:
+    """The two schemas, by fingerprint, by which one method of an epoch is answered."""
+
+    epoch: EpochKey
+    method: str
+    primary: str
+    candidate: str
+
+
 def schema_changes(left: Descriptor, right: Descriptor, root: str = "response") -> SchemaChanges:
     """The changes from the primary's response type (`left`) to the candidate's. `root`: the pattern of its place.
 
@@ -120,12 +131,12 @@ class _Found:
         return SchemaChanges(tuple(self.changes), self.count, self.room >= 0)
 
     def _cut(self) -> None:
-        self.changes.sort(key=_order)
-        del self.changes[CHANGES_MAX:]
+        self.changes = ordered(self.changes)[:CHANGES_MAX]
 
 
-def _order(change: SchemaChange) -> tuple[Any, ...]:
-    return change.comparable, not change.path, change.path, change.name, change.kind, change.left
+def ordered(changes: Iterable[SchemaChange]) -> list[SchemaChange]:
+    """Those that keep values from being compared first, then by path; those without a path last."""
+    return sorted(changes, key=lambda c: (c.comparable, not c.path, c.path, c.name, c.kind, c.left, c.right))
 
 
 def _field_pairs(
