@@ -105,22 +105,38 @@ class Answers:
             unless_ignored(walk, path, place, lambda walk, place: compare_stream(walk, ours, theirs, path, place))
 
     def _bodies(self) -> tuple[list[Body], list[Body]]:
+        """Both sides' messages. What a wider schema of the other side cannot read is read by the sender's own."""
         left, right = self._left, self._right
-        types: tuple[type[Message] | None, type[Message] | None] = (None, None)
-        if left.response_type and right.response_type:
-            types = self._classes()
-        return tuple(  # type: ignore[return-value]  # two of them
-            [_body(message, type_) for message in responses(capture)]
-            for capture, type_ in zip((left, right), types, strict=True)
-        )
+        if not (left.response_type and right.response_type):
+            return bodies(responses(left), None), bodies(responses(right), None)
+        types = types_of(self._schemas, left, right, "response_type")
+        ours, theirs = (bodies(responses(side), type_) for side, type_ in zip((left, right), types, strict=True))
+        if any(body.unread for body in (*ours, *theirs)):
+            own = types_of(self._schemas, left, right, "response_type", own=True)
+            if own != types:
+                return bodies(responses(left), own[0]), bodies(responses(right), own[1])
+        return ours, theirs
 
-    def _classes(self) -> tuple[type[Message], type[Message]]:
-        left, right = self._left, self._right
-        if left.response_type == right.response_type:
-            return self._schemas.classes(left.schema_fingerprint, right.schema_fingerprint, left.response_type)
-        ours = self._schemas.classes(left.schema_fingerprint, left.schema_fingerprint, left.response_type)
-        theirs = self._schemas.classes(right.schema_fingerprint, right.schema_fingerprint, right.response_type)
-        return ours[0], theirs[0]
+
+def types_of(
+    schemas: SchemaBook, left: capture_pb2.Capture, right: capture_pb2.Capture, field: str, *, own: bool = False
+) -> tuple[type[Message], type[Message]]:
+    """The classes for the messages of two captures; `field`: request_type or response_type. Raises SchemaError.
+
+    Of one type those under which fields meet best, of two types and with `own` each side's own.
+    """
+    ours, theirs = getattr(left, field), getattr(right, field)
+    if ours == theirs:
+        find = schemas.own_classes if own else schemas.classes
+        return find(left.schema_fingerprint, right.schema_fingerprint, ours)
+    one = schemas.own_classes(left.schema_fingerprint, left.schema_fingerprint, ours)
+    other = schemas.own_classes(right.schema_fingerprint, right.schema_fingerprint, theirs)
+    return one[0], other[0]
+
+
+def bodies(messages: Iterable[capture_pb2.CapturedMessage], type_: type[Message] | None) -> list[Body]:
+    """Captured messages decoded, as far as that can be; `type_` None: they are no protobuf messages."""
+    return [_body(message, type_) for message in messages]
 
 
 def compare_details(walk: Walk, left: bytes, right: bytes, place: Place) -> None:

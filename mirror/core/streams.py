@@ -10,8 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import Message
 
@@ -19,10 +18,9 @@ from mirror.core.compare.keys import keys_of
 from mirror.core.compare.lists import LEAVES_MAX, By, KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
 from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind
-from mirror.core.path import Field, Path, PathPattern, PathSyntaxError, Step
+from mirror.core.path import Path
+from mirror.core.private import compare_private
 from mirror.core.rules import Ignore, Place, Rule
-
-PRIVATE_NOTE: Final = "private: only hashes of it are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +36,11 @@ class Body:
     )  # path of a leaf that was taken out -> its hash; empty: no hash
 
     @property
+    def unread(self) -> bool:
+        """Whether its bytes are there and could not be decoded."""
+        return self.message is None and isinstance(self.key, bytes)
+
+    @property
     def content(self) -> Any:
         """As it stands in a Difference."""
         return self.shown if self.message is None else self.message
@@ -45,12 +48,11 @@ class Body:
 
 def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place) -> None:
     """Compare two messages that are both there; what one side cannot read is one difference, unless bytes are equal."""
-    ignore = place.find(Ignore)
     if left.message is not None and right.message is not None:
         walk.messages(left.message, right.message, path, place)
-        if ignore is None:
-            _compare_private(walk, left.private, right.private, path, place)
+        compare_private(walk, left.private, right.private, path, place)
     elif left.key is None or left.key != right.key:
+        ignore = place.find(Ignore)
         rule = ignore.id if ignore else ""
         walk.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
 
@@ -101,26 +103,3 @@ def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> By | None:
 
 def _key(of: KeyOf, body: Body) -> Hashable:
     return body.key if body.message is None else of(body.message)
-
-
-def _compare_private(
-    walk: Walk, left: Mapping[str, bytes], right: Mapping[str, bytes], path: Path, place: Place
-) -> None:
-    """Leaves that were taken out, by their hashes. One without a hash says only that there was a value."""
-    for text in sorted(left.keys() | right.keys()):
-        one, other = left.get(text), right.get(text)
-        if one == other or (one is not None and other is not None and not (one and other)):
-            continue
-        steps = _steps(text)
-        leaf = reduce(Place.step, steps, place)
-        ignore = leaf.find(Ignore)
-        kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
-        walk.add((*path, *steps), kind, rule=ignore.id if ignore else "", note=PRIVATE_NOTE)
-
-
-def _steps(text: str) -> tuple[Step, ...]:
-    try:
-        steps = PathPattern.parse(text).steps
-    except PathSyntaxError:
-        return (Field(text),)
-    return tuple(step for step in steps if isinstance(step, Step))

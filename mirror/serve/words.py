@@ -28,6 +28,24 @@ KIND_MEANINGS: Final = {
     "any": "some path of this method that noise did not explain",
 }
 
+SCHEMA_CHANGES: Final = {
+    "field_added": "added",
+    "field_removed": "removed",
+    "retyped": "another type",
+    "renamed": "renamed",
+    "repeated": "became repeated or single",
+    "presence": "presence changed",
+    "oneof": "moved into or out of a oneof",
+    "value_added": "enum value added",
+    "value_removed": "enum value removed",
+    "value_renumbered": "enum value has another number",
+    "type_name": "its type has another name",
+}
+SCHEMA_CHANGES_MEAN: Final = (
+    "A change of the schema is no difference of a call and never changes the verdict: calls differ where their values do. "
+    "Where values cannot be compared, calls differ wherever the field is set."
+)
+
 
 def count(n: float) -> str:
     """12,345."""

@@ -14,6 +14,7 @@ from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
 from mirror.core.rules import RuleSet
+from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.store.keeping import Keeper, differing
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
@@ -89,6 +90,7 @@ class Changes:
         self.rule_uses: dict[tuple[str, str], RuleUse] = {}  # by run and rule
         self.rule_statuses: frozenset[RuleStatus] | None = None  # None: as they were
         self.schemas: dict[str, bytes] = {}
+        self.schema_changes: dict[SchemaPair, SchemaChanges] = {}
         self.sources: dict[str, tuple[schema_pb2.SourceReport, Resource]] = {}
         self.groups = 0
 
@@ -137,6 +139,10 @@ class Changes:
     def schema(self, fingerprint: str, blob: bytes) -> None:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""
         self.schemas[fingerprint] = blob
+
+    def schema_change(self, pair: SchemaPair, found: SchemaChanges) -> None:
+        """Keep what the candidate's schema changed in a method of which a group was added. Idempotent."""
+        self.schema_changes[pair] = found
 
     def schema_problem(self, text: str) -> None:
         """Count a schema that could not be used, by the text of what is wrong."""

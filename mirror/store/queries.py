@@ -19,6 +19,7 @@ from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
 from mirror.store.ruling import rule_views
+from mirror.store.schema_changes import schema_changes_of
 from mirror.store.summing import add_up, counts_by, minutes_of
 from mirror.store.tables import (
     comparison_blobs,
@@ -41,6 +42,7 @@ from mirror.store.views import (
     NamedCount,
     RuleView,
     RunView,
+    SchemaChangesView,
     SourceView,
 )
 
@@ -157,6 +159,11 @@ class Reader:
         """A serialised mirror.v1.Schema; None where there is none."""
         with self.connect() as connection:
             return connection.execute(select(schemas.c.blob).where(schemas.c.fingerprint == fingerprint)).scalar()
+
+    def schema_changes(self, epoch_id: int, method: str | None = None) -> list[SchemaChangesView]:
+        """What the candidate's schema changed, by method; none for methods whose schemas say the same."""
+        with self.connect() as connection:
+            return schema_changes_of(connection, epoch_id, method=method)
 
     def counters(self, run: str | None = None) -> dict[str, int]:
         """Totals by name since the store was made: drops and conditions, of all runs together or of one."""

@@ -218,6 +218,20 @@ schemas: Final = Table(
 )
 
 
+# The changes that one schema made to the other: each pair is looked at once.
+schema_changes: Final = Table(
+    "schema_changes",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("primary_fingerprint", key=True),
+    _text("candidate_fingerprint", key=True),
+    _count("n"),  # the true count, where the list was cut
+    Column("complete", Boolean, nullable=False),
+    _text("changes"),  # JSON list of objects
+    _second("first_s"),
+)
+
+
 def _named(table: str) -> Table:
     return Table(table, metadata, _text("name", key=True), _count("n"), _second("first_s"), _second("last_s"))
 

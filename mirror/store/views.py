@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from mirror.core import noise
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
+from mirror.core.schema_changes import SchemaChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +88,17 @@ class ComparisonView:
     compared_at_s: float
     hypotheses: tuple[tuple[str, Kind], ...]  # in which it differs and no rule ignores it
     ignored: tuple[tuple[str, Kind], ...] = ()  # in which it differs under a rule
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaChangesView:
+    """What the candidate's schema changed in one method, over all pairs of schemas that were seen of it."""
+
+    method: str
+    changes: tuple[SchemaChange, ...]
+    count: int  # the true count, where the list was cut
+    complete: bool  # False: the schemas are too large to be looked at as a whole
+    first_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,10 +48,22 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
     code, out, _ = mirror(capsys, monkeypatch, "report", "--store", url, "--run", RUN, "--json")
     found = json.loads(out)
     assert code == 0
-    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "page", "rules"}
+    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "schema_changes", "page", "rules"}
     assert found["verdict"]["verdict"] == "fail"
     assert {p["state"] for p in found["paths"]["explained"]} == {"noisy"}
     assert found["paths"]["differing"][0]["state"] == "regressed"
+    assert [one["count"] for one in found["schema_changes"]] == [1200]
+
+
+def test_schema_changes_stand_by_themselves_and_are_told_to_be_no_differences(report):
+    _, out, _ = report
+    told = out.partition("schema changes (1,200)")[2].partition("look next")[0]
+    assert "is no difference of a call and never changes the verdict" in told
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert "added differ where set response.coupon - string coupon = 9" in lines
+    assert "another type compared response.items[*].quantity int32 quantity = 3 sint32 quantity = 3" in lines
+    assert "and 1,180 more; --json and the page have up to 200" in lines
+    assert "these schemas are too large to be looked at as a whole: there may be more" in lines
 
 
 def test_a_store_without_pairs_says_what_to_do(capsys, monkeypatch, tmp_path):

@@ -9,6 +9,8 @@ import pytest
 
 from mirror.config import Config
 from mirror.core.model import Difference, Kind, Role
+from mirror.core.schema_changes import ChangeKind
+from mirror.serve import words
 from mirror.store import Reader, Store
 from tests.serve import shopdata
 from tests.serve.conftest import serve
@@ -170,3 +172,22 @@ def test_a_reader_that_lost_its_store_answers_503(tmp_path):
     broken = serve(reader)
     assert broken.client.get("/api/v1/runs").json()["error"]["code"] == "store_unavailable"
     assert broken.client.get("/").status_code == 503
+
+
+def test_schema_changes_stand_apart_from_differences(served):
+    text = page(served, f"/runs/{RUN}")
+    told = text.partition("<h2>Schema changes</h2>")[2].partition("<h2>Methods</h2>")[0]
+    for expected in (
+        "1,200 changes in 1 method",
+        "no difference of a call and never changes the verdict",
+        "response.items[*].quantity",
+        "sint32 quantity = 3",
+        "2 of 1,200 are shown",
+        "there may be more",
+    ):
+        assert expected in told
+    assert "Schema changes" not in page(served, f"/runs/{RUN}?epoch=1")
+
+
+def test_every_kind_of_schema_change_has_words():
+    assert set(words.SCHEMA_CHANGES) == set(ChangeKind)

@@ -34,13 +34,13 @@ from mirror.core.compare.unknown import compare_unknown
 from mirror.core.compare.values import Leaf, Near, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
 from mirror.core.path import AnySteps, Field, Typed
-from mirror.core.rules import Ignore, Place, TimeWindow, Tolerance, ValueClass
+from mirror.core.rules import VALUE_RULES, Ignore, Place
 
 WRAPPERS: Final = frozenset(
     f"google.protobuf.{name}Value"
     for name in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String", "Bytes")
 )
-LEAF_RULES: Final = (Ignore, Tolerance, TimeWindow, ValueClass)
+LEAF_RULES: Final = (Ignore, *VALUE_RULES)
 PLANS_MAX: Final = 10_000
 _NO_OPTIONS: Final = FieldOptions("")
 _TYPE_NAMES: Final = {

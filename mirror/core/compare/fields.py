@@ -12,11 +12,12 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
 from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.presence import is_default
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path, Typed
-from mirror.core.rules import Place
+from mirror.core.rules import Ignore, Place, Presence
 
 _NOTHING: Any = object()
 
@@ -148,7 +149,7 @@ class SingleScalar:
                 walk.add((*path, pair.step), kind, *self._leaf.shown(one, other), rule)
             else:
                 ours, theirs = self._leaf.shown(one if has_left else None, None if has_left else other)
-                lonely(walk, pair, kind, ours if has_left else theirs, path)
+                lonely(walk, pair, kind, ours if has_left else theirs, path, self._default)
 
 
 class SingleMessage:
@@ -198,9 +199,17 @@ def remark_message(  # noqa: PLR0913, PLR0917 - the two and where they stand
         walk.remark(path, Kind.MATCHED, left, right)
 
 
-def lonely(walk: Walk, pair: FieldPair, kind: Kind, value: Any, path: Path) -> None:
-    """Only one side has the field."""
-    walk.lonely((*path, pair.step), pair.place, kind, value)
+def lonely(  # noqa: PLR0913, PLR0917 - what there is, and where
+    walk: Walk, pair: FieldPair, kind: Kind, value: Any, path: Path, default: Any = None
+) -> None:
+    """Only one side has the field; a presence rule excuses it where `value` is what an unset one reads as."""
+    path = (*path, pair.step)
+    presence = pair.place.find(Presence)
+    if presence is not None and pair.place.find(Ignore) is None and is_default(value, default):
+        left, right = (value, None) if kind is Kind.MISSING else (None, value)
+        walk.add(path, kind, left, right, presence.id)
+    else:
+        walk.lonely(path, pair.place, kind, value)
 
 
 class IgnoredField:
