@@ -17,6 +17,7 @@ MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost, wh
 NOISE_FACTOR: Final = 1.5  # by how much it may exceed what elements in place cost
 STRANGER_MIN: Final = 0.9  # couples that cost more have nothing in common
 SWAP_MIN: Final = 0.3  # couples that cost less are not taken apart
+COUPLES_MAX: Final = 32  # couples of which the poor ones are sought
 SWAPS_MAX: Final = 16  # couples among which swaps are sought by cost
 BAND_MIN: Final = 2  # shifts that a banded alignment can follow beyond the difference in length
 
@@ -31,9 +32,6 @@ class Elements(Protocol):
 
     def among(self, left: int, rights: Sequence[int]) -> bool:
         """Whether an element on the left is equal to one of these on the right, rules apart."""
-
-    def poor(self, left: int, right: int, share: float) -> bool:
-        """Whether at least this share of leaves differs; cheap where few do."""
 
     def key(self, side: int, index: int) -> Hashable:
         """Of side 0 or 1. Equal keys: the same element for certain. None: no telling."""
@@ -55,27 +53,24 @@ class Pairing:
     moved: bool = False
 
 
-def pair_in_place(elements: Elements, differing: Sequence[int]) -> Pairing:
-    """Pair two sequences of one length by position, of which only the positions `differing` may differ.
+def permuted(elements: Elements, differing: Sequence[int]) -> Pairing | None:
+    """The pairing of two sequences of one length where the positions `differing` hold the same elements in another order.
 
-    Where the same elements stand there in another order, they are paired with themselves and `moved` is set.
+    None where they do not: then they pair by position.
     """
-    several = len(differing) > 1 and not (elements.exact and not elements.among(differing[0], differing))
-    permuted = _permutation(elements, differing, differing) if several else None
-    if permuted is not None:
-        # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
-        settled = [(index, index) for index in differing if elements.same(index, index)]
-        in_place = {index for index, _ in settled}
-        rest = [index for index in differing if index not in in_place]
-        if not rest:
-            return Pairing(settled)
-        permuted = _permutation(elements, rest, rest) if settled else permuted
-        if permuted is not None:
-            return Pairing(sorted([*settled, *permuted]), moved=True)
-    pairing = Pairing([(index, index) for index in differing])
-    if len(differing) > 1:
-        _unswap(elements, pairing)
-    return pairing
+    if len(differing) < 2 or (elements.exact and not elements.among(differing[0], differing)):
+        return None
+    found = _permutation(elements, differing, differing)
+    if found is None:
+        return None
+    # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
+    settled = [(index, index) for index in differing if elements.same(index, index)]
+    in_place = {index for index, _ in settled}
+    rest = [index for index in differing if index not in in_place]
+    if not rest:
+        return Pairing(settled)
+    found = _permutation(elements, rest, rest) if settled else found
+    return None if found is None else Pairing(sorted([*settled, *found]), moved=True)
 
 
 def pair_in_order(elements: Elements, left_count: int, right_count: int) -> Pairing:
@@ -90,7 +85,8 @@ def pair_in_order(elements: Elements, left_count: int, right_count: int) -> Pair
             return Pairing(permuted, moved=True)
     pairing = _least_cost(elements, lefts, rights)
     _rejoin(elements, pairing)
-    _unswap(elements, pairing)
+    if len(pairing.couples) <= COUPLES_MAX:
+        unswap(elements, pairing, [couple for couple in pairing.couples if elements.cost(*couple) >= SWAP_MIN])
     return pairing
 
 
@@ -276,7 +272,7 @@ def _trace(rows: list[dict[int, tuple[float, str]]], lefts: range, rights: range
 
 def _rejoin(elements: Elements, pairing: Pairing) -> None:
     """Elements that stand alone, or beside a stranger, may have their counterpart elsewhere: they have moved."""
-    if len(pairing.couples) > 2 * SWAPS_MAX:
+    if len(pairing.couples) > COUPLES_MAX:
         return
     strangers = [couple for couple in pairing.couples if elements.cost(*couple) >= STRANGER_MIN]
     lefts = pairing.left_only + [i for i, _ in strangers]
@@ -302,18 +298,20 @@ def _rejoin(elements: Elements, pairing: Pairing) -> None:
     pairing.right_only = sorted(j for j in rights if j not in paired_right)
 
 
-def _unswap(elements: Elements, pairing: Pairing) -> None:
-    """Exchange partners of couples with little in common where the two are far more alike the other way round."""
-    couples = pairing.couples
-    if len(couples) > 2 * SWAPS_MAX:
-        return
-    poor = [place for place, couple in enumerate(couples) if elements.poor(*couple, SWAP_MIN)]
+def unswap(elements: Elements, pairing: Pairing, poor: Sequence[Couple]) -> None:
+    """Exchange partners of `poor` couples, with little in common, where the two are far more alike the other way round.
+
+    Where couples stay as they are, `moved` does.
+    """
     if len(poor) > SWAPS_MAX:
         return
-    for at, first in enumerate(poor):
-        for second in poor[at + 1 :]:
+    couples = list(poor)
+    for first in range(len(couples)):
+        for second in range(first + 1, len(couples)):
             (i, k), (j, m) = couples[first], couples[second]
             now = elements.cost(i, k) + elements.cost(j, m)
             if elements.cost(i, m) + elements.cost(j, k) < now / 2:
                 couples[first], couples[second] = (i, m), (j, k)
                 pairing.moved = True
+    kept = [couple for couple in pairing.couples if couple not in poor]
+    pairing.couples = sorted([*kept, *couples])

@@ -80,11 +80,12 @@ class Compiler:
         """The plan of the outermost messages, of which `options.only` may name the fields to look at."""
         if self._options.only is None:
             return self.plan(left, right, place)
-        return replace(self._plan(tuple(self._only(left, right, place)), left, right, place), gated=False, unknown=None)
+        parts = tuple(self._only(left, right, place))
+        return self._plan(parts, left, right, place)._replace(gated=False, unknown=None)
 
     def _plan(self, parts: tuple[Part, ...], left: Descriptor, right: Descriptor, place: Place) -> Plan:
         unknown = None if self._options.equivalent else partial(compare_unknown, place)
-        return Plan(parts, self._gated(left, right), ignore_id(place), unknown)
+        return Plan(ignore_id(place), unknown, len(parts) + 1, parts, self._gated(left, right))
 
     def _gated(self, left: Descriptor, right: Descriptor) -> bool:
         # `==` of messages compares bits, so a NaN would be equal to itself.

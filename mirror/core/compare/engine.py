@@ -89,10 +89,11 @@ class Comparer:
             options.work_max,
             options.depth_max,
             options.differences_max,
+            options.matches or options.moves or options.aggregates,
         )
         self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same
         self._roots: dict[Path, Place] = {}
-        self._plans: dict[tuple[type[Message], type[Message]], Plan] = {}  # at the usual root
+        self._plans: dict[type[Message], Plan] = {}  # of two messages of one class at the usual root
 
     def compare(
         self, left: Message, right: Message, root: Path = RESPONSE, *, types: Types | None = None, size: int = -1
@@ -103,7 +104,8 @@ class Comparer:
         """
         if self._quick and left == right:
             return SAME
-        plan = self._plans.get((type(left), type(right))) if root is RESPONSE else None
+        kind = type(left)
+        plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
         if plan is None:
             plan = self._plan(left, right, root)
         if plan.gated and not self._quick and left == right:
@@ -113,8 +115,10 @@ class Comparer:
         try:
             walk.unequal(plan, left, right, root)
         except TooComplexError as stop:
-            return self._too_complex(walk, stop)
-        return walk.result()
+            return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
+        except RecursionError:
+            return self._too_complex(walk, root, "nested too deep")
+        return Result(walk.rows, walk.count, walk.ignored_count)
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
         """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""
@@ -122,13 +126,16 @@ class Comparer:
         try:
             look(walk)
         except TooComplexError as stop:
-            return self._too_complex(walk, stop)
-        return walk.result()
+            return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
+        except RecursionError:
+            return self._too_complex(walk, (), "nested too deep")
+        return Result(walk.rows, walk.count, walk.ignored_count)
 
-    def _too_complex(self, walk: Walk, stop: TooComplexError) -> Result:
-        note = f"too complex: over {self.options.work_max} steps; what follows was not compared"
-        walk.add(stop.path, Kind.VALUE, note=note)
-        return walk.result(complete=False)
+    @staticmethod
+    def _too_complex(walk: Walk, path: Path, why: str) -> Result:
+        walk.shift(())
+        walk.add(path, Kind.VALUE, note=f"too complex: {why}; what follows was not compared")
+        return Result(walk.rows, walk.count, walk.ignored_count, complete=False)
 
     def _plan(self, left: Message, right: Message, root: Path) -> Plan:
         place = self._roots.get(root)
@@ -137,8 +144,8 @@ class Comparer:
             if len(self._roots) < ROOTS_MAX:
                 self._roots[root] = place
         plan = self._compiler.root(descriptor_of(left), descriptor_of(right), place)
-        if root is RESPONSE and len(self._plans) < ROOTS_MAX:
-            self._plans[type(left), type(right)] = plan
+        if root is RESPONSE and type(left) is type(right) and len(self._plans) < ROOTS_MAX:
+            self._plans[type(left)] = plan
         return plan
 
 

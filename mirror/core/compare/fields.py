@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import compress
-from operator import attrgetter, ne
+from operator import attrgetter, methodcaller
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
+from mirror.core.compare.generated import differing
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.presence import is_default
 from mirror.core.compare.values import Leaf
@@ -20,6 +20,7 @@ from mirror.core.path import Field, Path, Typed
 from mirror.core.rules import Ignore, Place, Presence
 
 _NOTHING: Any = object()
+VALUE, MISSING, ADDED = Kind.VALUE, Kind.MISSING, Kind.ADDED  # looking up a member of an enum costs as much as a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +44,7 @@ class Access:
         if field.containing_type is not None and "HasField" in field.containing_type.fields_by_name:
             # Then the message's attribute is that field.
             return cls(attrgetter(name), lambda message: bool(type(message).HasField(message, name)))
-        return cls(attrgetter(name), lambda message: bool(message.HasField(name)))
+        return cls(attrgetter(name), methodcaller("HasField", name))
 
     def holds(self, message: Message) -> bool:
         """Whether the field is set or, without presence, not empty or default."""
@@ -67,39 +68,38 @@ class ScalarRun:
     `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
     """
 
-    __slots__ = ("_added", "_fields", "_get", "_positions", "_valued")
+    __slots__ = ("_added", "_differing", "_fields", "_valued")
 
     def __init__(
         self, fields: Sequence[tuple[str, Rules, Leaf]], options: CompareOptions, *, valued: bool = False
     ) -> None:
-        self._fields = [(Field(name), rules, leaf, leaf.inexact) for name, rules, leaf in fields]
-        self._positions = range(len(fields))
+        self._fields = [(Field(name), rules, leaf, leaf.loose) for name, rules, leaf in fields]
         self._valued = valued or options.equivalent
         self._added = not options.partial or options.force_no_presence
-        names = [name for name, _, _ in fields]
-        one = attrgetter(names[0])
-        self._get: Callable[[Any], tuple[Any, ...]] = (
-            attrgetter(*names) if len(names) > 1 else lambda message: (one(message),)
-        )
+        self._differing = differing([name for name, _, _ in fields])
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By value; one that is at its default on one side is missing or added."""
-        ours, theirs = self._get(left), self._get(right)
-        for at in compress(self._positions, map(ne, ours, theirs)):
-            one, other = ours[at], theirs[at]
-            step, rules, leaf, inexact = self._fields[at]
-            if (inexact and leaf.same(one, other)) or not (one or self._added):
+        for at, one, other in self._differing(left, right):
+            step, rules, leaf, loose = self._fields[at]
+            if (loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
                 continue
-            if self._valued or (one and other):
-                if inexact and leaf.near(one, other):
-                    continue
-                kind = Kind.VALUE
+            if one and other:
+                kind = VALUE
+            elif one:
+                kind = VALUE if self._valued else MISSING
+            elif self._added:
+                kind = VALUE if self._valued else ADDED
             else:
-                kind = Kind.MISSING if one else Kind.ADDED
+                continue
+            if kind is VALUE and loose and leaf.near(one, other):
+                continue
             rule = leaf.excuse(rules, one, other) if rules else ""
             if leaf.named:
-                one, other = leaf.shown(one, other)
-            walk.add((*path, step), kind, one, other, rule)
+                ours, theirs = leaf.shown(one, other)
+                walk.add((*path, step), kind, ours, theirs, rule)
+            else:
+                walk.add((*path, step), kind, one, other, rule)
 
 
 def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stand
@@ -109,7 +109,7 @@ def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stan
     if leaf.same(left, right) or leaf.near(left, right):
         return True
     rule = leaf.excuse(rules, left, right) if rules else ""
-    walk.add(path, Kind.VALUE, *leaf.shown(left, right), rule)
+    walk.add(path, VALUE, *leaf.shown(left, right), rule)
     return bool(rule)
 
 
@@ -143,7 +143,7 @@ class SingleScalar:
         elif (pair.left.has is None) is not (pair.right.has is None) and self._leaf.same(one, other):
             return
         elif has_left or self._added:
-            kind = Kind.MISSING if has_left else Kind.ADDED
+            kind = MISSING if has_left else ADDED
             if self._no_presence:
                 rule = self._leaf.excuse(pair.rules, one, other)
                 walk.add((*path, pair.step), kind, *self._leaf.shown(one, other), rule)
@@ -183,9 +183,9 @@ class SingleMessage:
                 walk.unequal(plan, one, other, path)
                 remark_message(walk, options, before, path, one, other)
         elif has_left:
-            lonely(walk, pair, Kind.MISSING, pair.left.get(left), path)
+            lonely(walk, pair, MISSING, pair.left.get(left), path)
         elif has_right and not options.partial:
-            lonely(walk, pair, Kind.ADDED, pair.right.get(right), path)
+            lonely(walk, pair, ADDED, pair.right.get(right), path)
 
 
 def remark_message(  # noqa: PLR0913, PLR0917 - the two and where they stand
@@ -194,7 +194,7 @@ def remark_message(  # noqa: PLR0913, PLR0917 - the two and where they stand
     """What the options want to be told of a message as a whole, after what is in it. `before`: the count till then."""
     if walk.count > before:
         if options.aggregates:
-            walk.add(path, Kind.VALUE, left, right)
+            walk.add(path, VALUE, left, right)
     elif options.matches:
         walk.remark(path, Kind.MATCHED, left, right)
 
@@ -206,7 +206,7 @@ def lonely(  # noqa: PLR0913, PLR0917 - what there is, and where
     path = (*path, pair.step)
     presence = pair.place.find(Presence)
     if presence is not None and pair.place.find(Ignore) is None and is_default(value, default):
-        left, right = (value, None) if kind is Kind.MISSING else (None, value)
+        left, right = (value, None) if kind is MISSING else (None, value)
         walk.add(path, kind, left, right, presence.id)
     else:
         walk.lonely(path, pair.place, kind, value)
@@ -258,11 +258,11 @@ class OneSided:
         other = _value(self._right, right)
         path = (*path, self._step)
         if one is not _NOTHING and other is not _NOTHING:
-            walk.add(path, Kind.VALUE, one, other, ignore_id(self._pair_place), self._note)
+            walk.add(path, VALUE, one, other, ignore_id(self._pair_place), self._note)
         elif one is not _NOTHING:
-            walk.lonely(path, self._pair_place, Kind.MISSING, one, note=self._note)
+            walk.lonely(path, self._pair_place, MISSING, one, note=self._note)
         elif other is not _NOTHING and not self._partial:
-            walk.lonely(path, self._pair_place, Kind.ADDED, other, note=self._note)
+            walk.lonely(path, self._pair_place, ADDED, other, note=self._note)
 
 
 def ignore_id(place: Place) -> str:

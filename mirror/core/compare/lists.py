@@ -15,7 +15,7 @@ from typing import Any, Final, NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
-from mirror.core.compare.align import Pairing, pair_in_any_order, pair_in_order, pair_in_place
+from mirror.core.compare.align import COUPLES_MAX, SWAP_MIN, Pairing, pair_in_any_order, pair_in_order, permuted, unswap
 from mirror.core.compare.matching import MATCHED_BY_SAMENESS, matched
 from mirror.core.compare.options import Lists
 from mirror.core.compare.reflect import set_fields, wire_bytes
@@ -78,9 +78,9 @@ class Sequences(ABC):
         """See align.Elements."""
         return self.left[left] in [self.right[index] for index in rights]
 
-    def poor(self, left: int, right: int, share: float) -> bool:
-        """See align.Elements."""
-        return self.cost(left, right) >= share
+    def poor(self, index: int, differences: int) -> bool:  # noqa: ARG002 - a single value has one at most
+        """Whether so many differences in an element mean that it has little in common with the one it is paired with."""
+        return differences > 0
 
     def count(self, left: int, right: int, stop_at: int) -> int:  # noqa: ARG002 - a single value has one at most
         """See matching.Countable."""
@@ -215,11 +215,10 @@ class Messages(Sequences):
         """Whether a walk finds nothing that counts."""
         return self.count(left, right, 1) == 0
 
-    def poor(self, left: int, right: int, share: float) -> bool:
-        """A few leaves counted and a few differences sought settle most."""
-        some = self.size(self.left[left], math.ceil(1 / share))
-        needed = math.ceil(some * share)
-        return self.count(left, right, needed) >= needed and self.cost(left, right) >= share
+    def poor(self, index: int, differences: int) -> bool:
+        """By the share of leaves."""
+        enough = math.floor(differences / SWAP_MIN) + 1
+        return differences > 0 and differences >= SWAP_MIN * self.size(self.left[index], enough)
 
     def cost(self, left: int, right: int) -> float:
         """The share of leaves in which the two differ."""
@@ -231,7 +230,8 @@ class Messages(Sequences):
 
     def report(self, left: int, right: int) -> None:
         """All that differs within."""
-        self.look(self.walk, left, right, self.place.step(Index(left)))
+        place = self.place.step(Index(left)) if self.place.touched else self.place
+        self.look(self.walk, left, right, place)
 
     def look(self, walk: Walk, left: int, right: int, place: Place) -> None:
         """Hold one element against another, which stands at the left one's index."""
@@ -313,7 +313,29 @@ def _compare_in_place(elements: Sequences) -> None:
     if len(differing) == 1:
         _couple(elements, differing[0], differing[0])
     elif differing:
-        _report(elements, pair_in_place(elements, differing))
+        pairing = permuted(elements, differing)
+        if pairing is not None:
+            _report(elements, pairing)
+        else:
+            _report_in_place(elements, differing)
+
+
+def _report_in_place(elements: Sequences, differing: list[int]) -> None:
+    """By position; only where that shows couples with little in common is it asked whether two of them changed places."""
+    walk, mark = elements.walk, elements.walk.mark()
+    poor: list[tuple[int, int]] = []
+    few = len(differing) <= COUPLES_MAX
+    for index in differing:
+        before = walk.count
+        _couple(elements, index, index)
+        if few and elements.poor(index, walk.count - before):
+            poor.append((index, index))
+    if len(poor) > 1:
+        pairing = Pairing([(index, index) for index in differing])
+        unswap(elements, pairing, poor)
+        if pairing.moved:
+            walk.back_to(mark)
+            _report(elements, pairing)
 
 
 def _report(elements: Sequences, pairing: Pairing, *, rule: str = "", sets: bool = False) -> None:
@@ -351,12 +373,14 @@ def _report_interleaved(elements: Sequences, pairing: Pairing) -> None:
 def _couple(elements: Sequences, left: int, right: int) -> None:
     """What differs within two elements that belong together; and the remarks that the options ask for."""
     walk = elements.walk
+    if left == right and not walk.setting.remarks:
+        elements.report(left, right)
+        return
     path, one, other = elements.at(left), elements.left[left], elements.right[right]
-    before, options = walk.count, walk.options
+    before, options, shifts = walk.count, walk.options, walk.shifts
     elsewhere = left != right and elements.keys is None
     if elsewhere:
-        before_shift = walk.shifts
-        walk.shifts = (*before_shift, (len(elements.path), right))
+        walk.shift((*shifts, (len(elements.path), right)))
     elements.report(left, right)
     if walk.count > before:
         if options.aggregates and elements.composite:
@@ -366,7 +390,7 @@ def _couple(elements: Sequences, left: int, right: int) -> None:
     elif options.matches:
         walk.remark(path, Kind.MATCHED, one, other)
     if elsewhere:
-        walk.shifts = before_shift
+        walk.shift(shifts)
 
 
 def _by_position(elements: Sequences, left_count: int, right_count: int) -> Pairing:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import compress, count
 from operator import ne
@@ -17,7 +17,7 @@ from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Rules, Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Index, Key, Path
-from mirror.core.rules import Place
+from mirror.core.rules import Ignore, Place
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,19 @@ class ListMeaning:
 class Repeated:
     """A list of scalars (`leaf`) or messages. A field that is single on one side is a list of at most one."""
 
-    __slots__ = ("_exact", "_gated", "_leaf", "_meaning", "_options", "_pair", "_plain", "_rules")
+    __slots__ = (
+        "_exact",
+        "_gated",
+        "_ignored",
+        "_leaf",
+        "_meaning",
+        "_options",
+        "_pair",
+        "_plain",
+        "_read_left",
+        "_read_right",
+        "_rules",
+    )
 
     def __init__(  # noqa: PLR0913 - what the compiler knows of the field
         self,
@@ -46,6 +58,8 @@ class Repeated:
         rules: Rules,
     ) -> None:
         self._pair = pair
+        self._read_left, self._read_right = _reader(pair.left), _reader(pair.right)
+        self._ignored = pair.place.find(Ignore) is not None
         self._exact = exact
         self._meaning = meaning
         self._options = options
@@ -59,7 +73,7 @@ class Repeated:
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """See lists.compare_sequences; quick where one element differs or none does."""
-        ours, theirs = _elements(self._pair.left, left), _elements(self._pair.right, right)
+        ours, theirs = self._read_left(left), self._read_right(right)
         if not ours and (not theirs or self._options.partial):
             return
         if self._plain and len(ours) == len(theirs) and self._meaning.by is None:
@@ -71,6 +85,9 @@ class Repeated:
                 self._single(walk, ours[at], theirs[at], (*path, self._pair.step, Index(at)))
                 return
         path = (*path, self._pair.step)
+        if not self._ignored:
+            self._compare(walk, ours, theirs, path, self._pair.place)
+            return
         unless_ignored(
             walk,
             path,
@@ -129,7 +146,8 @@ class MapField:
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Entries of one key against each other, in order of key."""
-        ours, theirs = dict(self._pair.left.get(left).items()), dict(self._pair.right.get(right).items())
+        mine, others = self._pair.left.get(left), self._pair.right.get(right)
+        ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
         if not ours and (not theirs or self._options.partial):
             return
         if self._gated and ours == theirs:
@@ -193,11 +211,17 @@ class MapField:
         return self._leaf.shown(*((None, value) if side else (value, None)))[side]
 
 
-def _elements(access: Access, message: Message) -> list[Any]:
-    value = access.get(message)
-    if access.has is not None:  # single on this side
-        return [value] if access.has(message) else []
-    if hasattr(value, "__len__") and not isinstance(value, str | bytes):
+def _reader(access: Access) -> Callable[[Message], list[Any]]:
+    """How the elements are read; a field that is single on this side has one or none."""
+    get, has = access.get, access.has
+    if has is not None:
+        return lambda message: [get(message)] if has(message) else []
+
+    def read(message: Message) -> list[Any]:
+        value = get(message)
+        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+            return [value] * bool(value)
         found: list[Any] = value[:]
         return found
-    return [value] * bool(value)
+
+    return read

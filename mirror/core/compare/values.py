@@ -80,12 +80,16 @@ class Leaf:
     __slots__ = (
         "_float32",
         "_left_enum",
+        "_left_names",
+        "_mixed_floats",
         "_mixed_text",
         "_nan_equal",
         "_near",
         "_right_enum",
+        "_right_names",
         "default",
         "inexact",
+        "loose",
         "named",
     )
 
@@ -94,11 +98,15 @@ class Leaf:
     ) -> None:
         self._left_enum = left.enum_type
         self._right_enum = right.enum_type
+        self._left_names, self._right_names = _named(left.enum_type), _named(right.enum_type)
         self._nan_equal = nan_equal
         self._mixed_text = left.type != right.type and left.type in _TEXT
         self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= _FLOAT
+        self._mixed_floats = self._float32 and left.type != right.type
         self.default = left.default_value
         self._near = near if {left.type, right.type} <= _FLOAT else None  # the options' tolerance
+        # Whether values that differ have to be asked `same` and `near`, NaN apart.
+        self.loose = left.type != right.type or self._near is not None
         self.named = left.enum_type is not None or right.enum_type is not None
         # Whether values that are not `==` may be the same.
         self.inexact = left.type != right.type or left.type in _FLOAT
@@ -107,11 +115,11 @@ class Leaf:
         """Whether the two are the same value, rules apart."""
         if left == right:
             return True
-        if isinstance(left, float) and isinstance(right, float):
-            if math.isnan(left) and math.isnan(right):
-                return self._nan_equal
-            return self._float32 and to_float32(left) == to_float32(right)
-        return self._mixed_text and _to_bytes(left) == _to_bytes(right)
+        if left != left:  # noqa: PLR0124 - this is how NaN shows
+            return self._nan_equal and bool(right != right)  # noqa: PLR0124
+        if self._mixed_floats:
+            return to_float32(left) == to_float32(right)
+        return self._mixed_text and bool(_to_bytes(left) == _to_bytes(right))
 
     def near(self, left: Any, right: Any) -> bool:
         """Whether the options allow the distance of two that are not the same."""
@@ -120,9 +128,9 @@ class Leaf:
     def shown(self, left: Any, right: Any) -> tuple[Any, Any]:
         """Both as they stand in a Difference: enums with their names."""
         if self._left_enum is not None and left is not None:
-            left = EnumNumber(left, self._left_enum)
+            left = self._left_names.get(left) or EnumNumber(left, self._left_enum)
         if self._right_enum is not None and right is not None:
-            right = EnumNumber(right, self._right_enum)
+            right = self._right_names.get(right) or EnumNumber(right, self._right_enum)
         return left, right
 
     def excuse(self, rules: Iterable[Rule], left: Any, right: Any) -> str:
@@ -148,6 +156,11 @@ class Leaf:
             and isinstance(value, int | float)
             and not isinstance(value, bool)
         )
+
+
+def _named(enum: EnumDescriptor | None) -> dict[int, EnumNumber]:
+    """The known numbers, each made once."""
+    return {} if enum is None else {number: EnumNumber(number, enum) for number in enum.values_by_number}
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
@@ -18,15 +18,16 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.reflect import byte_size, unknown_bytes
-from mirror.core.compare.result import Result, Row
+from mirror.core.compare.result import Row
 from mirror.core.model import Kind
-from mirror.core.path import Index, Path, pattern_of
+from mirror.core.path import Field, Index, Path, Typed, pattern_of
 from mirror.core.rules import Ignore, Place, Rule
 
 Rules: TypeAlias = tuple[Rule, ...]
 # The classes of a message type inside an Any on either side, where the pools of the Anys do not know it.
 Types: TypeAlias = Callable[[str], tuple[type[Message], type[Message]] | None]
 Part: TypeAlias = Callable[["Walk", Message, Message, Path], None]  # compares one field, or some, of unequal messages
+NAMES_MAX: Final = 10_000  # paths remembered by their names beyond the limit
 UNKNOWN_MAX_BYTES: Final = 262_144  # of unknown fields in one message; decoding them costs a hundred times as much
 
 
@@ -42,14 +43,14 @@ class EnoughError(Exception):
     """A probe has seen as many differences as it asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """How messages of two types are compared at one place of the rules."""
 
-    parts: tuple[Part, ...]  # in order of field number
-    gated: bool  # `==` of the two decides that they are the same
     ignore: str  # the id of the rule that ignores this place
     unknown: Callable[[Walk, Any, Any, Path], None] | None  # compares unknown fields where there are any
+    cost: int  # units of work
+    parts: tuple[Part, ...]  # in order of field number
+    gated: bool  # `==` of the two decides that they are the same
 
 
 class Planner(Protocol):
@@ -70,25 +71,38 @@ class Setting:
     work_max: int
     depth_max: int
     differences_max: int
+    remarks: bool  # whether more is to be told of an element than what differs in it
 
 
 class Walk:
     """The state of one comparison; its one owner is the call of `compare`."""
 
-    # What most walks never change stands in the class, so that a walk costs little to begin.
-    count = 0
-    ignored_count = 0
-    depth = 0
-    large = False  # whether the outermost messages are of a size at which to be careful
-    shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
-    _stop_at = 0  # of a probe
-    _patterns: dict[bool, set[tuple[str, Kind]]] | None = None
+    __slots__ = (
+        "_patterns",
+        "_quick_max",
+        "_stop_at",
+        "_work",
+        "count",
+        "depth",
+        "ignored_count",
+        "large",
+        "rows",
+        "setting",
+        "shifts",
+        "types",
+    )
 
     def __init__(self, setting: Setting, types: Types | None) -> None:
         self.setting = setting
         self.types = types
         self.rows: list[Row] = []
+        self.count = self.ignored_count = self.depth = 0
+        self.large = False  # whether the outermost messages are of a size at which to be careful
+        self.shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
+        self._stop_at = 0  # of a probe
+        self._quick_max = setting.differences_max  # differences to keep without a further look
         self._work = [setting.work_max]  # left; shared with probes
+        self._patterns: dict[object, set[object]] | None = None
 
     @property
     def options(self) -> CompareOptions:
@@ -127,29 +141,31 @@ class Walk:
 
     def unequal(self, plan: Plan, left: Message, right: Message, path: Path) -> None:
         """Compare two messages that `==` holds for different, or cannot decide about."""
-        if plan.ignore:
+        ignore, unknown, cost, parts, _ = plan
+        if ignore:
             if self.differ(left, right, path):
-                self.add(path, Kind.VALUE, left, right, plan.ignore)
+                self.add(path, Kind.VALUE, left, right, ignore)
             return
-        if self.depth >= self.setting.depth_max:
+        depth = self.depth
+        if depth >= self.setting.depth_max:
             note = f"too complex: nested deeper than {self.setting.depth_max} messages"
             self.add(path, Kind.VALUE, note=note)
             return
         work = self._work
-        work[0] -= len(plan.parts) + 1
+        work[0] -= cost
         if work[0] < 0:
             raise TooComplexError(path)
-        self.depth += 1
-        if plan.unknown is not None:
+        self.depth = depth + 1
+        if unknown is not None:
             if self.large and unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES:
                 self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
             else:
                 ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
-                if len(ours) or len(theirs):
-                    plan.unknown(self, ours, theirs, path)
-        for part in plan.parts:
+                if ours or theirs:
+                    unknown(self, ours, theirs, path)
+        for part in parts:
             part(self, left, right, path)
-        self.depth -= 1  # what raises ends the walk
+        self.depth = depth  # what raises ends the walk
 
     # What is found
 
@@ -157,20 +173,18 @@ class Walk:
         self, path: Path, kind: Kind, left: Any = None, right: Any = None, rule: str = "", note: str = ""
     ) -> None:
         """One difference; with `rule`, the id of the rule under which it does not count."""
-        if rule:
-            self.ignored_count += 1
-            number = self.ignored_count
+        if not rule:
+            count = self.count = self.count + 1
+            if count <= self._quick_max:
+                self.rows.append((path, kind, left, right, rule, note, ()))
+                return
         else:
-            self.count += 1
-            number = self.count
+            count = self.ignored_count = self.ignored_count + 1
         if self._stop_at:
             if self.count >= self._stop_at:
                 raise EnoughError
-        elif number <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
-            if self.shifts:
-                self._keep_shifted(path, kind, left, right, rule, note)
-            else:
-                self.rows.append((path, kind, left, right, rule, note, ()))
+        elif count <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
+            self._keep(path, kind, left, right, rule, note)
 
     def lonely(self, path: Path, place: Place, kind: Kind, value: Any, *, note: str = "") -> None:
         """One side has something (`value`) that the other has not: kind MISSING (only left) or ADDED (only right)."""
@@ -181,9 +195,9 @@ class Walk:
     def remark(self, path: Path, kind: Kind, left: Any = None, right: Any = None) -> None:
         """What is no difference but was asked for."""
         if not self._stop_at and len(self.rows) <= 4 * self.setting.differences_max:
-            self._keep_shifted(path, kind, left, right, "", "")
+            self._keep(path, kind, left, right, "", "")
 
-    def _keep_shifted(self, path: Path, kind: Kind, left: Any, right: Any, rule: str, note: str) -> None:  # noqa: PLR0913, PLR0917
+    def _keep(self, path: Path, kind: Kind, left: Any, right: Any, rule: str, note: str) -> None:  # noqa: PLR0913, PLR0917
         there = list(path)
         for position, index in self.shifts:
             there[position] = Index(index)
@@ -196,9 +210,14 @@ class Walk:
     def _is_new(self, path: Path, kind: Kind, ruled: bool) -> bool:  # noqa: FBT001 - internal
         """Beyond the limit only what has a pattern and kind of its own: hypotheses are made from these."""
         if self._patterns is None:
-            self._patterns = {False: set(), True: set()}
+            self._patterns = {False: set(), True: set(), "names": set()}
             for row in self.rows:
                 self._patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
+        names = (ruled, kind, *[step.name if type(step) is Field else type(step) for step in path])
+        if names in self._patterns["names"]:  # patterns take longer to make
+            return False
+        if len(self._patterns["names"]) < NAMES_MAX and Typed not in names:
+            self._patterns["names"].add(names)
         seen = self._patterns[ruled]
         name = (pattern_of(path), kind)
         if len(seen) >= 2 * self.setting.differences_max or name in seen:
@@ -206,16 +225,26 @@ class Walk:
         seen.add(name)
         return True
 
-    def result(self, *, complete: bool = True) -> Result:
-        """All that was found."""
-        return Result(self.rows, self.count, self.ignored_count, complete)
+    def shift(self, shifts: Sequence[tuple[int, int]]) -> None:
+        """From here on the right path has other indexes at these positions."""
+        self.shifts = shifts
+        self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
+
+    def mark(self) -> tuple[int, int, int]:
+        """Where a walk stands, for `back_to`."""
+        return len(self.rows), self.count, self.ignored_count
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget what was found since `mark`."""
+        rows, self.count, self.ignored_count = mark
+        del self.rows[rows:]
 
     # Looking without keeping
 
     def probe(self, stop_at: int = 1) -> Walk:
         """A walk that only counts, up to `stop_at`, with this one's work."""
         probing = Walk(self.setting, self.types)
-        probing._stop_at, probing._work = stop_at, self._work
+        probing._stop_at, probing._quick_max, probing._work = stop_at, 0, self._work
         probing.depth, probing.large = self.depth, self.large
         return probing
 

@@ -6,7 +6,16 @@ import pytest
 
 from mirror.core.compare import compare
 from mirror.core.path import render
-from mirror.core.rules import Ignore, KeyedList, NormalisedText, Presence, TimeWindow, Tolerance, UnorderedList, ValueClass
+from mirror.core.rules import (
+    Ignore,
+    KeyedList,
+    NormalisedText,
+    Presence,
+    TimeWindow,
+    Tolerance,
+    UnorderedList,
+    ValueClass,
+)
 from tests.core.compare.shapes import order, rule, rules
 
 UUIDS = ("00112233-4455-6677-8899-aabbccddeeff", "99112233-4455-6677-8899-AABBCCDDEEFF")
@@ -210,9 +219,7 @@ PRESENCE = [
 ]
 
 
-@pytest.mark.parametrize(
-    ("path", "left", "right", "expected"), [r[1:] for r in PRESENCE], ids=[r[0] for r in PRESENCE]
-)
+@pytest.mark.parametrize(("path", "left", "right", "expected"), [r[1:] for r in PRESENCE], ids=[r[0] for r in PRESENCE])
 def test_presence(path, left, right, expected):
     """Unset equals default where the rule says so, and nowhere else."""
     assert outcome(left, right, rule(Presence, path)) == expected
@@ -220,7 +227,7 @@ def test_presence(path, left, right, expected):
 
 def test_text_is_normalised_also_in_lists_and_maps():
     """A rule that names the container is about the values in it."""
-    lower = {"ignore_case": True}
+    lower = {"case": "ignore"}
     for path, left, right, at in (
         ("response.id", 'id: "A"', 'id: "a"', "id"),
         ("response.labels", 'labels {key: "k" value: "A"}', 'labels {key: "k" value: "a"}', 'labels["k"]'),
