@@ -18,6 +18,7 @@ from mirror.core.compare.fields import (
     Access,
     FieldPair,
     IgnoredField,
+    NamedOnce,
     OneSided,
     ScalarRun,
     SingleMessage,
@@ -29,10 +30,18 @@ from mirror.core.compare.lists import key_rule
 from mirror.core.compare.options import CompareOptions, FieldOptions, Lists
 from mirror.core.compare.reflect import is_any, is_field_mask, is_time, is_value
 from mirror.core.compare.repeated import ListMeaning, MapField, Repeated
-from mirror.core.compare.special import AnyPart, ExtensionsPart, compare_masks, compare_times, compare_value
+from mirror.core.compare.special import (
+    AnyPart,
+    ExtensionsPart,
+    compare_closed,
+    compare_masks,
+    compare_times,
+    compare_value,
+)
 from mirror.core.compare.unknown import compare_unknown
-from mirror.core.compare.values import Leaf, Near, comparable, is_map, is_message, is_repeated, type_of
+from mirror.core.compare.values import FLOATS, Leaf, Near, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
+from mirror.core.model import Kind
 from mirror.core.path import AnySteps, Field, Typed
 from mirror.core.rules import VALUE_RULES, Ignore, Place
 
@@ -84,7 +93,8 @@ class Compiler:
         return self._plan(parts, left, right, place)._replace(gated=False, unknown=None)
 
     def _plan(self, parts: tuple[Part, ...], left: Descriptor, right: Descriptor, place: Place) -> Plan:
-        unknown = None if self._options.equivalent else partial(compare_unknown, place)
+        opened = is_any(left) and is_any(right)  # its own unknown fields are looked at where it stays closed
+        unknown = None if self._options.equivalent or opened else partial(compare_unknown, place)
         return Plan(ignore_id(place), unknown, len(parts) + 1, parts, self._gated(left, right))
 
     def _gated(self, left: Descriptor, right: Descriptor) -> bool:
@@ -95,7 +105,7 @@ class Compiler:
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         if left.full_name == right.full_name:
             if is_any(left) and is_any(right):
-                yield AnyPart(place).compare
+                yield AnyPart(place, self._bare(left, right, place), by_meaning=self._options.by_meaning).compare
                 return
             meant = self._by_meaning(left, right, place, (*place.rules, *inherited))
             if meant is not None:
@@ -107,6 +117,12 @@ class Compiler:
         if left.is_extendable or right.is_extendable:
             make = partial(self._part, parent=place, inherited=(), options=self._options)
             yield ExtensionsPart(make).compare
+
+    def _bare(self, left: Descriptor, right: Descriptor, place: Place) -> Part:
+        """Compares an Any field by field, without opening it."""
+        parts = tuple(self._declared(left, right, place, (), valued=False))
+        unknown = None if self._options.equivalent else partial(compare_unknown, place)
+        return partial(compare_closed, parts, unknown)
 
     def _by_meaning(self, left: Descriptor, right: Descriptor, place: Place, rules: Rules) -> Part | None:
         """Of the types that are one value; a rule that names what is inside has its way."""
@@ -144,18 +160,31 @@ class Compiler:
     def _only(self, left: Descriptor, right: Descriptor, place: Place) -> Iterable[Part]:
         """The named fields, by value; one that is named for one side only is missing or added."""
         ours, theirs = (
-            {field.number: field for field in side.fields if field.full_name in names}
+            {field.number: field for field in _all_fields(side) if field.full_name in names}
             for side, names in zip((left, right), self._options.only or ((), ()), strict=True)
         )
-        by_value = replace(self._options, equivalent=True)
-        for number in sorted(ours.keys() | theirs.keys()):
+        by_value = replace(self._options, equivalent=True, partial=False)
+        for number in sorted(ours if self._options.partial else ours.keys() | theirs.keys()):
             one, other = ours.get(number), theirs.get(number)
             if self._options.equivalent:
-                one, other = left.fields_by_number[number], right.fields_by_number[number]
+                one, other = one or other, other or one
+            if (one is None) is not (other is None):
+                yield self._named_once(one, other)
+                continue
             yield self._part(one, other, parent=place, inherited=(), options=by_value)
+
+    @staticmethod
+    def _named_once(left: FieldDescriptor | None, right: FieldDescriptor | None) -> Part:
+        field = left if left is not None else right
+        if field is None:
+            raise ValueError("a part needs a field")
+        step = Typed(field.full_name) if field.is_extension else Field(field.name)
+        return NamedOnce(step, Access.of(field), Kind.ADDED if left is None else Kind.MISSING).compare
 
     def _is_plain(self, field: FieldDescriptor) -> bool:
         special = field.has_presence or is_repeated(field) or is_message(field) or field.is_extension
+        # MessageDifferencer takes -0.0 for set, where the run takes it for the default.
+        special = special or (not self._options.by_meaning and field.type in FLOATS)
         return not (special or self._options.matches or self._ignored(field))
 
     def _ignored(self, field: FieldDescriptor) -> bool:
@@ -189,7 +218,7 @@ class Compiler:
             return IgnoredField(step, ours, theirs, remark=options.ignores).compare
         if left is None or right is None or ours is None or theirs is None:
             side = "primary" if right is None else "shadow"
-            note = "" if options.only else f"only the {side}'s schema has this field"
+            note = f"only the {side}'s schema has this field"
             return OneSided(step, place, left=ours, right=theirs, note=note, partial=options.partial).compare
         if not place.touched and left.name != newer.name:
             place = parent.step(Field(left.name))  # a rule may use either name of a renamed field
@@ -246,6 +275,8 @@ class Compiler:
         if own.by and lists is Lists.ALIGNED:
             lists = Lists.LIST
         found = keys_of(type_of(left), type_of(right), by, self._in_any_order, self._key_part)
+        if found is not None and own.by:
+            found = found._replace(first=True)
         return ListMeaning(lists, found, keyed.id if keyed is not None else "")
 
     def _key_part(self, left: FieldDescriptor, right: FieldDescriptor, place: Place) -> Part:
@@ -254,6 +285,11 @@ class Compiler:
     def _in_any_order(self, field: FieldDescriptor) -> bool:
         own = self._fields.get(field.full_name, _NO_OPTIONS)
         return is_repeated(field) and (own.lists or self._options.lists) in {Lists.SET, Lists.SMART_SET}
+
+
+def _all_fields(message: Descriptor) -> list[FieldDescriptor]:
+    known: list[FieldDescriptor] = list(message.file.pool.FindAllExtensions(message)) if message.is_extendable else []
+    return [*message.fields, *known]
 
 
 def leaf_rules(place: Place) -> Rules:

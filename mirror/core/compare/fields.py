@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, methodcaller
@@ -16,7 +17,7 @@ from mirror.core.compare.presence import is_default
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
-from mirror.core.path import Field, Path, Typed
+from mirror.core.path import Field, Index, Key, Path, Typed
 from mirror.core.rules import Ignore, Place, Presence
 
 _NOTHING: Any = object()
@@ -75,7 +76,7 @@ class ScalarRun:
     ) -> None:
         self._fields = [(Field(name), rules, leaf, leaf.loose) for name, rules, leaf in fields]
         self._valued = valued or options.equivalent
-        self._added = not options.partial or options.force_no_presence
+        self._added = not options.partial or (options.force_no_presence and not options.equivalent)
         self._differing = differing([name for name, _, _ in fields])
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
@@ -128,12 +129,16 @@ class SingleScalar:
         self._no_presence = pair.left.has is None and pair.right.has is None
         self._added = not options.partial or (options.force_no_presence and self._no_presence)
 
+    def _is_set(self, value: Any) -> bool:
+        """Of a field without presence; -0.0 is on the wire, and so set."""
+        return value != self._default or (value == 0 and isinstance(value, float) and math.copysign(1.0, value) < 0)
+
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By presence, then by value. Where one schema has no presence, unset equals default."""
         pair = self._pair
         one, other = pair.left.get(left), pair.right.get(right)
-        has_left = pair.left.has(left) if pair.left.has is not None else one != self._default
-        has_right = pair.right.has(right) if pair.right.has is not None else other != self._default
+        has_left = pair.left.has(left) if pair.left.has is not None else self._is_set(one)
+        has_right = pair.right.has(right) if pair.right.has is not None else self._is_set(other)
         if not (has_left or has_right) or (self._partial and self._equivalent and not has_left):
             return
         if (has_left and has_right) or self._equivalent:
@@ -263,6 +268,36 @@ class OneSided:
             walk.lonely(path, self._pair_place, MISSING, one, note=self._note)
         elif other is not _NOTHING and not self._partial:
             walk.lonely(path, self._pair_place, ADDED, other, note=self._note)
+
+
+class NamedOnce:
+    """A root field that `options.only` names for one side: it is missing or added, set or not."""
+
+    __slots__ = ("_access", "_kind", "_step")
+
+    def __init__(self, step: Field | Typed, access: Access, kind: Kind) -> None:
+        self._step = step
+        self._access = access
+        self._kind = kind
+
+    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+        """One difference for each element of a list or map, else one."""
+        path = (*path, self._step)
+        value = self._access.get(left if self._kind is MISSING else right)
+        if isinstance(value, str | bytes | Message) or not hasattr(value, "__len__"):
+            self._add(walk, path, value)
+        elif hasattr(value, "items"):
+            for key in sorted(value):
+                self._add(walk, (*path, Key(key)), value[key])
+        else:
+            for at, element in enumerate(value):
+                self._add(walk, (*path, Index(at)), element)
+        if hasattr(value, "__len__") and not isinstance(value, str | bytes | Message) and not len(value):
+            self._add(walk, path, None)
+
+    def _add(self, walk: Walk, path: Path, value: Any) -> None:
+        left, right = (value, None) if self._kind is MISSING else (None, value)
+        walk.add(path, self._kind, left, right, note="named for one side")
 
 
 def ignore_id(place: Place) -> str:

@@ -41,6 +41,7 @@ class By(NamedTuple):
     left: KeyOf
     right: KeyOf
     alike: Callable[[Walk, Any, Any, Path, Place], bool] | None = None
+    first: bool = False  # of several elements with one key: the first with the first, whatever is in them
 
 
 class Sequences(ABC):
@@ -276,7 +277,7 @@ def compare_sequences(
     sizes = len(elements.left), len(elements.right)
     unordered = place.find(UnorderedList)
     if by is not None:
-        _report(elements, _pair_by_key(elements, by), rule=keyed, sets=lists is not Lists.ALIGNED)
+        _report(elements, _pair_by_key(elements, by), rule=keyed, sets=lists is not Lists.ALIGNED, subset=True)
     elif unordered is not None:
         pairing = pair_in_any_order(elements, range(sizes[0]), range(sizes[1]))
         if pairing is None:
@@ -303,7 +304,7 @@ def _compare_matched(elements: Sequences, lists: Lists) -> None:
     elif lists is Lists.SMART_LIST:
         _report_interleaved(elements, pairing)
     else:
-        _report(elements, pairing, sets=True)
+        _report(elements, pairing, sets=True, subset=lists is Lists.SET)
 
 
 def _compare_in_place(elements: Sequences) -> None:
@@ -338,16 +339,16 @@ def _report_in_place(elements: Sequences, differing: list[int]) -> None:
             _report(elements, pairing)
 
 
-def _report(elements: Sequences, pairing: Pairing, *, rule: str = "", sets: bool = False) -> None:
+def _report(elements: Sequences, pairing: Pairing, *, rule: str = "", sets: bool = False, subset: bool = False) -> None:
     """Couples in left order, then what was added, then what is missing, as MessageDifferencer does.
 
-    `sets`: order means nothing, moves are remarks.
+    `sets`: order means nothing, moves are remarks. `subset`: compared partially, the right may have more.
     """
     if pairing.moved and not sets:
         elements.walk.add(elements.path, Kind.ORDER, None, None, rule, ORDER_NOTE)
     for left, right in pairing.couples:
         _couple(elements, left, right)
-    if not (sets and elements.walk.options.partial):  # of a set, the right may have more
+    if not (subset and elements.walk.options.partial):
         for index in pairing.right_only:
             elements.lonely(Kind.ADDED, index)
     for index in pairing.left_only:
@@ -414,7 +415,8 @@ def _pair_by_key(elements: Sequences, by: By) -> Pairing:
         if len(lefts) == len(rights) == 1:
             pairing.couples.append((lefts[0], rights[0]))
             continue
-        found = pair_in_any_order(elements, lefts, rights) or Pairing([], lefts, rights)
+        found = None if by.first else pair_in_any_order(elements, lefts, rights)
+        found = found or Pairing([], lefts, rights)
         shorter = min(len(found.left_only), len(found.right_only))
         rest = list(zip(found.left_only, found.right_only, strict=False))
         pairing.couples += found.couples + rest

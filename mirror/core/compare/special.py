@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.reflect import set_fields
 from mirror.core.compare.values import excuse_time
@@ -16,6 +17,8 @@ from mirror.core.compare.walk import Part, Rules, Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path, Typed
 from mirror.core.rules import Ignore, Place
+
+BYTES_A_STEP: Final = 64  # of an Any that is opened, for one step of work
 
 
 def compare_times(rules: Rules, walk: Walk, left: Message, right: Message, path: Path) -> None:
@@ -48,40 +51,77 @@ def compare_value(  # noqa: PLR0913, PLR0917 - two values and where they stand
         part(walk, left, right, path)
 
 
+def compare_closed(  # noqa: PLR0913, PLR0917 - two messages and where they stand
+    parts: tuple[Part, ...],
+    unknown: Callable[[Walk, Any, Any, Path], None] | None,
+    walk: Walk,
+    left: Message,
+    right: Message,
+    path: Path,
+) -> None:
+    """An Any that cannot be opened, as any message."""
+    if unknown is not None:
+        unknown(walk, UnknownFieldSet(left), UnknownFieldSet(right), path)
+    for part in parts:
+        part(walk, left, right, path)
+
+
 class AnyPart:
-    """An Any: by the message inside, whatever its bytes look like."""
+    """An Any: by the message inside, whatever its bytes look like.
 
-    __slots__ = ("_place",)
+    `bare`: compares the Any's own fields, unknown ones too, where it cannot be opened; `by_meaning`: say then what is
+    wrong, and of another type both names.
+    """
 
-    def __init__(self, place: Place) -> None:
+    __slots__ = ("_bare", "_by_meaning", "_place")
+
+    def __init__(self, place: Place, bare: Part, *, by_meaning: bool) -> None:
         self._place = place
+        self._bare = bare
+        self._by_meaning = by_meaning
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference for another type; of one type what differs within; type and bytes where that is unknown."""
         one: Any = left
         other: Any = right
         name, other_name = _type_name(one.type_url), _type_name(other.type_url)
-        if name != other_name:
+        if name != other_name and self._by_meaning:
             walk.add(path, Kind.VALUE, name, other_name, note="holds another type")
             return
-        classes = _classes(left, right, name) or (walk.types(name) if walk.types else None)
+        opened = "/" in one.type_url and "/" in other.type_url and name == other_name
+        classes = _classes(left, right, name) or (walk.types(name) if walk.types else None) if opened else None
         if classes is not None and classes[0] is classes[1] and one.value == other.value and walk.setting.gates:
             return
-        try:
-            inner = classes and (classes[0].FromString(one.value), classes[1].FromString(other.value))
-        except (DecodeError, RecursionError):
-            inner = None
+        inner = _opened(walk, classes, (one.value, other.value), path)
         if inner:
             step = Typed(name)
             walk.messages(*inner, (*path, step), self._place.step(step))
-            return
+        elif self._by_meaning:
+            why = f"no schema for {name}" if classes is None else f"cannot be decoded as {name}"
+            self._explained(walk, left, right, path, why)
+        else:
+            self._bare(walk, left, right, path)
+
+    def _explained(self, walk: Walk, left: Message, right: Message, path: Path, why: str) -> None:
         for field in ("type_url", "value"):
-            if getattr(one, field) != getattr(other, field):
-                step_to = Field(field)
-                ignore = self._place.step(step_to).find(Ignore)
-                rule = ignore.id if ignore else ""
-                note = f"no schema for {name}" if classes is None else f"cannot be decoded as {name}"
-                walk.add((*path, step_to), Kind.VALUE, getattr(one, field), getattr(other, field), rule, note)
+            one, other = getattr(left, field), getattr(right, field)
+            if one != other:
+                step = Field(field)
+                ignore = self._place.step(step).find(Ignore)
+                walk.add((*path, step), Kind.VALUE, one, other, ignore.id if ignore else "", why)
+
+
+def _opened(
+    walk: Walk, classes: tuple[type[Message], type[Message]] | None, values: tuple[bytes, bytes], path: Path
+) -> tuple[Message, Message] | None:
+    """The messages inside; None where nobody knows their type or the bytes are not such."""
+    if classes is None:
+        return None
+    walk.spend((len(values[0]) + len(values[1])) // BYTES_A_STEP, path)  # each Any around holds a copy of what is in it
+    try:
+        return classes[0].FromString(values[0]), classes[1].FromString(values[1])
+    except (DecodeError, RecursionError):
+        return None
 
 
 def _type_name(url: str) -> str:

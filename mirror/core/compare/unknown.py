@@ -32,6 +32,8 @@ def compare_unknown(  # noqa: PLR0913, PLR0917 - two sets and where they stand
         field = place.step(steps[0])
         element = field.step(steps[1])
         one, other = ours.get(slot), theirs.get(slot)
+        if one is None and walk.options.partial:
+            continue
         ignore = field.find(Ignore) or element.find(Ignore)
         if _same_unknown(one, other):
             continue

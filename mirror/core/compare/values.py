@@ -20,7 +20,7 @@ from mirror.core.rules import Ignore, NormalisedText, Rule, TimeWindow, Toleranc
 
 NS_PER_S: Final = 1_000_000_000
 FOREVER_S: Final = 1e12  # over the range of Timestamp and Duration
-_FLOAT: Final = frozenset({FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE})
+FLOATS: Final = frozenset({FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE})
 _TEXT: Final = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _MESSAGE: Final = frozenset({FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_GROUP})
 _FLOAT32_MAX: Final = (2 - 2**-23) * 2.0**127
@@ -101,15 +101,15 @@ class Leaf:
         self._left_names, self._right_names = _named(left.enum_type), _named(right.enum_type)
         self._nan_equal = nan_equal
         self._mixed_text = left.type != right.type and left.type in _TEXT
-        self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= _FLOAT
+        self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= FLOATS
         self._mixed_floats = self._float32 and left.type != right.type
         self.default = left.default_value
-        self._near = near if {left.type, right.type} <= _FLOAT else None  # the options' tolerance
+        self._near = near if {left.type, right.type} <= FLOATS else None  # the options' tolerance
         # Whether values that differ have to be asked `same` and `near`, NaN apart.
         self.loose = left.type != right.type or self._near is not None
         self.named = left.enum_type is not None or right.enum_type is not None
         # Whether values that are not `==` may be the same.
-        self.inexact = left.type != right.type or left.type in _FLOAT
+        self.inexact = left.type != right.type or left.type in FLOATS
 
     def same(self, left: Any, right: Any) -> bool:
         """Whether the two are the same value, rules apart."""

@@ -102,7 +102,7 @@ class Walk:
         self._stop_at = 0  # of a probe
         self._quick_max = setting.differences_max  # differences to keep without a further look
         self._work = [setting.work_max]  # left; shared with probes
-        self._patterns: dict[object, set[object]] | None = None
+        self._patterns: dict[object, set[Any]] | None = None
 
     @property
     def options(self) -> CompareOptions:
@@ -210,7 +210,7 @@ class Walk:
     def _is_new(self, path: Path, kind: Kind, ruled: bool) -> bool:  # noqa: FBT001 - internal
         """Beyond the limit only what has a pattern and kind of its own: hypotheses are made from these."""
         if self._patterns is None:
-            self._patterns = {False: set(), True: set(), "names": set()}
+            self._patterns = {False: set(), True: set(), "names": set(), "further": set()}
             for row in self.rows:
                 self._patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
         names = (ruled, kind, *[step.name if type(step) is Field else type(step) for step in path])
@@ -218,11 +218,12 @@ class Walk:
             return False
         if len(self._patterns["names"]) < NAMES_MAX and Typed not in names:
             self._patterns["names"].add(names)
-        seen = self._patterns[ruled]
         name = (pattern_of(path), kind)
-        if len(seen) >= 2 * self.setting.differences_max or name in seen:
+        further = self._patterns["further"]
+        if name in self._patterns[ruled] or sum(each[0] is ruled for each in further) >= self.setting.differences_max:
             return False
-        seen.add(name)
+        self._patterns[ruled].add(name)
+        further.add((ruled, name))
         return True
 
     def shift(self, shifts: Sequence[tuple[int, int]]) -> None:
