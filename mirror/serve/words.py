@@ -20,8 +20,8 @@ STATE_MEANINGS: Final = {
 }
 KIND_MEANINGS: Final = {
     "value": "another value",
-    "missing": "the primary has it, the candidate has not",
-    "added": "the candidate has it, the primary has not",
+    "missing": "the primary has it; the candidate has not, or its default",
+    "added": "the candidate has it; the primary has not, or its default",
     "order": "the same elements in another order",
     "status": "the call ended with another status",
     "no_answer": "the candidate never answered though others did",

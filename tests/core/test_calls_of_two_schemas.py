@@ -13,7 +13,7 @@ def test_two_schemas_where_one_holds_the_other():
     """A field that only the candidate knows is named."""
     newer, serialized = schema(SHOP.replace("bool open = 25;", "bool open = 25; string coupon = 26;"))
     right = capture(order('id: "1"').SerializeToString() + b"\xd2\x01\x01x", fingerprint=newer)
-    assert found(capture('id: "1"'), right, book=(SCHEMA, serialized)) == ["response.coupon value"]
+    assert found(capture('id: "1"'), right, book=(SCHEMA, serialized)) == ["response.coupon added"]
     assert found(capture('id: "1"'), capture('id: "1"', fingerprint=newer), book=(SCHEMA, serialized)) == []
     assert comparer().missing_schemas(record(capture()), record(right)) == {newer}
 
@@ -45,9 +45,10 @@ def test_a_field_that_one_schema_knows_has_its_name_on_both_sides(newer, turned)
         return found(*(sides[::-1] if turned else sides), book=(one[1], other[1]))
 
     assert differing(body, body) == []
-    assert differing(body + COUPON, body) == ["response.coupon value"]
-    assert differing(body, body + VOUCHER) == ["response.voucher value"]
-    assert differing(body + COUPON, body + VOUCHER) == ["response.coupon value", "response.voucher value"]
+    lost, more = ("added", "missing") if turned else ("missing", "added")
+    assert differing(body + COUPON, body) == [f"response.coupon {lost}"]
+    assert differing(body, body + VOUCHER) == [f"response.voucher {more}"]
+    assert differing(body + COUPON, body + VOUCHER) == [f"response.coupon {lost}", f"response.voucher {more}"]
     assert differing(body + COUPON + VOUCHER, body + VOUCHER + COUPON) == []
     assert differing(body + COUPON, body + COUPON.replace(b"x", b"z")) == ["response.coupon value"]
 

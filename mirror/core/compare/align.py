@@ -207,13 +207,18 @@ def _maximum_matching(
     return sorted((i, j) for j, i in owner.items())
 
 
+def same_head(elements: Elements, count: int) -> int:
+    """How many of the first `count` elements are the same, position by position, before one is not."""
+    head = 0
+    while head < count and _alike(elements, head, head):
+        head += 1
+    return head
+
+
 def _trim(elements: Elements, left_count: int, right_count: int) -> tuple[int, int]:
     """How many elements at the head and at the tail are the same."""
     shorter = min(left_count, right_count)
-    head = 0
-    while head < shorter and _alike(elements, head, head):
-        head += 1
-    tail = 0
+    head, tail = same_head(elements, shorter), 0
     while tail < shorter - head and _alike(elements, left_count - 1 - tail, right_count - 1 - tail):
         tail += 1
     return head, tail

@@ -71,8 +71,7 @@ class Compiler:
         self._closures = Closures()
         told = options.ignores and (ruled or any(each.ignore for each in options.fields))
         self.gates = not (options.matches or told)  # whether `==` may ever cut a comparison short
-        loose = options.equivalent or options.partial or options.approximate or bool(options.fields)
-        self._strict = self.gates and not loose
+        self._strict = not (options.equivalent or options.partial or options.approximate or options.fields)
         self._plans: dict[tuple[Descriptor, Descriptor, Place, Rules], Plan] = {}
 
     def plan(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules = ()) -> Plan:
@@ -98,9 +97,11 @@ class Compiler:
         return Plan(ignore_id(place), unknown, len(parts) + 1, parts, self._gated(left, right))
 
     def _gated(self, left: Descriptor, right: Descriptor) -> bool:
+        return self.gates and self._equal_is_same(left, right)
+
+    def _equal_is_same(self, left: Descriptor, right: Descriptor) -> bool:
         # `==` of messages compares bits, so a NaN would be equal to itself.
-        nan_safe = self._options.nan_equal or not self._closures.of(left).floats
-        return self.gates and left is right and nan_safe
+        return left is right and (self._options.nan_equal or not self._closures.of(left).floats)
 
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         if left.full_name == right.full_name:
@@ -227,23 +228,23 @@ class Compiler:
     def _both(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions) -> Part:
         both_maps = is_map(left) and is_map(right)
         if both_maps and comparable(*_map_field(left, right, 1)) and comparable(*_map_field(left, right, 2)):
-            return self._map(left, right, pair)
+            return self._map(left, right, pair, options)
         if is_map(left) or is_map(right) or not comparable(left, right):
             note = f"the type changed from {_type_name(left)} to {_type_name(right)}"
             return OneSided(pair.step, pair.place, left=pair.left, right=pair.right, note=note).compare
         if is_repeated(left) or is_repeated(right):
-            return self._repeated(left, right, pair)
+            return self._repeated(left, right, pair, options)
         if is_message(left):
             return SingleMessage(pair, options).compare
         return SingleScalar(pair, self._leaf(left, right), options, left.default_value).compare
 
-    def _map(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair) -> Part:
+    def _map(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions) -> Part:
         one, other = _map_field(left, right, 2)
         leaf = None if is_message(one) else self._leaf(one, other)
         gated = self.gates if leaf is not None else self._gated(type_of(one), type_of(other))
         return MapField(
             pair,
-            self._options,
+            options,
             leaf=leaf,
             gated=gated,
             rules=leaf_rules(pair.place),
@@ -251,17 +252,20 @@ class Compiler:
             valued=not self._ignored(one),
         ).compare
 
-    def _repeated(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair) -> Part:
+    def _repeated(
+        self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions
+    ) -> Part:
         leaf = None if is_message(left) else self._leaf(left, right)
-        gated = self.gates if leaf is not None else self._gated(type_of(left), type_of(right))
+        gated = leaf is not None or self._equal_is_same(type_of(left), type_of(right))
         exact = leaf is None and gated and self._strict and not self._closures.of(type_of(left)).open_ended
         return Repeated(
             pair,
             self._list_meaning(left, right, pair.place),
-            self._options,
+            options,
             leaf=leaf,
             gated=gated,
             exact=exact,
+            told=not self.gates,
             rules=leaf_rules(pair.place),
         ).compare
 
@@ -274,13 +278,17 @@ class Compiler:
             return ListMeaning(lists)
         if own.by and lists is Lists.ALIGNED:
             lists = Lists.LIST
-        found = keys_of(type_of(left), type_of(right), by, self._in_any_order, self._key_part)
+        found = keys_of(type_of(left), type_of(right), by, self._in_any_order, self._key_part, walked=bool(own.by))
         if found is not None and own.by:
             found = found._replace(first=True)
         return ListMeaning(lists, found, keyed.id if keyed is not None else "")
 
     def _key_part(self, left: FieldDescriptor, right: FieldDescriptor, place: Place) -> Part:
-        return self._part(left, right, parent=place, inherited=(), options=self._options)
+        """By value, and though the field itself be ignored."""
+        by_value = replace(self._options, equivalent=True, partial=False)
+        step = Field(right.name)
+        pair = FieldPair(step, place.step(step), Access.of(left), Access.of(right), place.step(step).rules)
+        return self._both(left, right, pair, by_value)
 
     def _in_any_order(self, field: FieldDescriptor) -> bool:
         own = self._fields.get(field.full_name, _NO_OPTIONS)

@@ -89,6 +89,7 @@ class Comparer:
             options.work_max,
             options.depth_max,
             options.differences_max,
+            not self._compiler.gates,
             options.matches or options.moves or options.aggregates,
         )
         self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same

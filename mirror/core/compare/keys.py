@@ -10,7 +10,7 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.fields import Access
 from mirror.core.compare.lists import By, KeyOf, canonical
-from mirror.core.compare.values import is_map, is_message, is_repeated
+from mirror.core.compare.values import FLOATS, is_map, is_message, is_repeated
 from mirror.core.compare.walk import Part, Walk, counted
 from mirror.core.path import Field, Path, PathPattern, PatternStep, Typed
 from mirror.core.rules import Place
@@ -21,25 +21,28 @@ Unordered: TypeAlias = Callable[[FieldDescriptor], bool]  # whether the order of
 MakePart: TypeAlias = Callable[[FieldDescriptor, FieldDescriptor, Place], Part]  # the last: of the message around
 
 
-def keys_of(
+def keys_of(  # noqa: PLR0913 - what the compiler knows
     left: Descriptor,
     right: Descriptor,
     by: tuple[str, ...],
     unordered: Unordered = lambda _: False,
     make: MakePart | None = None,
+    *,
+    walked: bool = False,
 ) -> By | None:
     """How the keys of list elements are read on either side; None where a key path is in neither type.
 
-    A key is the tuple of what stands at the paths `by` below the element. Unset is a key of its own where the field has
-    presence; a repeated field counts by all its elements. Messages are held against each other by the part that `make`
-    gives for them, for rules may say what in them differs; without it they count by their canonical bytes.
+    A key is the tuple of what stands at the paths `by` below the element, by value: only on the way there does presence
+    count. Of a repeated field all elements do. Messages are held against each other by the part that `make` gives for
+    them, for rules may say what in them differs; without it they count by their canonical bytes. `walked`: so are
+    lists, maps and floats.
     """
-    walked = [path for path in by if make is not None and _ends_in_message(left, right, path)]
-    plain = tuple(path for path in by if path not in walked)
+    asked = [path for path in by if make is not None and _needs_walk(left, right, path, all_=walked)]
+    plain = tuple(path for path in by if path not in asked)
     ours, theirs = _key_of(left, plain, unordered), _key_of(right, plain, unordered)
     if ours is None and theirs is None:
         return None
-    alike = _Alike([_couple(left, right, path) for path in walked], make) if make is not None and walked else None
+    alike = _Alike([_couple(left, right, path) for path in asked], make) if make is not None and asked else None
     return By(ours or _no_key, theirs or _no_key, alike)
 
 
@@ -64,6 +67,9 @@ class _Alike:
     ) -> bool:
         left, right = sides
         for one, other in fields[:-1]:
+            has = Access.of(one).holds(left), Access.of(other).holds(right)
+            if not all(has):
+                return has[0] == has[1]
             left, right = getattr(left, one.name), getattr(right, other.name)
             path, place = (*path, Field(other.name)), place.step(Field(other.name))
         slot = fields[-1][0], place
@@ -73,9 +79,13 @@ class _Alike:
         return counted(walk.probe(), lambda probing: part(probing, left, right, path)) == 0
 
 
-def _ends_in_message(left: Descriptor, right: Descriptor, path: str) -> bool:
+def _needs_walk(left: Descriptor, right: Descriptor, path: str, *, all_: bool) -> bool:
     ends = [found[-1] for found in (_fields_of(left, path), _fields_of(right, path)) if found]
-    return len(ends) == 2 and all(is_message(end) and not is_map(end) and not end.is_extension for end in ends)
+    if len(ends) < 2 or any(end.is_extension for end in ends):
+        return False
+    if all_:
+        return any(is_message(end) or is_repeated(end) or end.type in FLOATS for end in ends)
+    return all(is_message(end) and not is_map(end) for end in ends)
 
 
 def _couple(left: Descriptor, right: Descriptor, path: str) -> list[tuple[FieldDescriptor, FieldDescriptor]]:
@@ -118,10 +128,11 @@ def _extension(message: Descriptor, step: PatternStep) -> FieldDescriptor | None
 
 
 def _key(element: Any, path: list[Access], *, as_set: bool) -> Hashable:
-    for access in path:
+    for access in path[:-1]:
         if access.has is not None and not access.has(element):
             return None
         element = access.get(element)
+    element = path[-1].get(element)
     if isinstance(element, Message) or not hasattr(element, "__len__") or isinstance(element, str | bytes):
         return _single(element)
     if hasattr(element, "items"):

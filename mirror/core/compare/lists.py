@@ -127,8 +127,6 @@ class Scalars(Sequences):
 
     def differing(self) -> list[int]:
         """Found by Python's `!=`."""
-        if self.walk.options.matches:
-            return list(range(min(len(self.left), len(self.right))))
         return list(compress(count(), map(ne, self.left, self.right)))
 
     def key(self, side: int, index: int) -> Hashable:
@@ -292,7 +290,18 @@ def compare_sequences(
     elif sizes[0] == sizes[1] and not ordered:
         _compare_in_place(elements)
     else:
-        _report(elements, pair_in_order(elements, *sizes))
+        _report(elements, _with_the_same(elements, pair_in_order(elements, *sizes)))
+
+
+def _with_the_same(elements: Sequences, pairing: Pairing) -> Pairing:
+    """With the couples that are the same and were left out, where there is something to be told of them too."""
+    if elements.walk.setting.told:
+        known = {i for i, _ in pairing.couples}.union(pairing.left_only)
+        known_too = {j for _, j in pairing.couples}.union(pairing.right_only)
+        lefts = [i for i in range(len(elements.left)) if i not in known]
+        rights = [j for j in range(len(elements.right)) if j not in known_too]
+        pairing.couples = sorted([*pairing.couples, *zip(lefts, rights, strict=False)])
+    return pairing
 
 
 def _compare_matched(elements: Sequences, lists: Lists) -> None:
@@ -311,14 +320,11 @@ def _compare_in_place(elements: Sequences) -> None:
     """Two lists of one length: by position, unless the same elements stand in another order."""
     differing = elements.differing()
     elements.walk.spend(len(differing), elements.path)
-    if len(differing) == 1:
-        _couple(elements, differing[0], differing[0])
-    elif differing:
-        pairing = permuted(elements, differing)
-        if pairing is not None:
-            _report(elements, pairing)
-        else:
-            _report_in_place(elements, differing)
+    pairing = permuted(elements, differing)
+    if pairing is not None:
+        _report(elements, _with_the_same(elements, pairing))
+    else:
+        _report_in_place(elements, differing)
 
 
 def _report_in_place(elements: Sequences, differing: list[int]) -> None:
@@ -326,7 +332,7 @@ def _report_in_place(elements: Sequences, differing: list[int]) -> None:
     walk, mark = elements.walk, elements.walk.mark()
     poor: list[tuple[int, int]] = []
     few = len(differing) <= COUPLES_MAX
-    for index in differing:
+    for index in range(len(elements.left)) if walk.setting.told else differing:
         before = walk.count
         _couple(elements, index, index)
         if few and elements.poor(index, walk.count - before):
@@ -336,7 +342,7 @@ def _report_in_place(elements: Sequences, differing: list[int]) -> None:
         unswap(elements, pairing, poor)
         if pairing.moved:
             walk.back_to(mark)
-            _report(elements, pairing)
+            _report(elements, _with_the_same(elements, pairing))
 
 
 def _report(elements: Sequences, pairing: Pairing, *, rule: str = "", sets: bool = False, subset: bool = False) -> None:
@@ -397,7 +403,9 @@ def _couple(elements: Sequences, left: int, right: int) -> None:
 def _by_position(elements: Sequences, left_count: int, right_count: int) -> Pairing:
     shorter = min(left_count, right_count)
     couples = [(index, index) for index in elements.differing()]
-    return Pairing(couples, list(range(shorter, left_count)), list(range(shorter, right_count)))
+    return _with_the_same(
+        elements, Pairing(couples, list(range(shorter, left_count)), list(range(shorter, right_count)))
+    )
 
 
 def _pair_by_key(elements: Sequences, by: By) -> Pairing:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from typing import Final, Protocol
 
-from mirror.core.compare.align import Couple, Elements, Pairing, pair_in_any_order
+from mirror.core.compare.align import Couple, Elements, Pairing, pair_in_any_order, same_head
 from mirror.core.compare.options import Lists
 
 MATCHED_BY_SAMENESS: Final = frozenset({Lists.SET, Lists.SMART_SET, Lists.SMART_LIST})
@@ -26,10 +26,12 @@ class Countable(Elements, Protocol):
 
 def matched(elements: Countable, lists: Lists, left_count: int, right_count: int) -> Pairing | None:
     """The pairing, couples in left order; None: too many elements would have to be tried against each other."""
-    pairing = pair_in_any_order(elements, range(left_count), range(right_count), alike=False)
+    head = same_head(elements, min(left_count, right_count)) if lists is Lists.SMART_LIST else 0
+    pairing = pair_in_any_order(elements, range(head, left_count), range(head, right_count), alike=False)
     if pairing is None:
         return None
     if lists is Lists.SMART_LIST:
+        pairing.couples = [*((index, index) for index in range(head)), *pairing.couples]
         return _in_order(pairing)
     if lists is Lists.SMART_SET and elements.composite:
         if len(pairing.left_only) * len(pairing.right_only) > elements.cells_max:

@@ -55,6 +55,7 @@ class Repeated:
         leaf: Leaf | None,
         gated: bool,
         exact: bool,
+        told: bool,
         rules: Rules,
     ) -> None:
         self._pair = pair
@@ -67,9 +68,7 @@ class Repeated:
         self._gated = gated
         self._rules = rules  # at the field itself: they hold for its elements
         # Whether nothing is to be said of elements that are equal, and the list goes by position where lengths agree.
-        self._plain = (
-            gated and not pair.place.touched and not options.matches and meaning.lists in {Lists.ALIGNED, Lists.LIST}
-        )
+        self._plain = gated and not pair.place.touched and not told and meaning.lists in {Lists.ALIGNED, Lists.LIST}
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """See lists.compare_sequences; quick where one element differs or none does."""
@@ -113,7 +112,7 @@ class Repeated:
             exact = self._exact and not place.touched
             elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules, exact=exact)
         meaning = self._meaning
-        by = None if place is walk.bare else meaning.by
+        by = None if place is walk.bare and meaning.keyed else meaning.by
         compare_sequences(elements, meaning.lists, by=by, keyed=meaning.keyed)
 
 
@@ -169,7 +168,7 @@ class MapField:
             return
         common = ours.keys() & theirs.keys()
         unequal = sorted(k for k in common if ours[k] != theirs[k]) if self._gated else sorted(common)
-        added = [] if self._options.partial else sorted(theirs.keys() - common)
+        added = [] if walk.options.partial else sorted(theirs.keys() - common)
         missing = sorted(ours.keys() - common)
         walk.spend(len(unequal) + len(added) + len(missing), path)
         for key in unequal if self._valued else ():

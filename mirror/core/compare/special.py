@@ -90,7 +90,8 @@ class AnyPart:
             return
         opened = "/" in one.type_url and "/" in other.type_url and name == other_name
         classes = _classes(left, right, name) or (walk.types(name) if walk.types else None) if opened else None
-        if classes is not None and classes[0] is classes[1] and one.value == other.value and walk.setting.gates:
+        same_type = self._by_meaning and classes is not None and classes[0] is classes[1]
+        if same_type and one.value == other.value and walk.setting.gates:
             return
         inner = _opened(walk, classes, (one.value, other.value), path)
         if inner:

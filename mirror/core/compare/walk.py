@@ -71,6 +71,7 @@ class Setting:
     work_max: int
     depth_max: int
     differences_max: int
+    told: bool  # whether equal elements are looked at too, for what is to be told of them
     remarks: bool  # whether more is to be told of an element than what differs in it
 
 
