@@ -50,6 +50,7 @@ class Sequences(ABC):
     cells_max = CELLS_MAX
     composite = False  # whether elements are messages
     exact = False  # whether two that are not `==` differ for certain
+    known: list[int] | None = None  # what `differing` gives, where it was found before
     keys: tuple[Sequence[Any], Sequence[Any]] | None = None  # of a map's values, where the keys pair nothing
 
     def __init__(self, walk: Walk, left: Sequence[Any], right: Sequence[Any], path: Path, place: Place) -> None:
@@ -123,10 +124,13 @@ class Scalars(Sequences):
         super().__init__(walk, left, right, path, place)
         self._leaf = leaf
         self._rules = rules
-        self.exact = not (rules or place.touched or leaf.inexact)
+        self._ruled = bool(rules) or place.touched
+        self.exact = not (self._ruled or leaf.inexact)
 
     def differing(self) -> list[int]:
         """Found by Python's `!=`."""
+        if self.known is not None:
+            return self.known
         if self.walk.options.matches:
             return list(range(min(len(self.left), len(self.right))))
         return list(compress(count(), map(ne, self.left, self.right)))
@@ -157,6 +161,8 @@ class Scalars(Sequences):
         return self._leaf.shown(*((None, self.right[index]) if side else (self.left[index], None)))[side]
 
     def _excuse(self, index: int, one: Any, other: Any) -> str:
+        if not self._ruled:
+            return ""
         self.walk.spend(1, self.path)
         return self._leaf.excuse((*self.place.step(Index(index)).rules, *self._rules), one, other)
 
@@ -198,6 +204,8 @@ class Messages(Sequences):
 
     def differing(self) -> list[int]:
         """Found by `==` where that decides."""
+        if self.known is not None:
+            return self.known
         if self._gated:
             return list(compress(count(), map(ne, self.left, self.right)))
         return list(range(min(len(self.left), len(self.right))))
@@ -236,7 +244,11 @@ class Messages(Sequences):
 
     def look(self, walk: Walk, left: int, right: int, place: Place) -> None:
         """Hold one element against another, which stands at the left one's index."""
-        walk.messages(self.left[left], self.right[right], self.at(left), place, self._rules)
+        one, other = self.left[left], self.right[right]
+        if self.known is not None and left == right:  # these differ
+            walk.unequal(walk.plan_for(one, other, place, self._rules), one, other, self.at(left))
+            return
+        walk.messages(one, other, self.at(left), place, self._rules)
 
     def canonical(self, element: Any) -> Hashable:
         """What is equal only for equal elements of one type."""
@@ -324,12 +336,16 @@ def _compare_in_place(elements: Sequences) -> None:
 def _report_in_place(elements: Sequences, differing: list[int]) -> None:
     """By position; only where that shows couples with little in common is it asked whether two of them changed places."""
     walk, mark = elements.walk, elements.walk.mark()
-    poor: list[tuple[int, int]] = []
+    counts: list[tuple[int, int]] = []  # of the couples that may be poor: index, differences
     few = len(differing) <= COUPLES_MAX
     for index in differing:
         before = walk.count
         _couple(elements, index, index)
-        if few and elements.poor(index, walk.count - before):
+        if few and walk.count > before:
+            counts.append((index, walk.count - before))
+    poor: list[tuple[int, int]] = []
+    for left, (index, found) in enumerate(counts, 1 - len(counts)):
+        if (poor or left < 0) and elements.poor(index, found):  # of the last one it matters only if there are others
             poor.append((index, index))
     if len(poor) > 1:
         pairing = Pairing([(index, index) for index in differing])
