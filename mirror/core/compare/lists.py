@@ -18,6 +18,7 @@ from mirror.core.model import Kind
 from mirror.core.path import Index, Path
 from mirror.core.rules import KeyedList, Place, UnorderedList
 
+ELEMENTS_MAX: Final = 400_000  # of a list, both sides together, unless they pair by position
 ORDER_NOTE: Final = "the same elements in another order"
 
 
@@ -35,6 +36,12 @@ def compare_sequences(
     """
     walk, place = elements.walk, elements.place
     sizes = len(elements.left), len(elements.right)
+    if sum(sizes) > ELEMENTS_MAX and (sizes[0] != sizes[1] or by is not None or place.find(UnorderedList)):
+        note = (
+            f"too complex: lists of {sizes[0]} and {sizes[1]} elements, which no position pairs; they were not compared"
+        )
+        walk.add(elements.path, Kind.VALUE, note=note)
+        return
     unordered = place.find(UnorderedList)
     if by is not None:
         _report(elements, _pair_by_key(elements, by), rule=keyed, sets=lists is not Lists.ALIGNED, subset=True)

@@ -61,7 +61,7 @@ class CompareOptions:
     # Limits
     differences_max: int = 100  # differences returned; the true count is kept
     depth_max: int = 128  # nesting of messages, through Any too; beyond: "too complex"
-    work_max: int = 1_000_000  # fields and elements looked at in one comparison; beyond: "too complex"
+    work_max: int = 300_000  # fields and elements looked at in one comparison; beyond: "too complex"
     # Meaning
     nan_equal: bool = True  # NaN equals NaN: two builds that both answer NaN answer alike
     by_meaning: bool = True  # Timestamp, Duration and FieldMask are one value each, numbers of a Struct are numbers

@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import compress, count
 from operator import ne
-from typing import Any
+from typing import Any, Final
 
 from google.protobuf.message import Message
 
 from mirror.core.compare.elements import By, Messages, Scalars, Sequences
-from mirror.core.compare.fields import Access, FieldPair, compare_leaf, remark_message
+from mirror.core.compare.fields import Access, FieldPair, compare_leaf, ignore_id, remark_message
 from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
@@ -19,6 +19,8 @@ from mirror.core.compare.walk import Rules, Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Index, Key, Path
 from mirror.core.rules import Ignore, Place
+
+ENTRIES_MAX: Final = 200_000  # of a map, both sides together: copies of more would not fit
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,12 +165,18 @@ class MapField:
         mine, others = self._pair.left.get(left), self._pair.right.get(right)
         if not mine and (not others or self._options.partial):
             return
-        if self._gated and len(mine) == len(others) and type(left) is type(right):  # other keys may be refused
+        quick = self._gated and len(mine) == len(others) <= ENTRIES_MAX
+        if quick and type(left) is type(right):  # other keys may be refused
             keys = list(mine)
             if list(map(mine.get, keys)) == list(map(others.get, keys)):  # half the time of two dictionaries
                 return
-        ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
         path = (*path, self._pair.step)
+        if len(mine) + len(others) > ENTRIES_MAX:
+            if not (self._gated and mine == others):
+                note = f"too complex: maps of {len(mine)} and {len(others)} entries; they were not compared"
+                walk.add(path, Kind.VALUE, None, None, ignore_id(self._pair.place), note)
+            return
+        ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
         if not self._pair.place.rules:
             self._compare(walk, ours, theirs, path, self._pair.place)
             return

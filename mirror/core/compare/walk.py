@@ -28,7 +28,7 @@ Rules: TypeAlias = tuple[Rule, ...]
 Types: TypeAlias = Callable[[str], tuple[type[Message], type[Message]] | None]
 Part: TypeAlias = Callable[["Walk", Message, Message, Path], None]  # compares one field, or some, of unequal messages
 NAMES_MAX: Final = 10_000  # paths remembered by their names beyond the limit
-UNKNOWN_MAX_BYTES: Final = 262_144  # of unknown fields in one message; decoding them costs a hundred times as much
+UNKNOWN_MAX_BYTES: Final = 131_072  # of unknown fields in one message; decoding them costs a hundred times as much
 
 
 class TooComplexError(Exception):

@@ -67,7 +67,7 @@ def test_what_was_found_before_the_work_limit_stands():
 def test_a_flood_of_unknown_fields_is_not_decoded():
     left, right = (kind().FromString(b"\xa0\x06" + end + b"\xa0\x06\x01" * 200_000) for end in (b"\x01", b"\x02"))
     result = compare(left, right)
-    assert [d.note for d in result.differences] == ["too complex: over 262144 bytes of unknown fields"]
+    assert [d.note for d in result.differences] == ["too complex: over 131072 bytes of unknown fields"]
 
 
 def test_long_lists_with_one_element_lost():
