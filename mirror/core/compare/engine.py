@@ -119,6 +119,8 @@ class Comparer:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
             return self._too_complex(walk, root, "nested too deep")
+        if types is None and walk.count <= self.options.differences_max:  # then there is nothing to let go
+            return walk
         return walk.result()
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:

@@ -163,12 +163,24 @@ class MapField:
         mine, others = self._pair.left.get(left), self._pair.right.get(right)
         if not mine and (not others or self._options.partial):
             return
-        if self._gated and len(mine) == len(others) and type(left) is type(right):  # other keys may be refused
+        path = (*path, self._pair.step)
+        if (
+            self._gated and len(mine) == len(others) and type(left) is type(right)
+        ):  # a key of another type may be refused
             keys = list(mine)
-            if list(map(mine.get, keys)) == list(map(others.get, keys)):  # half the time of two dictionaries
+            values, other_values = (
+                list(map(mine.get, keys)),
+                list(map(others.get, keys)),
+            )  # half the time of dictionaries
+            if values == other_values:
+                return
+            if self._keyed and not self._pair.place.rules and None not in other_values:  # of the same keys
+                unlike = list(map(ne, values, other_values))
+                entries = compress(zip(keys, values, strict=True), unlike)
+                other_entries = compress(zip(keys, other_values, strict=True), unlike)
+                self._compare(walk, dict(entries), dict(other_entries), path, self._pair.place)
                 return
         ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
-        path = (*path, self._pair.step)
         if not self._pair.place.rules:
             self._compare(walk, ours, theirs, path, self._pair.place)
             return

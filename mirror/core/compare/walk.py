@@ -230,7 +230,7 @@ class Walk(Result):
         self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
 
     def result(self) -> Result:
-        """What was found, once the walk has ended; nothing of the messages' world is kept with it."""
+        """What was found, once the walk has ended; what served only to find it is let go."""
         self.types = self._patterns = None
         return self
 
