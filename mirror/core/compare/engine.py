@@ -10,9 +10,17 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.compiler import Compiler
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.reflect import byte_size
 from mirror.core.compare.result import Result
-from mirror.core.compare.walk import UNKNOWN_MAX_BYTES, Plan, Setting, TooComplexError, Types, Walk, descriptor_of
+from mirror.core.compare.walk import (
+    UNKNOWN_MAX_BYTES,
+    Plan,
+    Setting,
+    TooComplexError,
+    Types,
+    Walk,
+    descriptor_of,
+    is_large,
+)
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path
 from mirror.core.rules import Ignore, MethodRules, Place
@@ -111,15 +119,15 @@ class Comparer:
             plan = self._plan(left, right, root)
         if not self._quick and plan.gated and left == right:
             return SAME
-        if size < 0:
-            size = byte_size(left) + byte_size(right)
-        walk = Walk(self._setting, types, size > UNKNOWN_MAX_BYTES)
+        walk = Walk(self._setting, types, (size < 0 or size > UNKNOWN_MAX_BYTES) and is_large(left, right, size))
         try:
             walk.unequal(plan, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
             return self._too_complex(walk, root, "nested too deep")
+        if types is None and walk.count <= self.options.differences_max:  # then there is nothing to let go
+            return walk
         return walk.result()
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:

@@ -165,12 +165,19 @@ class MapField:
         mine, others = self._pair.left.get(left), self._pair.right.get(right)
         if not mine and (not others or self._options.partial):
             return
-        quick = self._gated and len(mine) == len(others) <= ENTRIES_MAX
-        if quick and type(left) is type(right):  # other keys may be refused
-            keys = list(mine)
-            if list(map(mine.get, keys)) == list(map(others.get, keys)):  # half the time of two dictionaries
-                return
         path = (*path, self._pair.step)
+        quick = self._gated and len(mine) == len(others) <= ENTRIES_MAX
+        if quick and type(left) is type(right):  # a key of another type may be refused
+            keys = list(mine)
+            values, other_values = list(map(mine.get, keys)), list(map(others.get, keys))  # faster than dictionaries
+            if values == other_values:
+                return
+            if self._keyed and not self._pair.place.rules and None not in other_values:  # of the same keys
+                unlike = list(map(ne, values, other_values))
+                entries = compress(zip(keys, values, strict=True), unlike)
+                other_entries = compress(zip(keys, other_values, strict=True), unlike)
+                self._compare(walk, dict(entries), dict(other_entries), path, self._pair.place)
+                return
         if len(mine) + len(others) > ENTRIES_MAX:
             if not (self._gated and mine == others):
                 note = f"too complex: maps of {len(mine)} and {len(others)} entries; they were not compared"

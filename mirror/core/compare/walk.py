@@ -129,7 +129,7 @@ class Walk(Result):
         if plan.gated and left == right:
             return
         if self.depth == 0:
-            self.large = (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
+            self.large = is_large(left, right, size)
         self.unequal(plan, left, right, path)
 
     def plan_for(self, left: Message, right: Message, place: Place, inherited: Rules = ()) -> Plan:
@@ -231,7 +231,7 @@ class Walk(Result):
         self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
 
     def result(self) -> Result:
-        """What was found, once the walk has ended; nothing of the messages' world is kept with it."""
+        """What was found, once the walk has ended; what served only to find it is let go."""
         self.types = self._patterns = None
         return self
 
@@ -261,6 +261,16 @@ class Walk(Result):
     def differ(self, left: Message, right: Message, path: Path) -> bool:
         """Whether two messages really differ, rules apart."""
         return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
+
+
+def is_large(left: Message, right: Message, size: int) -> bool:
+    """Whether the two hold so many unknown fields that each message has to be asked before its own are decoded.
+
+    `size`: bytes of both, or -1. Telling takes a copy of either side in turn, so small ones are not asked.
+    """
+    if (byte_size(left) + byte_size(right) if size < 0 else size) <= UNKNOWN_MAX_BYTES:
+        return False
+    return unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES
 
 
 def unless_ignored(
