@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.reflect import byte_size, unknown_bytes
+from mirror.core.compare.reflect import byte_size, many_unknown_bytes
 from mirror.core.compare.result import Result, Row
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, Typed, pattern_of
@@ -156,7 +156,7 @@ class Walk(Result):
             raise TooComplexError(path)
         self.depth = depth + 1
         if unknown is not None:
-            if self.large and unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES:
+            if self.large and any(many_unknown_bytes(side, UNKNOWN_MAX_BYTES) for side in (left, right)):
                 self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
             else:
                 ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
@@ -264,13 +264,11 @@ class Walk(Result):
 
 
 def is_large(left: Message, right: Message, size: int) -> bool:
-    """Whether the two hold so many unknown fields that each message has to be asked before its own are decoded.
+    """Whether either may hold so many unknown fields that each message is asked before its own are decoded.
 
-    `size`: bytes of both, or -1. Telling takes a copy of either side in turn, so small ones are not asked.
+    `size`: bytes of both, or -1.
     """
-    if (byte_size(left) + byte_size(right) if size < 0 else size) <= UNKNOWN_MAX_BYTES:
-        return False
-    return unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES
+    return (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
 
 
 def unless_ignored(
