@@ -9,7 +9,6 @@ finished at their own end or when the call's task is done, whichever comes first
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -17,9 +16,9 @@ from typing import Any
 import grpc
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import AioFacts, Raised, aio_outcome, pairs, status_code, type_name
+from grpc_mirror.call import AioFacts, Raised, aio_outcome, status_code, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -42,8 +41,8 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             metadata = handler_call_details.invocation_metadata
             if handler is None or not metadata or not is_mirrored(metadata):
                 return handler
-            recorder = observer.recorder(handler, handler_call_details.method, metadata)
-            return handler if recorder is None else _AioCall(recorder, handler).wrapped()
+            method = handler_call_details.method.lstrip("/")
+            return _AioCall(Recorder(observer, handler, method, metadata), handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
             observer.fault()
             return handler
@@ -82,9 +81,7 @@ class _AioCall:
             task = asyncio.current_task()
             if task is not None:
                 task.add_done_callback(self._on_task_done)
-        functools.update_wrapper(observed, behavior)
-        # update_wrapper would let inspect look through to the service's function: nothing here needs that.
-        del observed.__wrapped__
+        kept_attributes(observed, behavior)
         return rebuilt(self._handler, observed, deserialize, serialize)
 
     def _awaiting(self, behavior: Any) -> Callable[..., Any]:
@@ -187,6 +184,7 @@ class _AioCall:
     def _on_task_done(self, _task: Any) -> None:
         # Where another interceptor looked up the handler in a task of its own, that task ends before the call begins.
         if self._recorder.begun:
+            self._returned = False  # what had not come to its end by now was cut off
             self._finish()
 
     def _on_malformed(self, error: BaseException | None) -> None:
@@ -230,8 +228,8 @@ class _AioCall:
                 self._recorder.expired,
             )
             outcome = aio_outcome(facts)
-            trailing = () if outcome.ending in _CUT else pairs(asked(context, "trailing_metadata"))
-            self._recorder.finish(outcome, trailing)
+            trailing = None if outcome.ending in _CUT else asked(context, "trailing_metadata")
+            self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
         finally:

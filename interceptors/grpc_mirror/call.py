@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from grpc_mirror.propagation import Labels, Placement
+from grpc_mirror.propagation import SpanRef
 from grpc_mirror.v1 import capture_pb2
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL = 0, 1, 2, 4, 13
@@ -139,12 +139,11 @@ class AioFacts(NamedTuple):
 class CallRecord(NamedTuple):
     """One finished call, as it is handed to a sink. Bodies are bytes, never protobuf objects."""
 
-    labels: Labels
-    role: str
+    metadata: tuple[tuple[str, Any], ...]  # mirror headers, trace context and what the settings allow; no other
     method: str  # pkg.Service/Method
     kind: capture_pb2.CallKind
-    placement: Placement
-    span_id: bytes
+    current: SpanRef | None  # the span that was current in the handler before ours
+    span_id: bytes  # empty: not led, so any will do
     outcome: Outcome
     requests: tuple[Message, ...]
     responses: tuple[Message, ...]
@@ -155,7 +154,6 @@ class CallRecord(NamedTuple):
     omitted: tuple[
         tuple[capture_pb2.Direction, int, int], ...
     ]  # (direction, messages, bytes) over the limit of messages
-    request_metadata: tuple[tuple[str, Any], ...]
     initial_metadata: tuple[tuple[str, Any], ...] | None  # None: unobserved
     trailing_metadata: tuple[tuple[str, Any], ...]
     deadline_ns: int  # remaining at the start; 0: none

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord, Message
+from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
+from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
 from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
@@ -44,7 +45,25 @@ STATUS_NAMES = (
 _SERVER_ERRORS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
-def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_pb2.Capture:
+class Described(NamedTuple):
+    """What the headers of a call say of it, under the deployment's settings."""
+
+    labels: Labels
+    role: str
+    placement: Placement
+    condition: str  # to be counted; empty: nothing odd
+
+
+def describe(record: CallRecord, settings: Settings) -> Described | None:
+    """Labels, role and place in the trace; None where `x-mirror-id` makes no sense."""
+    labels = read_labels(record.metadata)
+    if not labels.mirror_id or len(labels.mirror_id) > ID_MAX_CHARS:
+        return None
+    role, condition = role_of(settings.role, labels.role)
+    return Described(labels, role, place(labels, record.current), condition)
+
+
+def capture_of(record: CallRecord, attempt: int, types: Types, settings: Settings) -> capture_pb2.Capture:
     """The Capture of one call, within the limits of the settings."""
     trailing, details = _split_details(record.trailing_metadata)
     outcome = record.outcome
@@ -61,7 +80,7 @@ def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_
         status_details=details,
         ending=outcome.ending,
         deadline_ns=record.deadline_ns,
-        attempt=record.labels.attempt,
+        attempt=attempt,
         start_unix_ns=record.start_unix_ns,
         duration_ns=record.duration_ns,
         request_count=record.request_count,
@@ -72,8 +91,8 @@ def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
         capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
     for kept, metadata in (
-        (capture.request_metadata, record.request_metadata),
-        (capture.initial_metadata, record.initial_metadata or ()),
+        (capture.request_metadata, _allowed(record.metadata, settings)),
+        (capture.initial_metadata, _allowed(record.initial_metadata, settings)),
         (capture.trailing_metadata, trailing),
     ):
         if _fill(kept, metadata):
@@ -81,14 +100,14 @@ def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_
     return capture
 
 
-def span_of(record: CallRecord, capture: bytes, server_address: str) -> SpanData:
+def span_of(record: CallRecord, described: Described, span_id: bytes, capture: bytes, server_address: str) -> SpanData:
     """The span of one call, which carries its serialised Capture."""
-    labels, placement = record.labels, record.placement
+    labels, placement = described.labels, described.placement
     status = STATUS_NAMES[record.outcome.code]
     found: list[tuple[str, Any]] = [
         (attributes.ID, labels.mirror_id),
         (attributes.RUN, labels.run),
-        (attributes.ROLE, record.role),
+        (attributes.ROLE, described.role),
         (attributes.EXPECT, ",".join(labels.expect)),
         (attributes.RPC_SYSTEM, "grpc"),
         (attributes.RPC_METHOD, record.method),
@@ -101,7 +120,7 @@ def span_of(record: CallRecord, capture: bytes, server_address: str) -> SpanData
     link = placement.link
     return SpanData(
         trace_id=placement.trace_id,
-        span_id=record.span_id,
+        span_id=span_id,
         parent_span_id=placement.parent_span_id,
         trace_state=labels.trace_state,
         name=record.method,
@@ -150,12 +169,17 @@ def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb
 def _split_details(metadata: tuple[tuple[str, Any], ...]) -> tuple[list[tuple[str, Any]], bytes]:
     """Trailing metadata without the rich status, and that status's bytes."""
     rest, details = [], b""
-    for key, value in metadata:
+    for key, value in pairs(metadata):
         if key == DETAILS_KEY and isinstance(value, bytes):
             details = details or value
         else:
             rest.append((key, value))
     return rest, details
+
+
+def _allowed(metadata: object, settings: Settings) -> list[tuple[str, Any]]:
+    """The pairs whose keys the settings name."""
+    return [pair for pair in pairs(metadata) if pair[0] in settings.metadata]
 
 
 def _fill(kept: Any, metadata: Iterable[tuple[str, Any]]) -> bool:

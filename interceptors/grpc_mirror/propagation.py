@@ -18,7 +18,7 @@ ID_MAX_CHARS = 256
 _LABEL_MAX_CHARS = 256
 _TRACE_STATE_MAX_CHARS = 512
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_WANTED = frozenset(
+HEADERS = frozenset(
     {
         attributes.HEADER_ID,
         attributes.HEADER_RUN,
@@ -62,7 +62,6 @@ class Placement(NamedTuple):
     kind: int
     flags: int
     link: SpanRef | None  # a current span of another trace
-    lead: bool  # ours becomes the current span of the handler
 
 
 def is_mirrored(metadata: Iterable[tuple[str, Any]]) -> bool:
@@ -80,7 +79,7 @@ def read_labels(metadata: Iterable[tuple[str, Any]]) -> Labels:
     """
     found: dict[str, str] = {}
     for key, value in metadata:
-        if key in _WANTED and isinstance(value, str):
+        if key in HEADERS and isinstance(value, str):
             found.setdefault(key, value.strip())
     return Labels(
         mirror_id=found.get(attributes.HEADER_ID, ""),
@@ -125,16 +124,25 @@ def place(labels: Labels, current: SpanRef | None) -> Placement:
     """Where the capture span of a call stands, given the span that is current in its handler.
 
     Below a current span of the same trace it is INTERNAL; else it is a SERVER span below the remote parent (or a
-    root). A current span of another trace is linked. It leads only below a remote parent when no span is current: a
-    synthetic root would override the service's own sampler.
+    root). A current span of another trace is linked.
     """
     remote = labels.parent
     trace_id = remote.trace_id if remote else derived_trace_id(labels.mirror_id)
     if current is not None and current.trace_id == trace_id:
-        return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None, lead=False)
+        return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None)
     parent_span_id, flags = (remote.span_id, remote.flags) if remote else (b"", 0)
-    lead = remote is not None and current is None
-    return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current, lead=lead)
+    return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current)
+
+
+def leader_of(metadata: Iterable[tuple[str, Any]]) -> SpanRef | None:
+    """The remote parent below which our span becomes the handler's current one, where no span is current there yet.
+
+    Only below a remote parent: a synthetic root would override the service's own sampler.
+    """
+    for key, value in metadata:
+        if key == "traceparent" and isinstance(value, str):
+            return parse_traceparent(value.strip())
+    return None
 
 
 def _expected(found: Mapping[str, str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
 import grpc
@@ -16,7 +16,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from grpc_mirror import propagation
-from grpc_mirror.call import OK, CallRecord, Outcome, Seen, pairs
+from grpc_mirror.call import OK, CallRecord, Outcome, Seen
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
 from grpc_mirror.settings import Settings
@@ -45,26 +45,8 @@ class Observer:
         self.counters = counters
         self.budget = budget
         self.sink = sink
-        self.allowed = frozenset(settings.metadata)
-
-    def recorder(self, handler: Any, method: str, metadata: Sequence[tuple[str, Any]]) -> Recorder | None:
-        """A recorder for one mirrored call; None where the labels make no sense."""
-        labels = propagation.read_labels(metadata)
-        if not labels.mirror_id or len(labels.mirror_id) > propagation.ID_MAX_CHARS:
-            self.counters.notice("mirror_id_invalid")
-            return None
-        role, condition = propagation.role_of(self.settings.role, labels.role)
-        if condition:
-            self.counters.notice(condition)
-        recorder = Recorder(self, labels, role, method.lstrip("/"))
-        recorder.kind = call_kind(handler)
-        if self.allowed:
-            recorder.request_metadata = self.allow(metadata)
-        return recorder
-
-    def allow(self, metadata: object) -> tuple[tuple[str, Any], ...]:
-        """The pairs whose keys the settings name."""
-        return tuple(pair for pair in pairs(metadata) if pair[0] in self.allowed)
+        self.observes_initial = bool(settings.metadata)
+        self.wanted = propagation.HEADERS.union(settings.metadata)
 
     def fault(self) -> None:
         """Our own code failed. Counted; the service goes on."""
@@ -81,33 +63,22 @@ def call_kind(handler: Any) -> capture_pb2.CallKind:
 class Recorder:
     """One call. Made by the interceptor, filled by the closures around its handler, finished exactly once."""
 
-    def __init__(self, observer: Observer, labels: propagation.Labels, role: str, method: str) -> None:
+    def __init__(self, observer: Observer, handler: Any, method: str, metadata: Iterable[tuple[str, Any]]) -> None:
+        messages_max = observer.settings.stream_messages_max
         self.observer = observer
-        self.labels = labels
-        self.role = role
         self.method = method
-        self.kind: capture_pb2.CallKind = capture_pb2.CALL_KIND_UNSPECIFIED
+        self.metadata = tuple([pair for pair in metadata if pair[0] in observer.wanted])
+        self.kind = call_kind(handler)
         self.start_unix_ns = time.time_ns()
         self.start_ns = time.perf_counter_ns()
-        self.requests = Seen(observer.settings.stream_messages_max)
-        self.responses = Seen(observer.settings.stream_messages_max)
-        self.placement: propagation.Placement | None = None
+        self.requests = Seen(messages_max)
+        self.responses = Seen(messages_max)
+        self.current: propagation.SpanRef | None = None
         self.span_id = b""
         self.deadline_ns = 0
-        self.request_metadata: tuple[tuple[str, Any], ...] = ()
         self.initial_metadata: tuple[tuple[str, Any], ...] | None = None
         self.begun = False
         self.finished = False
-
-    def request(self, body: object) -> None:
-        """A request message came, as bytes."""
-        if not self.finished:
-            self.requests.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
-
-    def response(self, body: object) -> None:
-        """A response message is about to be sent, as bytes."""
-        if not self.finished:
-            self.responses.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
 
     def begin(self, remaining_s: float | None) -> Any:
         """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
@@ -116,15 +87,15 @@ class Recorder:
         if remaining_s is not None and remaining_s < _NO_DEADLINE_S:
             self.deadline_ns = max(1, int(remaining_s * 1e9) + elapsed_ns)
         current = trace.get_current_span().get_span_context()
-        seen = None
         if current.is_valid:
             ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
-            seen = propagation.SpanRef(*ids, int(current.trace_flags))
-        self.placement = propagation.place(self.labels, seen)
-        if not self.placement.lead:
+            self.current = propagation.SpanRef(*ids, int(current.trace_flags))
+            return None
+        parent = propagation.leader_of(self.metadata)
+        if parent is None:
             return None
         self.span_id = os.urandom(8)
-        return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(self.placement, self.span_id)))
+        return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(parent, self.span_id)))
 
     @property
     def expired(self) -> bool:
@@ -134,43 +105,33 @@ class Recorder:
         slack_ns = max(int(_DEADLINE_SLACK * 1e9), int(_DEADLINE_SLACK * self.deadline_ns))
         return time.perf_counter_ns() - self.start_ns >= self.deadline_ns - slack_ns
 
-    def finish(self, outcome: Outcome, trailing_metadata: object) -> None:
+    def finish(self, outcome: Outcome, trailing_metadata: tuple[tuple[str, Any], ...]) -> None:
         """The call is over: freeze what was seen and hand it off. Later calls do nothing."""
         if self.finished:
             return
         self.finished = True
         duration_ns = time.perf_counter_ns() - self.start_ns
         requests, responses = self.requests, self.responses
+        asked, answers = requests.release(), responses.release()
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
-        answers = responses.release()
-        trailing = pairs(trailing_metadata)
-        size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing)
+        size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing_metadata)
         record = CallRecord(
-            self.labels,
-            self.role,
+            self.metadata,
             self.method,
             self.kind,
-            self.placement or propagation.place(self.labels, None),
-            self.span_id or os.urandom(8),
+            self.current,
+            self.span_id,
             outcome,
-            requests.release(),
+            asked,
             answers if sent else (),
             requests.type,
             responses.type,
             requests.count,
             responses.count if sent else 0,
-            tuple(
-                (direction, seen.omitted, seen.omitted_bytes)
-                for direction, seen in (
-                    (capture_pb2.DIRECTION_REQUEST, requests),
-                    (capture_pb2.DIRECTION_RESPONSE, responses),
-                )
-                if seen.omitted
-            ),
-            self.request_metadata,
+            _omitted(requests, responses) if requests.omitted or responses.omitted else (),
             self.initial_metadata,
-            trailing,
+            trailing_metadata,
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
@@ -198,13 +159,14 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
     `original` None hands the handler raw bytes, and so does this. `on_malformed` gets the exception of the original,
     or None where that gave None.
     """
-    fault = recorder.observer.fault
+    observer, seen, start_ns, clock = recorder.observer, recorder.requests, recorder.start_ns, time.perf_counter_ns
 
     def request(raw: bytes) -> Any:
         try:
-            recorder.request(raw)
+            if not recorder.finished:
+                seen.add(raw, clock() - start_ns, observer.budget.reserve)
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            fault()
+            observer.fault()
         if original is None:
             return raw
         try:
@@ -214,8 +176,8 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
             raise
         if message is None:
             on_malformed(None)
-        elif recorder.requests.type is None:
-            recorder.requests.type = type(message)
+        elif seen.type is None:
+            seen.type = type(message)
         return message
 
     return request
@@ -223,7 +185,7 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
 
 def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseException]) -> Any:
     """A response serialiser that sees the bytes of one call. Exceptions of the original go to `unsendable` too."""
-    fault = recorder.observer.fault
+    observer, seen, start_ns, clock = recorder.observer, recorder.responses, recorder.start_ns, time.perf_counter_ns
 
     def response(message: Any) -> Any:
         if original is None:
@@ -234,12 +196,13 @@ def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseExceptio
             except Exception as error:
                 unsendable.append(error)
                 raise
-            if recorder.responses.type is None:
-                recorder.responses.type = type(message)
+            if seen.type is None:
+                seen.type = type(message)
         try:
-            recorder.response(raw)
+            if not recorder.finished:
+                seen.add(raw, clock() - start_ns, observer.budget.reserve)
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            fault()
+            observer.fault()
         return raw
 
     return response
@@ -258,6 +221,13 @@ def rebuilt(handler: Any, behavior: Any, deserializer: Any, serializer: Any) -> 
             grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
         )
     return make(behavior, request_deserializer=deserializer, response_serializer=serializer)
+
+
+def kept_attributes(observed: Any, behavior: Any) -> None:
+    """Give `observed` what grpc looks for on a handler's function, such as experimental_thread_pool."""
+    attributes = getattr(behavior, "__dict__", None)
+    if attributes:
+        observed.__dict__.update(attributes)
 
 
 def behavior_of(handler: Any) -> Any:
@@ -284,13 +254,19 @@ def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:
         otel_context.detach(token)
 
 
-def _span_context(placement: propagation.Placement, span_id: bytes) -> trace.SpanContext:
+def _span_context(parent: propagation.SpanRef, span_id: bytes) -> trace.SpanContext:
+    """Our span below a remote parent: its trace, its flags."""
     return trace.SpanContext(
-        int.from_bytes(placement.trace_id, "big"),
+        int.from_bytes(parent.trace_id, "big"),
         int.from_bytes(span_id, "big"),
         is_remote=False,
-        trace_flags=trace.TraceFlags(placement.flags),
+        trace_flags=trace.TraceFlags(parent.flags),
     )
+
+
+def _omitted(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
+    directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
+    return tuple((direction, seen.omitted, seen.omitted_bytes) for direction, seen in directions if seen.omitted)
 
 
 def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:

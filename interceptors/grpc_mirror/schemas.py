@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord
+from grpc_mirror.call import DETAILS_KEY, CallRecord, pairs
 from grpc_mirror.v1 import schema_pb2
 from grpc_mirror.wire import any_values
 
@@ -180,7 +180,7 @@ def _message_type(full_name: str) -> Descriptor | None:
 
 
 def _detail_types(record: CallRecord) -> tuple[str, ...]:
-    for key, value in record.trailing_metadata:
+    for key, value in pairs(record.trailing_metadata):
         if key == DETAILS_KEY and isinstance(value, bytes):
             return tuple(sorted({name for name, _ in any_values(value)}))
     return ()

@@ -8,15 +8,14 @@ client gave up while it queued for a thread) has no context and so leaves no rec
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
-from grpc_mirror.call import Outcome, Raised, SyncFacts, pairs, status_code, sync_outcome, type_name
+from grpc_mirror.call import Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CALLING = "Exception calling application: "
@@ -40,8 +39,8 @@ class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # gen
             metadata = handler_call_details.invocation_metadata
             if handler is None or not metadata or not is_mirrored(metadata):
                 return handler
-            recorder = observer.recorder(handler, handler_call_details.method, metadata)
-            return handler if recorder is None else _SyncCall(recorder, handler).wrapped()
+            method = handler_call_details.method.lstrip("/")
+            return _SyncCall(Recorder(observer, handler, method, metadata), handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
             observer.fault()
             return handler
@@ -62,8 +61,7 @@ class _SyncCall:
     def wrapped(self) -> Any:
         behavior = behavior_of(self._handler)
         observed = self._streaming(behavior) if self._handler.response_streaming else self._unary(behavior)
-        # Keeps attributes that grpc looks for on the function, such as experimental_thread_pool.
-        functools.update_wrapper(observed, behavior)
+        kept_attributes(observed, behavior)
         return rebuilt(
             self._handler, observed, *codecs(self._recorder, self._handler, self._on_malformed, self._unsendable)
         )
@@ -118,14 +116,14 @@ class _SyncCall:
     def _watch_initial_metadata(self, context: Any) -> None:
         observer, recorder = self._recorder.observer, self._recorder
         recorder.initial_metadata = ()
-        if not observer.allowed:
+        if not observer.observes_initial:
             return
         send = context.send_initial_metadata
 
         def send_initial_metadata(initial_metadata: Any) -> None:
             send(initial_metadata)
             try:
-                recorder.initial_metadata = observer.allow(initial_metadata)
+                recorder.initial_metadata = tuple(initial_metadata or ())
             except Exception:  # noqa: BLE001 - ours must never reach the service
                 observer.fault()
 
@@ -186,8 +184,8 @@ class _SyncCall:
         try:
             outcome = self._outcome(*self._status())
             answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
-            trailing = pairs(asked(self._context, "trailing_metadata")) if answered else ()
-            self._recorder.finish(outcome, trailing)
+            trailing = asked(self._context, "trailing_metadata") if answered else None
+            self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
         finally:

@@ -54,11 +54,11 @@ def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, m
     with client_of(flavour, []) as bare:
         expected = answers(bare)
     interceptor = interceptor_for(flavour, settings)
-    for name in ("begin", "request", "response", "finish"):
-        monkeypatch.setattr(f"grpc_mirror.recorder.Recorder.{name}", broken)
+    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "call.Seen.add"):
+        monkeypatch.setattr(f"grpc_mirror.{name}", broken)
     with client_of(flavour, [interceptor]) as ours:
         assert answers(ours, "m") == expected
-        monkeypatch.setattr("grpc_mirror.recorder.Observer.recorder", broken)
+        monkeypatch.setattr("grpc_mirror.recorder.Recorder.__init__", broken)
         assert answers(ours, "m") == expected
     assert interceptor._observer.counters.read().conditions["internal_error"] > len(expected)
 
@@ -95,7 +95,8 @@ def test_an_id_that_makes_no_sense_is_not_captured(settings, mirror_id):
     interceptor = interceptor_for("sync", settings)
     with client_of("sync", [interceptor]) as client:
         assert client.call("Unary", notes("x"), "", [("x-mirror-id", mirror_id)]).responses
-    assert interceptor._observer.counters.read().conditions == {"mirror_id_invalid": 1}
+    assert grpc_mirror.flush(20)
+    assert interceptor._observer.counters.read().dropped == {"mirror_id_invalid": 1}
 
 
 def test_metadata_is_captured_by_allowlist_only(receiver, settings):

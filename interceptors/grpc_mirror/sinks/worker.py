@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grpc_mirror.call import CallRecord
-from grpc_mirror.capture import capture_of, span_of
+from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.schemas import SchemaRegistry
@@ -136,11 +136,18 @@ class Worker:
 
     def _encode(self, record: CallRecord) -> None:
         try:
+            described = describe(record, self._settings)
+            if described is None:
+                self._counters.drop("mirror_id_invalid")
+                return
+            if described.condition:
+                self._counters.notice(described.condition)
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, types, self._settings).SerializeToString()
-            self._add(span_of(record, capture, self._host), calls=1)
+            capture = capture_of(record, described.labels.attempt, types, self._settings).SerializeToString()
+            span_id = record.span_id or os.urandom(8)
+            self._add(span_of(record, described, span_id, capture, self._host), calls=1)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)
