@@ -17,8 +17,10 @@ import grpc
 from opentelemetry import context as otel_context
 
 from grpc_mirror.call import AioFacts, Raised, aio_outcome, status_code, type_name
+from grpc_mirror.current import SERVED, in_call
+from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, kept_attributes, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -27,24 +29,31 @@ _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDE
 class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Captures mirrored calls of a grpc.aio.Server. A call without `x-mirror-id` keeps its handler untouched."""
 
-    def __init__(self, observer: Observer | None) -> None:
-        """`observer` None: nothing is captured."""
+    def __init__(self, observer: Observer | None, trust: Trust | None = None) -> None:
+        """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
+        self._trust = trust
 
     async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
         handler = await continuation(handler_call_details)
-        observer = self._observer
-        if observer is None:
+        observer, trust = self._observer, self._trust
+        if observer is None and trust is None:
             return handler
         try:
             metadata = handler_call_details.invocation_metadata
-            if handler is None or not metadata or not is_mirrored(metadata):
+            if handler is None or not metadata:
                 return handler
+            mark = None if trust is None else trust.mark_of(metadata, observer)
             method = handler_call_details.method.lstrip("/")
-            return _AioCall(Recorder(observer, handler, method, metadata), handler).wrapped()
+            if observer is None or not is_mirrored(metadata):
+                return handler if trust is None or mark is None else aio_marked(handler, trust.marked(method, mark))
+            recorder = Recorder(observer, handler, method, metadata)
+            recorder.mark = mark
+            return _AioCall(recorder, handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            observer.fault()
+            if observer is not None:
+                observer.fault()
             return handler
 
 
@@ -122,12 +131,12 @@ class _AioCall:
         def observed(request: Any, context: Any) -> Any:
             delegate, trace_context = self._begin_threaded(context)
             try:
-                response = in_context(trace_context, behavior, request, delegate)
+                response = in_call(self._recorder, trace_context, behavior, request, delegate)
             except BaseException as error:
                 self._end_threaded(error)
                 raise
             if streaming:
-                return _Responses(response, trace_context, self._on_given, self._end_threaded)
+                return _Responses(self._recorder, response, trace_context, self._on_given, self._end_threaded)
             self._returned = True
             if _code_of(delegate):  # grpc sends no message with an error status, so the serialiser won't be asked
                 self._finish()
@@ -155,6 +164,7 @@ class _AioCall:
     def _begin_async(self, context: Any) -> None:
         try:
             self._context = context
+            SERVED.set(self._recorder)  # never reset, as below
             trace_context = self._recorder.begin(context.time_remaining())
             if trace_context is not None:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
@@ -248,11 +258,13 @@ class _Responses:
 
     def __init__(
         self,
+        served: Recorder,
         responses: Any,
         trace_context: Any,
         on_given: Callable[[], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
+        self._served = served
         self._responses = responses
         self._trace_context = trace_context
         self._on_given = on_given
@@ -268,7 +280,7 @@ class _Responses:
 
     def __next__(self) -> Any:
         try:
-            response = in_context(self._trace_context, next, self._responses)
+            response = in_call(self._served, self._trace_context, next, self._responses)
         except StopIteration:
             self._end(None)
             raise

@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from grpc_mirror.propagation import SpanRef
 from grpc_mirror.v1 import capture_pb2
 
-OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL = 0, 1, 2, 4, 13
+OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL = 0, 1, 2, 4, 9, 13
 _NO_BODY = capture_pb2.OMISSION_NOT_SERIALIZABLE
 _NOT_HELD = capture_pb2.OMISSION_CAPTURE_FULL
 DETAILS_KEY = "grpc-status-details-bin"
@@ -136,6 +136,17 @@ class AioFacts(NamedTuple):
     expired: bool
 
 
+class Outbound(NamedTuple):
+    """What identifies a call that the service made while it served a mirrored one."""
+
+    served_method: str
+    served_span_id: bytes
+    policy: capture_pb2.OutboundPolicy
+    position: int  # from 0: of the calls of this method that the mirrored call began
+    ordinal: int  # of those with an equal request
+    grpc: bool  # a method of gRPC, not a name given to `outbound(...)`
+
+
 class CallRecord(NamedTuple):
     """One finished call, as it is handed to a sink. Bodies are bytes, never protobuf objects."""
 
@@ -160,6 +171,8 @@ class CallRecord(NamedTuple):
     start_unix_ns: int
     duration_ns: int
     size: int  # bytes held
+    blocked_calls: int = 0  # of a served call: outbound calls that were refused
+    outbound: Outbound | None = None  # set: a call that the service made; its `metadata` is the served one's
 
 
 def sync_outcome(facts: SyncFacts) -> Outcome:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
+from grpc_mirror.outbound_span import outbound_of
 from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
 from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
@@ -86,7 +87,10 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
         request_count=record.request_count,
         response_count=record.response_count,
         exception_type=outcome.exception_type,
+        blocked_calls=record.blocked_calls,
     )
+    if record.outbound is not None:
+        capture.outbound.CopyFrom(outbound_of(record.outbound, capture.messages))
     for direction, messages, size in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
         capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)

@@ -7,7 +7,9 @@ All of it runs on the service's threads and on its clock, so each step is a few 
 from __future__ import annotations
 
 import os
+import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any, Protocol
 
@@ -27,6 +29,7 @@ _NO_DEADLINE_S = 10 * 365 * 86_400.0
 # The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
 _DEADLINE_SLACK = 0.02
 _OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
+OUTBOUND_MAX = 1000  # captured outbound calls of one served call; later ones are counted
 _UNARY_RESPONSE = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_CLIENT_STREAM)
 
 
@@ -60,8 +63,41 @@ def call_kind(handler: Any) -> capture_pb2.CallKind:
     return capture_pb2.CALL_KIND_SERVER_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_UNARY
 
 
+class Tally:
+    """Counts the calls that the service makes while it serves one call. Handlers may make them from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: Counter[str] = Counter()
+        self._requests: Counter[tuple[str, tuple[int, ...]]] = Counter()
+        self.blocked = 0
+
+    def begin(self, method: str, *, blocked: bool) -> int | None:
+        """The index of a call of this method; None: over OUTBOUND_MAX."""
+        with self._lock:
+            self.blocked += blocked
+            if self._begun.total() >= OUTBOUND_MAX:
+                return None
+            self._begun[method] += 1
+            return self._begun[method] - 1
+
+    def block(self) -> None:
+        """A call that was begun otherwise was refused in the end."""
+        with self._lock:
+            self.blocked += 1
+
+    def ordinal(self, method: str, bodies: tuple[int, ...]) -> int:
+        """How many calls of this method had requests of the same hashes before."""
+        with self._lock:
+            self._requests[method, bodies] += 1
+            return self._requests[method, bodies] - 1
+
+
 class Recorder:
     """One call. Made by the interceptor, filled by the closures around its handler, finished exactly once."""
+
+    mark: str | None = None  # what a trusted shadow upstream has signed
+    tally: Tally | None = None  # made by the first outbound call
 
     def __init__(self, observer: Observer, handler: Any, method: str, metadata: Iterable[tuple[str, Any]]) -> None:
         messages_max = observer.settings.stream_messages_max
@@ -115,7 +151,7 @@ class Recorder:
         asked, answers = requests.release(), responses.release()
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
-        size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing_metadata)
+        tally = self.tally
         record = CallRecord(
             self.metadata,
             self.method,
@@ -129,13 +165,14 @@ class Recorder:
             responses.type,
             requests.count,
             responses.count if sent else 0,
-            _omitted(requests, responses) if requests.omitted or responses.omitted else (),
+            omitted_of(requests, responses) if requests.omitted or responses.omitted else (),
             self.initial_metadata,
             trailing_metadata,
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
-            size,
+            size_of(requests, responses, trailing_metadata),
+            0 if tally is None else tally.blocked,
         )
         self.observer.sink.put(record)
 
@@ -264,9 +301,15 @@ def _span_context(parent: propagation.SpanRef, span_id: bytes) -> trace.SpanCont
     )
 
 
-def _omitted(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
+def omitted_of(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
+    """(direction, messages, bytes) of what was over the limit of messages."""
     directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
     return tuple((direction, seen.omitted, seen.omitted_bytes) for direction, seen in directions if seen.omitted)
+
+
+def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
+    """The bytes that a record holds, for the queue's bound."""
+    return _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing_metadata)
 
 
 def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:

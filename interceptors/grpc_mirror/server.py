@@ -14,8 +14,10 @@ from typing import Any
 import grpc
 
 from grpc_mirror.call import Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
+from grpc_mirror.current import in_call
+from grpc_mirror.marked import Trust, marked
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, kept_attributes, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CALLING = "Exception calling application: "
@@ -25,24 +27,31 @@ _ITERATING = "Exception iterating responses: "
 class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Captures mirrored calls of a sync grpc.Server. A call without `x-mirror-id` keeps its handler untouched."""
 
-    def __init__(self, observer: Observer | None) -> None:
-        """`observer` None: nothing is captured."""
+    def __init__(self, observer: Observer | None, trust: Trust | None = None) -> None:
+        """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
+        self._trust = trust
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
         handler = continuation(handler_call_details)
-        observer = self._observer
-        if observer is None:
+        observer, trust = self._observer, self._trust
+        if observer is None and trust is None:
             return handler
         try:
             metadata = handler_call_details.invocation_metadata
-            if handler is None or not metadata or not is_mirrored(metadata):
+            if handler is None or not metadata:
                 return handler
+            mark = None if trust is None else trust.mark_of(metadata, observer)
             method = handler_call_details.method.lstrip("/")
-            return _SyncCall(Recorder(observer, handler, method, metadata), handler).wrapped()
+            if observer is None or not is_mirrored(metadata):
+                return handler if trust is None or mark is None else marked(handler, trust.marked(method, mark))
+            recorder = Recorder(observer, handler, method, metadata)
+            recorder.mark = mark
+            return _SyncCall(recorder, handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            observer.fault()
+            if observer is not None:
+                observer.fault()
             return handler
 
 
@@ -70,7 +79,7 @@ class _SyncCall:
         def observed(request: Any, context: Any) -> Any:
             trace_context = self._begin(context)
             try:
-                response = in_context(trace_context, behavior, request, context)
+                response = in_call(self._recorder, trace_context, behavior, request, context)
             except BaseException as error:
                 self._on_raise(error, _CALLING)
                 raise
@@ -85,11 +94,15 @@ class _SyncCall:
             if send:  # grpc's experimental non-blocking handlers push their responses through a callback
                 send = (self._pushing(send[0]),)
             try:
-                responses = in_context(trace_context, behavior, request, context, *send)
+                responses = in_call(self._recorder, trace_context, behavior, request, context, *send)
             except BaseException as error:
                 self._on_raise(error, _CALLING)
                 raise
-            return responses if send else _Responses(responses, trace_context, self._on_end, self._on_raise)
+            return (
+                responses
+                if send
+                else _Responses(self._recorder, responses, trace_context, self._on_end, self._on_raise)
+            )
 
         return observed
 
@@ -196,15 +209,17 @@ class _SyncCall:
 
 
 class _Responses:
-    """A handler's response iterator, watched. Each step runs in the handler's OpenTelemetry context."""
+    """A handler's response iterator, watched. Each step runs as part of the call and in its OpenTelemetry context."""
 
     def __init__(
         self,
+        served: Recorder,
         responses: Any,
         trace_context: Any,
         on_end: Callable[[], None],
         on_raise: Callable[[BaseException, str], None],
     ) -> None:
+        self._served = served
         self._responses = responses
         self._trace_context = trace_context
         self._on_end = on_end
@@ -215,7 +230,7 @@ class _Responses:
 
     def __next__(self) -> Any:
         try:
-            return in_context(self._trace_context, next, self._responses)
+            return in_call(self._served, self._trace_context, next, self._responses)
         except StopIteration:
             self._on_end()
             raise

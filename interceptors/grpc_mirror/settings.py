@@ -65,6 +65,11 @@ class Settings:
         flush_on_sigterm: None: install a handler only in the main thread and where SIGTERM has its default action;
             True: the same, and warn where that is impossible; False: never.
         exporter: an OpenTelemetry SpanExporter for the tracer sink; None: our own, which goes to `endpoint`.
+        outbound_allow: patterns of methods that a shadow may call, beside the policies given to the client interceptor.
+        outbound_allow_safe: a shadow may call methods declared `idempotency_level = NO_SIDE_EFFECTS`.
+        shadow_key: shared key of the header by which a shadow marks the calls that it makes; empty: it marks none.
+        trust_shadow: heed that header of callers: their calls are served as a shadow's.
+        instrument_clients: the instrumentor puts the client interceptor on channels too.
     """
 
     endpoint: str = ""
@@ -90,6 +95,11 @@ class Settings:
     shutdown_timeout_s: float = 3.0
     flush_on_sigterm: bool | None = None
     exporter: Any = None
+    outbound_allow: tuple[str, ...] = ()
+    outbound_allow_safe: bool = False
+    shadow_key: str = field(default="", repr=False)
+    trust_shadow: bool = False
+    instrument_clients: bool = False
 
     def __post_init__(self) -> None:
         """Check everything and report all of it."""
@@ -170,7 +180,14 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_RETRY_MAX_S": "retry_max_s",
     "MIRROR_SHUTDOWN_TIMEOUT_S": "shutdown_timeout_s",
     "MIRROR_FLUSH_ON_SIGTERM": "flush_on_sigterm",
+    "MIRROR_OUTBOUND_ALLOW": "outbound_allow",
+    "MIRROR_OUTBOUND_ALLOW_SAFE": "outbound_allow_safe",
+    "MIRROR_SHADOW_KEY": "shadow_key",
+    "MIRROR_TRUST_SHADOW": "trust_shadow",
+    "MIRROR_INSTRUMENT_CLIENTS": "instrument_clients",
 }
+_FLAGS = frozenset({"tls", "flush_on_sigterm", "outbound_allow_safe", "trust_shadow", "instrument_clients"})
+_SHADOW_KEY_MIN_CHARS = 16
 _FIELDS = tuple(f.name for f in fields(Settings))
 
 
@@ -230,6 +247,10 @@ def _problems(settings: Settings) -> list[str]:
         for name in _FIELDS
         if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max")) and not getattr(settings, name) > 0
     ]
+    if settings.shadow_key and len(settings.shadow_key) < _SHADOW_KEY_MIN_CHARS:
+        found.append(f"shadow_key: shorter than {_SHADOW_KEY_MIN_CHARS} characters; make one: openssl rand -base64 32")
+    if settings.trust_shadow and not settings.shadow_key:
+        found.append("trust_shadow: without shadow_key there is no way to know whom to trust; set MIRROR_SHADOW_KEY")
     if settings.message_max_bytes > settings.capture_max_bytes:
         found.append("message_max_bytes: above capture_max_bytes, so it would never apply")
     if settings.capture_max_bytes + 64 * _KIB > settings.batch_max_bytes:
@@ -275,7 +296,9 @@ def _parse(name: str, text: str) -> Any:
         return text.lower()
     if name == "metadata":
         return tuple(key.strip().lower() for key in text.split(",") if key.strip())
-    if name in ("tls", "flush_on_sigterm"):
+    if name == "outbound_allow":
+        return tuple(pattern.strip() for pattern in text.split(",") if pattern.strip())
+    if name in _FLAGS:
         return _parse_flag(text)
     if name.endswith("_bytes"):
         return _parse_size(text)
@@ -305,4 +328,4 @@ def _parse_number(name: str, text: str) -> float:
 
 
 def _shown(name: str, text: str) -> str:
-    return "(hidden)" if name == "bearer" else repr(text)
+    return "(hidden)" if name in ("bearer", "shadow_key") else repr(text)

@@ -20,7 +20,7 @@ REQUEST_OVERHEAD_BYTES = 16 * 1024
 SPAN_OVERHEAD_BYTES = 8  # tag and length of one span
 
 # Whose values differ from span to span: keeping them encoded would only fill the cache.
-_UNIQUE = frozenset({names.ID, names.CAPTURE, names.SCHEMA, names.REPORT})
+_UNIQUE = frozenset({names.ID, names.CAPTURE, names.SCHEMA, names.REPORT, names.OUTBOUND_REQUEST_HASH})
 _SHORT = 256
 
 

@@ -25,7 +25,7 @@ from grpc_mirror.sinks.transport import SendResult
 from grpc_mirror.v1 import attributes
 
 _LOG = logging.getLogger("grpc_mirror")
-_KINDS = {1: trace.SpanKind.INTERNAL, 2: trace.SpanKind.SERVER}
+_KINDS = {1: trace.SpanKind.INTERNAL, 2: trace.SpanKind.SERVER, 3: trace.SpanKind.CLIENT}
 _KIND_NUMBERS = {
     trace.SpanKind.INTERNAL: 1,
     trace.SpanKind.SERVER: 2,

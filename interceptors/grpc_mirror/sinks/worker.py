@@ -20,6 +20,7 @@ from typing import Any
 from grpc_mirror.call import CallRecord
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
+from grpc_mirror.outbound_span import outbound_span
 from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -145,9 +146,12 @@ class Worker:
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, described.labels.attempt, types, self._settings).SerializeToString()
+            capture = capture_of(record, described.labels.attempt, types, self._settings)
             span_id = record.span_id or os.urandom(8)
-            self._add(span_of(record, described, span_id, capture, self._host), calls=1)
+            span = span_of(record, described, span_id, capture.SerializeToString(), self._host)
+            if record.outbound is not None:
+                span = outbound_span(span, record.outbound, capture.outbound)
+            self._add(span, calls=1)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)
