@@ -47,7 +47,7 @@ class MirrorInstrumentor:
         """The one instance."""
         if cls._instance is None:
             made = super().__new__(cls)
-            made._patches = []  # noqa: SLF001 - its own
+            made._patches = []
             cls._instance = made
         return cls._instance  # type: ignore[no-any-return] # of this class
 
