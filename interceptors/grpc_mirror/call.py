@@ -172,7 +172,9 @@ class CallRecord(NamedTuple):
     duration_ns: int
     size: int  # bytes held
     blocked_calls: int = 0  # of a served call: outbound calls that were refused
-    outbound: Outbound | None = None  # set: a call that the service made; its `metadata` is the served one's
+    outbound: Outbound | None = (
+        None  # set: a call that the service made; its `metadata` are the mirror headers of the served one
+    )
 
 
 def sync_outcome(facts: SyncFacts) -> Outcome:

@@ -15,7 +15,7 @@ from opentelemetry import trace
 
 from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, CallRecord, Outbound, Outcome, Seen, pairs
 from grpc_mirror.current import SERVED
-from grpc_mirror.propagation import SpanRef
+from grpc_mirror.propagation import HEADERS, SpanRef
 from grpc_mirror.recorder import Recorder, Tally, omitted_of, size_of
 from grpc_mirror.v1 import capture_pb2
 
@@ -104,7 +104,7 @@ class Outgoing:
         self._tally = tally
         index = tally.begin(self.method, blocked=self.policy == BLOCKED)
         if index is None:
-            recorder.observer.counters.drop("outbound_limit")
+            recorder.observer.counters.notice("outbound_limit")
             self._recorder = None
             return
         self._index = index
@@ -143,7 +143,9 @@ class Outgoing:
         ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
         outbound = Outbound(recorder.method, recorder.span_id, self.policy, self._index, ordinal, self._grpc)
         return CallRecord(
-            metadata=recorder.metadata,
+            metadata=tuple(
+                pair for pair in recorder.metadata if pair[0] in HEADERS
+            ),  # what else it has is the served call's
             method=self.method,
             kind=self.kind,
             current=self._current,

@@ -1,6 +1,7 @@
 """Outbound calls: what a shadow's may do, and what is captured of everybody's. Real servers, sync and aio channels."""
 
 import asyncio
+import dataclasses
 
 import grpc
 import grpc_mirror
@@ -115,8 +116,9 @@ def test_what_identifies_an_outbound_call(flavour, receiver, settings):
     async def aio(stubs, _request, _context):
         return [await stubs.unary(Note(text=text)) for text in wanted][-1]
 
+    settings = dataclasses.replace(settings, metadata=("who",))
     with front(flavour, sync if flavour == "sync" else aio, settings) as (client, _back):
-        client.call("Unary", notes("x"), "identity")
+        client.call("Unary", notes("x"), "identity", metadata=(("who", "me"),))
         spans = outbound_spans(receiver, 3)
         receiver.wait_for(lambda: len(receiver.calls) == 4)
     (served,) = [one for one in receiver.calls if "mirror.outbound" not in one.attributes]
@@ -124,7 +126,9 @@ def test_what_identifies_an_outbound_call(flavour, receiver, settings):
     assert hashes[0] == hashes[1] != hashes[2]
     assert [one.attributes.get("mirror.outbound.ordinal", 0) for one in spans] == [0, 1, 0]
     assert [one.capture.outbound.index for one in spans] == [0, 1, 2]
+    assert served.capture.request_metadata
     for one in spans:
+        assert not one.capture.request_metadata, "that of the served call is not the outbound one's"
         assert one.attributes["mirror.id"] == "identity"
         assert one.attributes["mirror.outbound"] == one.attributes["rpc.method"] == METHOD
         assert one.attributes["mirror.outbound.policy"] == "sent"

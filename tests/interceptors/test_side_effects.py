@@ -267,7 +267,7 @@ def test_effects_over_the_limit_happen_and_are_counted(handling, receiver, monke
     grpc_mirror.flush(10)
     assert len(done) == 5
     assert len(outbound_spans(receiver, 2)) == 2
-    receiver.wait_for(lambda: any(report.dropped.get("outbound_limit") == 3 for report in receiver.reports))
+    receiver.wait_for(lambda: any(report.conditions.get("outbound_limit") == 3 for report in receiver.reports))
 
 
 def test_outside_a_mirrored_call_an_effect_just_happens():
