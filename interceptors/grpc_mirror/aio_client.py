@@ -160,8 +160,11 @@ class _Responses:
         self._reading = False
 
     async def on_done(self) -> None:
-        """The call is over. If somebody reads it, the last responses may still be to come."""
-        if not self._reading:
+        """The call is over. If somebody reads it, the last responses may still be to come, unless that one cancelled it.
+
+        A reader that stops without a cancel is noticed when the garbage collector closes its iterator.
+        """
+        if not self._reading or self._call.cancelled():
             await finish(self._outgoing, self._call)
 
     async def __aiter__(self) -> AsyncIterator[Any]:

@@ -221,10 +221,10 @@ class WatchedStream(_Real):
     next = __next__
 
     def __del__(self) -> None:
-        call = self.__dict__.get("_call")
-        if call is not None and not call.is_active():
-            finish(self._outgoing, call)
-        elif call is not None:
+        is_active = getattr(self._call, "is_active", None)
+        if is_active is not None and not is_active():
+            finish(self._outgoing, self._call)
+        else:
             self._outgoing.finish(CANCELLED)  # as grpc does with a call that its caller lets go of
 
     def cancel(self) -> Any:
@@ -235,7 +235,10 @@ class WatchedStream(_Real):
 
 
 def finish(outgoing: Outgoing, call: Any) -> None:
-    """Finish the watch by the status of a call that is over."""
+    """Finish the watch by the status of a call that is over. Some interceptors give an iterator that has none."""
+    if not hasattr(call, "code"):
+        outgoing.finish(OK)
+        return
     try:
         code = status_code(call.code(), numbers=False)
         outgoing.finish(OK if code is None else code, call.details() or "", call.trailing_metadata() or ())

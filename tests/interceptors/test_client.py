@@ -6,6 +6,7 @@ import dataclasses
 import grpc
 import grpc_mirror
 import pytest
+from grpc_mirror.answers import WatchedStream
 from grpc_mirror.v1 import capture_pb2
 
 from tests.interceptors.calling import FLAVOURS, METHOD, front, outbound_spans, role
@@ -329,3 +330,25 @@ def test_telemetry_passes_in_a_shadow():
         interceptor = grpc_mirror.client_interceptor()
         details = type("Details", (), {"method": "/opentelemetry.proto.collector.trace.v1.TraceService/Export"})
         assert interceptor.intercept_unary_unary(lambda *_: "made", details, b"") == "made"
+
+
+def test_a_stream_that_another_interceptor_gives_as_a_generator_is_passed_on():
+    """It has no status: read to its end it went well, left before it was cancelled."""
+    seen = []
+
+    class Watch:
+        def response(self, message):
+            seen.append(message)
+
+        def finish(self, code, *_rest):
+            seen.append(code)
+
+    stream = WatchedStream((number for number in (10, 11)), Watch())
+    assert list(stream) == [10, 11]
+    assert seen == [10, 11, 0]
+    del stream  # the real watch heeds only the first end
+    seen.clear()
+    stream = WatchedStream((number for number in (10, 11)), Watch())
+    assert next(stream) == 10
+    del stream
+    assert seen == [10, 1]
