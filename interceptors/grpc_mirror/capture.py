@@ -6,11 +6,12 @@ equal hashes are equal messages.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any
 
 from grpc_mirror.call import DETAILS_KEY, CallRecord, Message
+from grpc_mirror.private_walk import Leaf
+from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
@@ -44,21 +45,26 @@ STATUS_NAMES = (
 _SERVER_ERRORS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
-def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_pb2.Capture:
-    """The Capture of one call, within the limits of the settings."""
+def capture_of(record: CallRecord, types: Types, settings: Settings, redactor: Redactor) -> capture_pb2.Capture:
+    """The Capture of one call, redacted and within the limits of the settings."""
     trailing, details = _split_details(record.trailing_metadata)
     outcome = record.outcome
+    redaction = redactor.call(types.request, types.response)
+    messages = _messages(record, settings, redaction, redactor.key_id)
+    outside = redaction.outside(
+        outcome.message, details, record.request_metadata, record.initial_metadata or (), trailing
+    )
     capture = capture_pb2.Capture(
         method=record.method,
         kind=record.kind,
         request_type=types.request_type,
         response_type=types.response_type,
         schema_fingerprint=types.fingerprint,
-        messages=_messages(record, settings),
+        messages=messages,
         initial_metadata_unobserved=record.initial_metadata is None,
         status_code=outcome.code,
-        status_message=outcome.message,
-        status_details=details,
+        status_message=outside.status_message,
+        status_details=outside.status_details,
         ending=outcome.ending,
         deadline_ns=record.deadline_ns,
         attempt=record.labels.attempt,
@@ -67,14 +73,16 @@ def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_
         request_count=record.request_count,
         response_count=record.response_count,
         exception_type=outcome.exception_type,
+        metadata_truncated=not outside.complete,
     )
-    for direction, messages, size in record.omitted:
+    _add_leaves(capture.private_leaves, outside.leaves, redactor.key_id)
+    for direction, count, size in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
-        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
+        capture.omitted.add(reason=reason, direction=direction, messages=count, bytes=size)
     for kept, metadata in (
-        (capture.request_metadata, record.request_metadata),
-        (capture.initial_metadata, record.initial_metadata or ()),
-        (capture.trailing_metadata, trailing),
+        (capture.request_metadata, outside.request_metadata),
+        (capture.initial_metadata, outside.initial_metadata),
+        (capture.trailing_metadata, outside.trailing_metadata),
     ):
         if _fill(kept, metadata):
             capture.metadata_truncated = True
@@ -115,7 +123,9 @@ def span_of(record: CallRecord, capture: bytes, server_address: str) -> SpanData
     )
 
 
-def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.CapturedMessage]:
+def _messages(
+    record: CallRecord, settings: Settings, redaction: CallRedaction, key_id: str
+) -> list[capture_pb2.CapturedMessage]:
     """Requests and responses in the order in which the server saw them, as far as their bodies fit."""
     seen = [(message, _REQUEST) for message in record.requests] + [(message, _RESPONSE) for message in record.responses]
     seen.sort(key=lambda one: one[0].offset_ns)
@@ -128,13 +138,17 @@ def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.Captur
             offset_ns=message.offset_ns,
             original_size=message.size,
         )
+        if not omission and message.body is not None:
+            redacted = redaction.body(message.body, direction)
+            omission = redacted.omission or (_FULL if redacted.size > room else omission)
+            if not omission:
+                captured.body = redacted.body
+                _add_leaves(captured.private_leaves, redacted.leaves, key_id)
+                room -= redacted.size
         if omission:
             captured.omission = omission
             if message.body is not None:
-                captured.hash = hashlib.sha256(message.body).digest()
-        elif message.body is not None:
-            captured.body = message.body
-            room -= message.size
+                captured.hash, captured.key_id = redaction.hash(message.body, direction)
         kept.append(captured)
     return kept
 
@@ -145,6 +159,11 @@ def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb
     if message.body is None:
         return message.omission
     return _FULL if message.size > room else capture_pb2.OMISSION_UNSPECIFIED
+
+
+def _add_leaves(kept: Any, leaves: Iterable[Leaf], key_id: str) -> None:
+    for leaf in leaves:
+        kept.add(path=leaf.path, hmac=leaf.hmac, key_id=key_id if leaf.hmac else "", empty=leaf.empty)
 
 
 def _split_details(metadata: tuple[tuple[str, Any], ...]) -> tuple[list[tuple[str, Any]], bytes]:

@@ -21,6 +21,7 @@ from grpc_mirror.call import CallRecord
 from grpc_mirror.capture import capture_of, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
@@ -72,6 +73,7 @@ class Worker:
         self._control = control
         self._transport = connect()
         self._schemas = SchemaRegistry()
+        self._redactor = Redactor(settings, counters.notice)
         self._shipped: set[str] = set()
         self._batch: list[Any] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -139,8 +141,12 @@ class Worker:
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, types, self._settings).SerializeToString()
+            capture = capture_of(record, types, self._settings, self._redactor).SerializeToString()
             self._add(span_of(record, capture, self._host), calls=1)
+            if self._redactor.unhashed:
+                self._tell(
+                    "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
+                )
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)
