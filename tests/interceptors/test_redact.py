@@ -290,7 +290,7 @@ class TestAny:
         notices = []
         (leaf,) = redact(made, notices=notices).leaves
         assert (leaf.path, len(leaf.hmac)) == ("(no.Such)", 32)
-        assert left(made) == any_pb2.Any(type_url="type.googleapis.com/no.Such")
+        assert redact(made).body == any_pb2.Any(type_url="type.googleapis.com/no.Such").SerializeToString()
         assert notices == ["any_type_unknown"]
 
     @pytest.mark.parametrize("url", [SECRET + "/no.Such", "type.googleapis.com/" + SECRET + "@x", "", SECRET + " "])
