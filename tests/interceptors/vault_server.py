@@ -16,7 +16,7 @@ from grpc_mirror.wire import bytes_field, int_field
 
 from tests.interceptors.receiver import Receiver
 from tests.interceptors.servers import serving
-from tests.interceptors.vault import Card, Plain, Safe, safe
+from tests.interceptors.vault import Card, Plain, Safe, old, safe
 
 METHOD = "/vault.Vault/Put"
 KEY = "a key for the tests"
@@ -120,6 +120,14 @@ def leaves_of(capture):
     return found
 
 
+def proto2():
+    """A request with an Any that holds a message with a group and extensions."""
+    made = Safe()
+    made.payload.Pack(old(SECRET, "open"))
+    assert PLANTED in made.payload.value
+    return made
+
+
 def main():
     found = {}
     with Receiver() as receiver:
@@ -129,6 +137,8 @@ def main():
                 capture = receiver.call(f"{sink} {ending}").capture
                 assert not any(message.omission for message in capture.messages), ending
                 found[ending] = leaves_of(capture)
+            call(settings_for(receiver, sink=sink), "return", f"{sink} proto2", request=proto2())
+            found["proto2"] = leaves_of(receiver.call(f"{sink} proto2").capture)
         assert not any(PLANTED in request for request in receiver.requests)
         assert grpc_mirror.shutdown()
     json.dump({"version": google.protobuf.__version__, "leaves": found}, sys.stdout, sort_keys=True)
