@@ -107,7 +107,11 @@ class Patterns:
 
     def accepts(self, states: States) -> bool:
         """Whether a pattern names the very place where they stand."""
-        return any(behind == len(self._patterns[pattern]) for pattern, behind in states)
+        return bool(self.accepted(states))
+
+    def accepted(self, states: States) -> set[int]:
+        """The patterns, by number, that name the very place where they stand."""
+        return {pattern for pattern, behind in states if behind == len(self._patterns[pattern])}
 
     def keys(self, states: States) -> set[Any]:
         """The indices and keys that are named as the next step."""

@@ -118,6 +118,7 @@ class Planner:
 
     def __init__(self, patterns: Patterns, *, hash_few_values: bool) -> None:
         self.patterns = patterns
+        self.matched: set[int] = set()  # patterns, by number, that named something in some type
         self._hash_few_values = hash_few_values
         self._plans: dict[tuple[Descriptor, States], Plan] = {}
         self._extensions: dict[tuple[FieldDescriptor, States], FieldPlan] = {}
@@ -143,6 +144,10 @@ class Planner:
             self._complete(new)
             self._extensions[descriptor, states] = found
         return found
+
+    def _accepts(self, states: States) -> bool:
+        self.matched |= self.patterns.accepted(states)
+        return self.patterns.accepts(states)
 
     def _complete(self, new: list[Plan]) -> None:
         try:
@@ -172,12 +177,12 @@ class Planner:
     def _new(self, descriptor: Descriptor, states: States, new: list[Plan]) -> Plan:
         found = self._plans.get((descriptor, states))
         if found is None:
-            found = self._plans[descriptor, states] = Plan(descriptor, states, whole=self.patterns.accepts(states))
+            found = self._plans[descriptor, states] = Plan(descriptor, states, whole=self._accepts(states))
             new.append(found)
         return found
 
     def _field(self, field: FieldDescriptor, states: States, new: list[Plan]) -> FieldPlan:
-        private = has_private_option(field) or self.patterns.accepts(states)
+        private = has_private_option(field) or self._accepts(states)
         found = FieldPlan(field, private=private, hashed=self._hash_few_values or _hashable(field))
         if private:
             return found
@@ -192,7 +197,7 @@ class Planner:
         return found
 
     def _element(self, field: FieldDescriptor, states: States, new: list[Plan]) -> Element:
-        private = self.patterns.accepts(states)
+        private = self._accepts(states)
         kind = field.message_type
         plan = self._new(kind, states, new) if kind is not None and not private else None
         return Element(field, plan, private=private, hashed=self._hash_few_values or _hashable(field))

@@ -113,6 +113,17 @@ class Redactor:
             return None
         return self.planner.plan(descriptor, self.patterns.start((NAME, direction)))
 
+    def unmatched(self) -> tuple[str, ...]:
+        """Patterns for messages that named nothing in any type seen so far; with a slip in them they keep nothing back."""
+        if not self._types:
+            return ()
+        return tuple(
+            text
+            for number, text in enumerate(self.settings.private)
+            if number not in self.planner.matched
+            and text.startswith(("request.", "requests", "response.", "responses"))
+        )
+
     def walk(self, *, strict: bool) -> Walk:
         """A walk through one message; `strict`: as of a redacted call."""
         return Walk(self.planner, self.leaf, leaves_max_bytes=self.settings.message_max_bytes, strict=strict)

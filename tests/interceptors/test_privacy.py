@@ -1,6 +1,7 @@
 """Nothing private leaves the process: real servers, a real receiver, every place that bytes or words come out of."""
 
 import logging
+from dataclasses import replace
 
 import grpc_mirror
 import pytest
@@ -123,6 +124,13 @@ def test_a_body_that_cannot_be_redacted_is_dropped_and_reported(receiver, monkey
     assert not any(PLANTED in exported for exported in receiver.requests)
     receiver.wait_for(lambda: any(report.conditions.get("redaction_failed", 0) >= 1 for report in receiver.reports))
     assert not any(SECRET in record.getMessage() for record in logged.records if record.name.startswith("grpc_mirror"))
+
+
+def test_a_pattern_that_named_nothing_is_logged_at_the_end(receiver, logged):
+    settings = replace(settings_for(receiver), private=("request.txet",))
+    call(settings, "return", "one")
+    grpc_mirror.shutdown(10)
+    assert any(record.getMessage().count("request.txet") for record in logged.records if record.name == "grpc_mirror")
 
 
 def test_switched_off_it_says_so_and_sends_what_it_sees(receiver, logged):

@@ -1,16 +1,21 @@
 """Redaction of messages: nothing private is left, what is public stays, equal values leave equal hashes."""
 
 import hashlib
+import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
+import grpc_mirror
+import grpc_tools
 import pytest
 from google.protobuf import any_pb2, descriptor_pb2, descriptor_pool, message_factory, timestamp_pb2
 from grpc_mirror import canonical, private_plan
 from grpc_mirror.redact import Redactor
 from grpc_mirror.settings import Settings
 from grpc_mirror.v1 import capture_pb2, privacy_pb2
+from grpc_tools import protoc
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -467,6 +472,40 @@ def test_a_body_that_is_no_message_leaves_only_where_nothing_is_private():
     for one in (redactor(redact="on").call(None, None), redactor("request.x").call(None, None)):
         assert one.body(raw, REQUEST) == (b"", (), capture_pb2.OMISSION_PRIVATE)
     assert redactor().call(Safe.DESCRIPTOR, None).body(raw, RESPONSE).omission == capture_pb2.OMISSION_PRIVATE
+
+
+def test_patterns_that_named_nothing_are_known():
+    one = redactor("request.text", "request.txet", "response.text", "**.nothing", 'trailing_metadata["x"]')
+    assert one.unmatched() == ()
+    one.call(Plain.DESCRIPTOR, Flags.DESCRIPTOR)
+    assert one.unmatched() == ("request.txet", "response.text")
+
+
+PROTO = """
+syntax = "proto3";
+package compiled;
+import "grpc_mirror/v1/privacy.proto";
+message Customer { string email = 1 [(mirror.v1.private) = true]; string name = 2; string phone = 3 [debug_redact = true]; }
+"""
+
+
+def test_a_services_own_proto_finds_the_option_in_the_installed_package(tmp_path):
+    """Compiled as the README says, loaded by a process of its own."""
+    package = Path(grpc_mirror.__file__).parent.parent
+    Path(tmp_path, "customer.proto").write_text(PROTO)
+    builtin = Path(grpc_tools.__file__).parent / "_proto"
+    includes = [f"-I{folder}" for folder in (tmp_path, package, builtin)]
+    assert protoc.main(["protoc", *includes, f"--python_out={tmp_path}", "customer.proto"]) == 0
+    script = (
+        "import customer_pb2\n"
+        "from grpc_mirror.private_plan import has_private_option\n"
+        "print([has_private_option(f) for f in customer_pb2.Customer.DESCRIPTOR.fields])"
+    )
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(package)])}
+    run = subprocess.run(
+        [sys.executable, "-c", script], capture_output=True, text=True, check=False, timeout=60, env=env
+    )
+    assert run.stdout.strip() == "[True, False, True]", run.stderr
 
 
 def test_a_pattern_for_one_type_leaves_the_others_alone():

@@ -96,6 +96,9 @@ class Worker:
                 self._guarded_step()
             self._guarded_step()  # the last report
         finally:
+            unmatched = ", ".join(self._redactor.unmatched())
+            if unmatched:
+                self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
 
