@@ -146,7 +146,7 @@ def test_a_message_that_was_left_out_says_why():
 
 
 def test_private_values_that_were_taken_out_are_named():
-    capture = captured(b"")
+    capture = capture_pb2.Capture.FromString(captured(b""))
     capture.private_leaves.add(path="status.message")
     for n in range(25):
         capture.messages[0].private_leaves.add(path=f"cards[{n}].number", hmac=b"1")
