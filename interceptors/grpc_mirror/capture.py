@@ -6,13 +6,14 @@ equal hashes are equal messages.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
 from grpc_mirror.outbound_span import outbound_of
+from grpc_mirror.private_walk import Leaf
 from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
+from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
@@ -64,21 +65,29 @@ def describe(record: CallRecord, settings: Settings) -> Described | None:
     return Described(labels, role, place(labels, record.current), condition)
 
 
-def capture_of(record: CallRecord, attempt: int, types: Types, settings: Settings) -> capture_pb2.Capture:
-    """The Capture of one call, within the limits of the settings."""
+def capture_of(
+    record: CallRecord, attempt: int, types: Types, settings: Settings, redactor: Redactor
+) -> capture_pb2.Capture:
+    """The Capture of one call, redacted and within the limits of the settings."""
     trailing, details = _split_details(record.trailing_metadata)
     outcome = record.outcome
+    redaction = redactor.call(types.request, types.response)
+    messages = _messages(record, settings, redaction, redactor.key_id)
+    request_metadata, initial_metadata = (
+        _allowed(metadata, settings) for metadata in (record.metadata, record.initial_metadata)
+    )
+    outside = redaction.outside(outcome.message, details, request_metadata, initial_metadata, trailing)
     capture = capture_pb2.Capture(
         method=record.method,
         kind=record.kind,
         request_type=types.request_type,
         response_type=types.response_type,
         schema_fingerprint=types.fingerprint,
-        messages=_messages(record, settings),
+        messages=messages,
         initial_metadata_unobserved=record.initial_metadata is None,
         status_code=outcome.code,
-        status_message=outcome.message,
-        status_details=details,
+        status_message=outside.status_message,
+        status_details=outside.status_details,
         ending=outcome.ending,
         deadline_ns=record.deadline_ns,
         attempt=attempt,
@@ -88,16 +97,18 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
         response_count=record.response_count,
         exception_type=outcome.exception_type,
         blocked_calls=record.blocked_calls,
+        metadata_truncated=not outside.complete,
     )
-    if record.outbound is not None:
+    if record.outbound is not None:  # by what is left: what is private must not be told from a hash of the whole
         capture.outbound.CopyFrom(outbound_of(record.outbound, capture.messages))
-    for direction, messages, size in record.omitted:
+    _add_leaves(capture.private_leaves, outside.leaves, redactor.key_id)
+    for direction, count, size in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
-        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
+        capture.omitted.add(reason=reason, direction=direction, messages=count, bytes=size)
     for kept, metadata in (
-        (capture.request_metadata, _allowed(record.metadata, settings)),
-        (capture.initial_metadata, _allowed(record.initial_metadata, settings)),
-        (capture.trailing_metadata, trailing),
+        (capture.request_metadata, outside.request_metadata),
+        (capture.initial_metadata, outside.initial_metadata),
+        (capture.trailing_metadata, outside.trailing_metadata),
     ):
         if _fill(kept, metadata):
             capture.metadata_truncated = True
@@ -138,7 +149,9 @@ def span_of(record: CallRecord, described: Described, span_id: bytes, capture: b
     )
 
 
-def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.CapturedMessage]:
+def _messages(
+    record: CallRecord, settings: Settings, redaction: CallRedaction, key_id: str
+) -> list[capture_pb2.CapturedMessage]:
     """Requests and responses in the order in which the server saw them, as far as their bodies fit."""
     seen = [(message, _REQUEST) for message in record.requests] + [(message, _RESPONSE) for message in record.responses]
     seen.sort(key=lambda one: one[0].offset_ns)
@@ -151,13 +164,17 @@ def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.Captur
             offset_ns=message.offset_ns,
             original_size=message.size,
         )
+        if not omission and message.body is not None:
+            redacted = redaction.body(message.body, direction)
+            omission = redacted.omission or (_FULL if redacted.size > room else omission)
+            if not omission:
+                captured.body = redacted.body
+                _add_leaves(captured.private_leaves, redacted.leaves, key_id)
+                room -= redacted.size
         if omission:
             captured.omission = omission
             if message.body is not None:
-                captured.hash = hashlib.sha256(message.body).digest()
-        elif message.body is not None:
-            captured.body = message.body
-            room -= message.size
+                captured.hash, captured.key_id = redaction.hash(message.body, direction)
         kept.append(captured)
     return kept
 
@@ -168,6 +185,11 @@ def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb
     if message.body is None:
         return message.omission
     return _FULL if message.size > room else capture_pb2.OMISSION_UNSPECIFIED
+
+
+def _add_leaves(kept: Any, leaves: Iterable[Leaf], key_id: str) -> None:
+    for leaf in leaves:
+        kept.add(path=leaf.path, hmac=leaf.hmac, key_id=key_id if leaf.hmac else "", empty=leaf.empty)
 
 
 def _split_details(metadata: tuple[tuple[str, Any], ...]) -> tuple[list[tuple[str, Any]], bytes]:

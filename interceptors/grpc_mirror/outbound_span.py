@@ -47,6 +47,7 @@ def request_hash(messages: Iterable[capture_pb2.CapturedMessage]) -> bytes:
         for leaf in message.private_leaves:
             add(leaf.path.encode())
             add(leaf.hmac)
+            add(b"\1" if leaf.empty else b"\0")
     return digest.digest()
 
 

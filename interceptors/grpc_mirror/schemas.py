@@ -34,6 +34,8 @@ class Types(NamedTuple):
     request_type: str
     response_type: str
     fingerprint: str
+    request: Descriptor | None = None
+    response: Descriptor | None = None
 
 
 def schema_of(descriptors: Iterable[Descriptor], loaded: Iterable[FileDescriptor] = ()) -> schema_pb2.Schema:
@@ -116,7 +118,8 @@ class SchemaRegistry:
             descriptor for descriptor in (request, response, *map(_message_type, details)) if descriptor is not None
         ]
         fingerprint = self._learn(known) if known else ""
-        return Types(request.full_name if request else "", response.full_name if response else "", fingerprint)
+        ours, theirs = (one.full_name if one else "" for one in (request, response))
+        return Types(ours, theirs, fingerprint, request, response)
 
     def _learn(self, descriptors: list[Descriptor]) -> str:
         schema = schema_of(descriptors, loaded_files())

@@ -8,12 +8,13 @@ message is more like its counterpart than like its neighbours; what then still d
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import reduce
 from typing import Any, Final
 
 from google.protobuf.message import Message
+from grpc_mirror.v1.capture_pb2 import PrivateLeaf
 
 from mirror.core.compare.compiler import keys_of
 from mirror.core.compare.lists import KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
@@ -22,6 +23,7 @@ from mirror.core.model import Kind
 from mirror.core.path import Field, Path, PathPattern, PathSyntaxError, Step
 from mirror.core.rules import Ignore, Place, Rule
 
+EMPTY: Final = b"empty"  # in place of the hash (32 bytes) of a private value that was set, and empty
 PRIVATE_NOTE: Final = "private: only hashes of it are kept"
 
 
@@ -49,7 +51,7 @@ def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place
     if left.message is not None and right.message is not None:
         walk.messages(left.message, right.message, path, place)
         if ignore is None:
-            _compare_private(walk, left.private, right.private, path, place)
+            compare_private(walk, left.private, right.private, path, place)
     elif left.key is None or left.key != right.key:
         rule = ignore.id if ignore else ""
         walk.sink.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
@@ -104,13 +106,20 @@ def _key(of: KeyOf, body: Body) -> Hashable:
     return body.key if body.message is None else of(body.message)
 
 
-def _compare_private(
+def private_values(leaves: Iterable[PrivateLeaf]) -> dict[str, bytes]:
+    """The hashes of private leaves by path: empty where there is none, EMPTY of an empty value."""
+    return {leaf.path: EMPTY if leaf.empty else leaf.hmac for leaf in leaves}
+
+
+def compare_private(
     walk: Walk, left: Mapping[str, bytes], right: Mapping[str, bytes], path: Path, place: Place
 ) -> None:
     """Leaves that were taken out, by their hashes. One without a hash says only that there was a value."""
     for text in sorted(left.keys() | right.keys()):
         one, other = left.get(text), right.get(text)
-        if one == other or (one is not None and other is not None and not (one and other)):
+        # Without a hash on both sides only that there was a value can be told, and whether it was empty.
+        blind = one is not None and other is not None and not (one and other) and EMPTY not in (one, other)
+        if one == other or blind:
             continue
         steps = _steps(text)
         leaf = reduce(Place.step, steps, place)

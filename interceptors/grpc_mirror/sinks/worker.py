@@ -22,6 +22,7 @@ from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
@@ -73,6 +74,7 @@ class Worker:
         self._control = control
         self._transport = connect()
         self._schemas = SchemaRegistry()
+        self._redactor = Redactor(settings, counters.notice)
         self._shipped: set[str] = set()
         self._batch: list[Any] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -95,6 +97,9 @@ class Worker:
                 self._guarded_step()
             self._guarded_step()  # the last report
         finally:
+            unmatched = ", ".join(self._redactor.unmatched())
+            if unmatched:
+                self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
 
@@ -146,12 +151,16 @@ class Worker:
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, described.labels.attempt, types, self._settings)
+            capture = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
             span_id = record.span_id or os.urandom(8)
             span = span_of(record, described, span_id, capture.SerializeToString(), self._host)
             if record.outbound is not None:
                 span = outbound_span(span, record.outbound, capture.outbound)
             self._add(span, calls=1)
+            if self._redactor.unhashed:
+                self._tell(
+                    "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
+                )
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)

@@ -14,33 +14,33 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17mirror/v1/capture.proto\x12\tmirror.v1\"9\n\x0bPrivateLeaf\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04hmac\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\"\xe7\x01\n\x0f\x43\x61pturedMessage\x12\'\n\tdirection\x18\x01 \x01(\x0e\x32\x14.mirror.v1.Direction\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\toffset_ns\x18\x03 \x01(\x04\x12\x15\n\roriginal_size\x18\x04 \x01(\x04\x12%\n\x08omission\x18\x05 \x01(\x0e\x32\x13.mirror.v1.Omission\x12\x0c\n\x04hash\x18\x06 \x01(\x0c\x12\x0e\n\x06key_id\x18\x07 \x01(\t\x12.\n\x0eprivate_leaves\x18\x08 \x03(\x0b\x32\x16.mirror.v1.PrivateLeaf\"+\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"x\n\x07Omitted\x12#\n\x06reason\x18\x01 \x01(\x0e\x32\x13.mirror.v1.Omission\x12\'\n\tdirection\x18\x02 \x01(\x0e\x32\x14.mirror.v1.Direction\x12\x10\n\x08messages\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\"\x82\x01\n\x08Outbound\x12\x15\n\rserved_method\x18\x01 \x01(\t\x12)\n\x06policy\x18\x02 \x01(\x0e\x32\x19.mirror.v1.OutboundPolicy\x12\r\n\x05index\x18\x03 \x01(\r\x12\x14\n\x0crequest_hash\x18\x04 \x01(\x0c\x12\x0f\n\x07ordinal\x18\x05 \x01(\r\"\xf5\x05\n\x07\x43\x61pture\x12\x0e\n\x06method\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.mirror.v1.CallKind\x12\x14\n\x0crequest_type\x18\x03 \x01(\t\x12\x15\n\rresponse_type\x18\x04 \x01(\t\x12\x1a\n\x12schema_fingerprint\x18\x05 \x01(\t\x12,\n\x08messages\x18\x06 \x03(\x0b\x32\x1a.mirror.v1.CapturedMessage\x12\x32\n\x10request_metadata\x18\x07 \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12\x32\n\x10initial_metadata\x18\x08 \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12\x33\n\x11trailing_metadata\x18\t \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12#\n\x1binitial_metadata_unobserved\x18\n \x01(\x08\x12\x13\n\x0bstatus_code\x18\x0b \x01(\x05\x12\x16\n\x0estatus_message\x18\x0c \x01(\t\x12\x16\n\x0estatus_details\x18\r \x01(\x0c\x12!\n\x06\x65nding\x18\x0e \x01(\x0e\x32\x11.mirror.v1.Ending\x12\x13\n\x0b\x64\x65\x61\x64line_ns\x18\x0f \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x10 \x01(\r\x12\x15\n\rstart_unix_ns\x18\x11 \x01(\x04\x12\x13\n\x0b\x64uration_ns\x18\x12 \x01(\x04\x12\x15\n\rrequest_count\x18\x13 \x01(\x04\x12\x16\n\x0eresponse_count\x18\x14 \x01(\x04\x12#\n\x07omitted\x18\x15 \x03(\x0b\x32\x12.mirror.v1.Omitted\x12\x16\n\x0e\x65xception_type\x18\x16 \x01(\t\x12\x1a\n\x12metadata_truncated\x18\x17 \x01(\x08\x12%\n\x08outbound\x18\x1e \x01(\x0b\x32\x13.mirror.v1.Outbound\x12\x15\n\rblocked_calls\x18\x1f \x01(\r*\x8f\x01\n\x08\x43\x61llKind\x12\x19\n\x15\x43\x41LL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41LL_KIND_UNARY\x10\x01\x12\x1b\n\x17\x43\x41LL_KIND_CLIENT_STREAM\x10\x02\x12\x1b\n\x17\x43\x41LL_KIND_SERVER_STREAM\x10\x03\x12\x19\n\x15\x43\x41LL_KIND_BIDI_STREAM\x10\x04*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_REQUEST\x10\x01\x12\x16\n\x12\x44IRECTION_RESPONSE\x10\x02*\xa1\x01\n\x06\x45nding\x12\x16\n\x12\x45NDING_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45NDING_RETURNED\x10\x01\x12\x11\n\rENDING_RAISED\x10\x02\x12\x1b\n\x17\x45NDING_CLIENT_CANCELLED\x10\x03\x12\x1c\n\x18\x45NDING_DEADLINE_EXCEEDED\x10\x04\x12\x1c\n\x18\x45NDING_MALFORMED_REQUEST\x10\x05*\xb4\x01\n\x08Omission\x12\x18\n\x14OMISSION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aOMISSION_MESSAGE_TOO_LARGE\x10\x01\x12\x19\n\x15OMISSION_CAPTURE_FULL\x10\x02\x12\x1e\n\x1aOMISSION_TOO_MANY_MESSAGES\x10\x03\x12\x14\n\x10OMISSION_PRIVATE\x10\x04\x12\x1d\n\x19OMISSION_NOT_SERIALIZABLE\x10\x05*\x85\x01\n\x0eOutboundPolicy\x12\x1f\n\x1bOUTBOUND_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTBOUND_POLICY_SENT\x10\x01\x12\x1b\n\x17OUTBOUND_POLICY_BLOCKED\x10\x02\x12\x1b\n\x17OUTBOUND_POLICY_STUBBED\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17mirror/v1/capture.proto\x12\tmirror.v1\"H\n\x0bPrivateLeaf\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04hmac\x18\x02 \x01(\x0c\x12\x0e\n\x06key_id\x18\x03 \x01(\t\x12\r\n\x05\x65mpty\x18\x04 \x01(\x08\"\xe7\x01\n\x0f\x43\x61pturedMessage\x12\'\n\tdirection\x18\x01 \x01(\x0e\x32\x14.mirror.v1.Direction\x12\x0c\n\x04\x62ody\x18\x02 \x01(\x0c\x12\x11\n\toffset_ns\x18\x03 \x01(\x04\x12\x15\n\roriginal_size\x18\x04 \x01(\x04\x12%\n\x08omission\x18\x05 \x01(\x0e\x32\x13.mirror.v1.Omission\x12\x0c\n\x04hash\x18\x06 \x01(\x0c\x12\x0e\n\x06key_id\x18\x07 \x01(\t\x12.\n\x0eprivate_leaves\x18\x08 \x03(\x0b\x32\x16.mirror.v1.PrivateLeaf\"+\n\rMetadataEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x0c\"x\n\x07Omitted\x12#\n\x06reason\x18\x01 \x01(\x0e\x32\x13.mirror.v1.Omission\x12\'\n\tdirection\x18\x02 \x01(\x0e\x32\x14.mirror.v1.Direction\x12\x10\n\x08messages\x18\x03 \x01(\x04\x12\r\n\x05\x62ytes\x18\x04 \x01(\x04\"\x82\x01\n\x08Outbound\x12\x15\n\rserved_method\x18\x01 \x01(\t\x12)\n\x06policy\x18\x02 \x01(\x0e\x32\x19.mirror.v1.OutboundPolicy\x12\r\n\x05index\x18\x03 \x01(\r\x12\x14\n\x0crequest_hash\x18\x04 \x01(\x0c\x12\x0f\n\x07ordinal\x18\x05 \x01(\r\"\xa5\x06\n\x07\x43\x61pture\x12\x0e\n\x06method\x18\x01 \x01(\t\x12!\n\x04kind\x18\x02 \x01(\x0e\x32\x13.mirror.v1.CallKind\x12\x14\n\x0crequest_type\x18\x03 \x01(\t\x12\x15\n\rresponse_type\x18\x04 \x01(\t\x12\x1a\n\x12schema_fingerprint\x18\x05 \x01(\t\x12,\n\x08messages\x18\x06 \x03(\x0b\x32\x1a.mirror.v1.CapturedMessage\x12\x32\n\x10request_metadata\x18\x07 \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12\x32\n\x10initial_metadata\x18\x08 \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12\x33\n\x11trailing_metadata\x18\t \x03(\x0b\x32\x18.mirror.v1.MetadataEntry\x12#\n\x1binitial_metadata_unobserved\x18\n \x01(\x08\x12\x13\n\x0bstatus_code\x18\x0b \x01(\x05\x12\x16\n\x0estatus_message\x18\x0c \x01(\t\x12\x16\n\x0estatus_details\x18\r \x01(\x0c\x12!\n\x06\x65nding\x18\x0e \x01(\x0e\x32\x11.mirror.v1.Ending\x12\x13\n\x0b\x64\x65\x61\x64line_ns\x18\x0f \x01(\x04\x12\x0f\n\x07\x61ttempt\x18\x10 \x01(\r\x12\x15\n\rstart_unix_ns\x18\x11 \x01(\x04\x12\x13\n\x0b\x64uration_ns\x18\x12 \x01(\x04\x12\x15\n\rrequest_count\x18\x13 \x01(\x04\x12\x16\n\x0eresponse_count\x18\x14 \x01(\x04\x12#\n\x07omitted\x18\x15 \x03(\x0b\x32\x12.mirror.v1.Omitted\x12\x16\n\x0e\x65xception_type\x18\x16 \x01(\t\x12\x1a\n\x12metadata_truncated\x18\x17 \x01(\x08\x12.\n\x0eprivate_leaves\x18\x18 \x03(\x0b\x32\x16.mirror.v1.PrivateLeaf\x12%\n\x08outbound\x18\x1e \x01(\x0b\x32\x13.mirror.v1.Outbound\x12\x15\n\rblocked_calls\x18\x1f \x01(\r*\x8f\x01\n\x08\x43\x61llKind\x12\x19\n\x15\x43\x41LL_KIND_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x43\x41LL_KIND_UNARY\x10\x01\x12\x1b\n\x17\x43\x41LL_KIND_CLIENT_STREAM\x10\x02\x12\x1b\n\x17\x43\x41LL_KIND_SERVER_STREAM\x10\x03\x12\x19\n\x15\x43\x41LL_KIND_BIDI_STREAM\x10\x04*U\n\tDirection\x12\x19\n\x15\x44IRECTION_UNSPECIFIED\x10\x00\x12\x15\n\x11\x44IRECTION_REQUEST\x10\x01\x12\x16\n\x12\x44IRECTION_RESPONSE\x10\x02*\xa1\x01\n\x06\x45nding\x12\x16\n\x12\x45NDING_UNSPECIFIED\x10\x00\x12\x13\n\x0f\x45NDING_RETURNED\x10\x01\x12\x11\n\rENDING_RAISED\x10\x02\x12\x1b\n\x17\x45NDING_CLIENT_CANCELLED\x10\x03\x12\x1c\n\x18\x45NDING_DEADLINE_EXCEEDED\x10\x04\x12\x1c\n\x18\x45NDING_MALFORMED_REQUEST\x10\x05*\xd3\x01\n\x08Omission\x12\x18\n\x14OMISSION_UNSPECIFIED\x10\x00\x12\x1e\n\x1aOMISSION_MESSAGE_TOO_LARGE\x10\x01\x12\x19\n\x15OMISSION_CAPTURE_FULL\x10\x02\x12\x1e\n\x1aOMISSION_TOO_MANY_MESSAGES\x10\x03\x12\x14\n\x10OMISSION_PRIVATE\x10\x04\x12\x1d\n\x19OMISSION_NOT_SERIALIZABLE\x10\x05\x12\x1d\n\x19OMISSION_REDACTION_FAILED\x10\x06*\x85\x01\n\x0eOutboundPolicy\x12\x1f\n\x1bOUTBOUND_POLICY_UNSPECIFIED\x10\x00\x12\x18\n\x14OUTBOUND_POLICY_SENT\x10\x01\x12\x1b\n\x17OUTBOUND_POLICY_BLOCKED\x10\x02\x12\x1b\n\x17OUTBOUND_POLICY_STUBBED\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirror.v1.capture_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_CALLKIND']._serialized_start=1392
-  _globals['_CALLKIND']._serialized_end=1535
-  _globals['_DIRECTION']._serialized_start=1537
-  _globals['_DIRECTION']._serialized_end=1622
-  _globals['_ENDING']._serialized_start=1625
-  _globals['_ENDING']._serialized_end=1786
-  _globals['_OMISSION']._serialized_start=1789
-  _globals['_OMISSION']._serialized_end=1969
-  _globals['_OUTBOUNDPOLICY']._serialized_start=1972
-  _globals['_OUTBOUNDPOLICY']._serialized_end=2105
+  _globals['_CALLKIND']._serialized_start=1455
+  _globals['_CALLKIND']._serialized_end=1598
+  _globals['_DIRECTION']._serialized_start=1600
+  _globals['_DIRECTION']._serialized_end=1685
+  _globals['_ENDING']._serialized_start=1688
+  _globals['_ENDING']._serialized_end=1849
+  _globals['_OMISSION']._serialized_start=1852
+  _globals['_OMISSION']._serialized_end=2063
+  _globals['_OUTBOUNDPOLICY']._serialized_start=2066
+  _globals['_OUTBOUNDPOLICY']._serialized_end=2199
   _globals['_PRIVATELEAF']._serialized_start=38
-  _globals['_PRIVATELEAF']._serialized_end=95
-  _globals['_CAPTUREDMESSAGE']._serialized_start=98
-  _globals['_CAPTUREDMESSAGE']._serialized_end=329
-  _globals['_METADATAENTRY']._serialized_start=331
-  _globals['_METADATAENTRY']._serialized_end=374
-  _globals['_OMITTED']._serialized_start=376
-  _globals['_OMITTED']._serialized_end=496
-  _globals['_OUTBOUND']._serialized_start=499
-  _globals['_OUTBOUND']._serialized_end=629
-  _globals['_CAPTURE']._serialized_start=632
-  _globals['_CAPTURE']._serialized_end=1389
+  _globals['_PRIVATELEAF']._serialized_end=110
+  _globals['_CAPTUREDMESSAGE']._serialized_start=113
+  _globals['_CAPTUREDMESSAGE']._serialized_end=344
+  _globals['_METADATAENTRY']._serialized_start=346
+  _globals['_METADATAENTRY']._serialized_end=389
+  _globals['_OMITTED']._serialized_start=391
+  _globals['_OMITTED']._serialized_end=511
+  _globals['_OUTBOUND']._serialized_start=514
+  _globals['_OUTBOUND']._serialized_end=644
+  _globals['_CAPTURE']._serialized_start=647
+  _globals['_CAPTURE']._serialized_end=1452
 # @@protoc_insertion_point(module_scope)
