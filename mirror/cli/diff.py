@@ -25,6 +25,7 @@ from mirror.core.rules import MethodRules, RuleSet
 
 app = typer.Typer(rich_markup_mode=None, help="Compare two message files, field by field.")
 VALUE_TEXT_MAX: Final = 400
+_DEFAULTS: Final = {Kind.MISSING: "at its default on the right", Kind.ADDED: "at its default on the left"}
 _WORDS: Final = {Kind.MISSING: "only on the left", Kind.ADDED: "only on the right", Kind.ORDER: "order differs"}
 
 
@@ -123,6 +124,8 @@ def _print(found: Result, left: Path, right: Path, type_name: str) -> None:
 def _block(difference: Difference) -> Text:
     """The path, then the left value and the right one as a test failure shows them."""
     word = _WORDS.get(difference.kind, "")
+    if word and difference.left is not None and difference.right is not None:  # without presence, unset is the default
+        word = _DEFAULTS[difference.kind]
     text = Text.assemble("\n  ", (_path(difference), "bold"))
     if word:
         text.append(f"  {word}", "yellow")

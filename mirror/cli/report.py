@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final
 
@@ -13,17 +15,19 @@ from rich.table import Table
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
+from mirror.cli.report_rules import rules_as_data, rules_of, show_rules
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
 from mirror.serve import epochs, models, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
-from mirror.store.views import EpochView, HypothesisView, MethodView
+from mirror.store.views import EpochView, HypothesisView, MethodView, SchemaChangesView
 
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
 REASONS_SHOWN: Final = 20
+SCHEMA_CHANGES_SHOWN: Final = 20  # of one method
 EXCESS_FROM_COLUMNS: Final = 110  # a narrower terminal needs the room for the paths
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -48,52 +52,65 @@ def report(
     settings = configured(config, store)
     with reading(settings) as reader:
         name = run or _newest(reader, settings)
-        found = judged(reader, settings, name, epoch, now_s=time.time())
-        shown, methods, paths = _details(reader, name, found.epoch)
+        now_s = time.time()
+        found = judged(reader, settings, name, epoch, now_s=now_s)
+        details = _details(reader, name, found.epoch)
+        rules = rules_of(reader, settings, name, now_s)
     if as_json:
-        typer.echo(json.dumps(as_data(settings, found, shown, methods, paths), indent=2))
+        data = as_data(settings, found, details)
+        typer.echo(json.dumps(data | {"rules": rules_as_data(rules)}, indent=2))
         return
-    show(console(), settings, found, shown, methods, paths)
+    out = console()
+    show(out, settings, found, details)
+    show_rules(out, rules)
 
 
-def as_data(
-    config: Config, found: models.RunVerdict, shown: EpochView | None, methods: list[MethodView], paths: Paths
-) -> dict[str, Any]:
-    """The whole report as JSON values: `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `page`."""
+@dataclass(frozen=True, slots=True)
+class Details:
+    """What a report says beside the verdict; empty where nothing was seen yet."""
+
+    epoch: EpochView | None = None
+    methods: tuple[MethodView, ...] = ()
+    paths: Paths = epochs.NO_PATHS
+    schema_changes: tuple[SchemaChangesView, ...] = ()
+
+
+def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[str, Any]:
+    """The whole report as JSON values.
+
+    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `page`.
+    """
+    shown, paths = details.epoch, details.paths
     return {
         "run": found.run,
         "verdict": found.model_dump(mode="json"),
         "epoch": shape.epoch_out(shown).model_dump(mode="json") if shown else None,
-        "methods": [shape.method_out(m).model_dump(mode="json") for m in methods],
+        "methods": [shape.method_out(m).model_dump(mode="json") for m in details.methods],
         "paths": {
             "differing": [shape.path_out(h).model_dump(mode="json") for h in paths.differing],
             "together": [shape.path_out(h).model_dump(mode="json") for h in paths.together],
             "explained": [shape.path_out(h).model_dump(mode="json") for h in paths.explained],
         },
+        "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
         "page": page_url(config, found.page),
     }
 
 
-def show(  # noqa: PLR0913, PLR0917 - everything that a report has
-    out: Console,
-    config: Config,
-    found: models.RunVerdict,
-    shown: EpochView | None,
-    methods: list[MethodView],
-    paths: Paths,
-) -> None:
+def show(out: Console, config: Config, found: models.RunVerdict, details: Details) -> None:
     """Print the report for people."""
     headline = plain(f"run {found.run}  ")
     headline.append_text(styled(found.verdict))
     out.print(headline)
+    shown, paths = details.epoch, details.paths
     if shown is not None:
         _totals(out, shown)
     show_reasons(out, _summarised(found), shown=REASONS_SHOWN)
     if shown is None:
         return
-    _methods(out, methods)
+    _methods(out, details.methods)
     _differing(out, paths.differing)
     _noise(out, paths.explained)
+    _schema_changes(out, details.schema_changes)
     _next(out, config, found, shown, paths)
 
 
@@ -104,11 +121,15 @@ def _newest(reader: Reader, config: Config) -> str:
     return runs[-1].name
 
 
-def _details(reader: Reader, run: str, epoch: int | None) -> tuple[EpochView | None, list[MethodView], Paths]:
+def _details(reader: Reader, run: str, epoch: int | None) -> Details:
     if epoch is None:
-        return None, [], epochs.NO_PATHS
-    shown = epochs.find_epoch(epochs.find_run(reader, run), epoch)
-    return shown, epochs.sorted_methods(reader.methods(epoch)), epochs.paths(reader, epoch)
+        return Details()
+    return Details(
+        epochs.find_epoch(epochs.find_run(reader, run), epoch),
+        tuple(epochs.sorted_methods(reader.methods(epoch))),
+        epochs.paths(reader, epoch),
+        tuple(reader.schema_changes(epoch)),
+    )
 
 
 def _totals(out: Console, shown: EpochView) -> None:
@@ -124,7 +145,7 @@ def _totals(out: Console, shown: EpochView) -> None:
         out.print(plain(f"incomplete, incomparable or no triple because: {reasons}"))
 
 
-def _methods(out: Console, methods: list[MethodView]) -> None:
+def _methods(out: Console, methods: Sequence[MethodView]) -> None:
     numbers = ("pairs", "matched", "mismatched", "ignored", "incomplete", "incomparable", "triples")
     listed = table("state", "method", *numbers, numbers=numbers)
     for one in methods:
@@ -203,6 +224,29 @@ def _noise(out: Console, found: tuple[HypothesisView, ...]) -> None:
     out.print(listed)
     if len(found) > NOISE_SHOWN:
         out.print(f"and {len(found) - NOISE_SHOWN} more")
+
+
+def _schema_changes(out: Console, found: Sequence[SchemaChangesView]) -> None:
+    if not found:
+        return
+    total = sum(one.count for one in found)
+    out.print(f"\nschema changes ({words.count(total)}): what the candidate's response types have changed")
+    out.print(words.SCHEMA_CHANGES_MEAN)
+    for one in found:
+        out.print()
+        out.print(plain(one.method))
+        listed = table("change", "values", "where", "primary", "candidate", numbers=())
+        for change in one.changes[:SCHEMA_CHANGES_SHOWN]:
+            listed.add_row(
+                words.SCHEMA_CHANGES[change.kind],
+                "compared" if change.comparable else "differ where set",
+                *(plain(text or "-") for text in (change.path or change.name, change.left, change.right)),
+            )
+        out.print(listed)
+        if one.count > SCHEMA_CHANGES_SHOWN:
+            out.print(f"and {words.count(one.count - SCHEMA_CHANGES_SHOWN)} more; --json and the page have up to 200")
+        if not one.complete:
+            out.print("these schemas are too large to be looked at as a whole: there may be more")
 
 
 def _next(out: Console, config: Config, found: models.RunVerdict, shown: EpochView, paths: Paths) -> None:

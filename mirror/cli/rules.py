@@ -211,5 +211,19 @@ def _explanation(path: str, applying: Sequence[Rule], idle: Sequence[Rule]) -> I
 
 
 def _parameters(rule: Rule) -> str:
+    """Those that say something; a text as it is written in the file."""
     parameters = json.loads(rule.meaning)[4]
-    return "".join(f" {name}={value}" for name, value in parameters.items())
+    said = {name: value for name, value in parameters.items() if value is not False and value not in (None, "", [])}
+    return "".join(f" {name}={_value(value)}" for name, value in said.items())
+
+
+def _value(value: Any) -> str:
+    match value:
+        case True:
+            return "true"
+        case [[_, _], *_]:
+            return ", then ".join(f"'{pattern}' with '{by}'" for pattern, by in value)
+        case [*_]:
+            return ",".join(map(str, value))
+        case _:
+            return str(value)

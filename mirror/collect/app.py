@@ -28,6 +28,7 @@ from mirror.collect.otlp_http import http_app
 from mirror.collect.pipeline import Parts, Pipeline
 from mirror.collect.receive import Receiver
 from mirror.collect.rule_watch import RuleWatch
+from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
@@ -180,6 +181,7 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
         judge=judge,
         library=library,
         watch=RuleWatch(config.rules, book),
+        schema_watch=SchemaWatch(book),
         writer=writer,
     )
 

@@ -58,7 +58,7 @@ def _side(role: Role, outcome: Outcome, call: CallRecord | None) -> comparison_p
         verdict=_VERDICTS[outcome.verdict],
         reason=outcome.reason,
         differences=list(_differences(outcome)),
-        difference_count=max(outcome.difference_count, len(outcome.differences)),
+        difference_count=max(outcome.difference_count, len(outcome.differences), len(outcome.drift)),
     )
     if call is not None:
         side.capture = call.capture
@@ -69,7 +69,7 @@ def _side(role: Role, outcome: Outcome, call: CallRecord | None) -> comparison_p
 
 
 def _differences(outcome: Outcome) -> Iterator[comparison_pb2.Difference]:
-    for difference in (*outcome.differences, *outcome.ignored)[:DIFFERENCES_MAX]:
+    for difference in (*outcome.differences, *outcome.ignored, *outcome.drift)[:DIFFERENCES_MAX]:
         yield _difference(difference)
 
 

@@ -22,10 +22,11 @@ from mirror.collect.intake import Intake
 from mirror.collect.judge import Judge
 from mirror.collect.library import Library
 from mirror.collect.rule_watch import RuleWatch
+from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Batch, Report
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
-from mirror.core.model import CallRecord, Group
+from mirror.core.model import CallRecord, Group, Judged
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SchemaError
 
@@ -48,6 +49,7 @@ class Parts:
     judge: Judge
     library: Library
     watch: RuleWatch
+    schema_watch: SchemaWatch
     writer: Writer
 
 
@@ -159,6 +161,7 @@ class Pipeline:
         changes = parts.writer.changes
         kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
         changes.add(judged, kept)
+        self._guard("schema_changes", self._schema_changes, judged)
         parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
         for role, outcome in judged.outcomes.items():
             parts.counters.inc("mirror_comparisons_total", role=str(role), verdict=str(outcome.verdict))
@@ -168,6 +171,12 @@ class Pipeline:
             parts.forwarder.offer(judged)
         if changes.groups >= FLUSH_GROUPS:
             self._flush()
+
+    def _schema_changes(self, judged: Judged) -> None:
+        """They are no differences: they never touch what was judged."""
+        told = self._parts.schema_watch.see(judged)
+        if told is not None:
+            self._parts.writer.changes.schema_change(*told)
 
     def _use_day(self, now_s: float) -> None:
         """Rules expire by day; what the schemas say of the rules' paths is told when it changes."""
@@ -182,6 +191,7 @@ class Pipeline:
 
     def _flush(self) -> None:
         self._figures()
+        self._parts.writer.changes.use(self._parts.watch.in_force)
         self._parts.writer.flush()
         self._flushed_s = self._clock()
 

@@ -60,6 +60,11 @@ class RuleWatch:
         self._checked.clear()
         self._changed = True
 
+    @property
+    def in_force(self) -> RuleSet:
+        """Those that have not expired."""
+        return self._rules
+
     def see(self, call: CallRecord) -> None:
         """Note what `call` says of its method; cheap where that is known."""
         seen = (call.key.run, call.key.method, call.resource)

@@ -6,7 +6,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import Field, InstanceOf
 
-from mirror.config.rules import RULES_MAX, AnyRule
+from mirror.config.rule_models import RULES_MAX, AnyRule
 from mirror.config.values import (
     Address,
     Duration,

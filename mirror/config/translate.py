@@ -113,8 +113,11 @@ def _names(model: Any, loc: Iterable[str | int], tagged: Mapping[str, type[BaseM
     for step in loc:
         if isinstance(step, str) and step in tagged:
             model = tagged[step]
-        elif isinstance(step, str) and _is_model(model) and step in model.model_fields:
-            model = model.model_fields[step].annotation
+        elif isinstance(step, str) and _is_model(model):
+            fields = {field.alias or name: field.annotation for name, field in model.model_fields.items()}
+            model = fields.get(step)
+        elif isinstance(step, int):
+            model = next(iter(typing.get_args(model)), model)  # of a list's elements
     if not _is_model(model):
         return []
     return [field.alias or name for name, field in model.model_fields.items()]

@@ -14,9 +14,10 @@ from mirror.core.compare.lists import Messages, compare_sequences
 from mirror.core.compare.walk import Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Field, Key, Path
+from mirror.core.private import compare_private, private_values
 from mirror.core.rules import Ignore, MethodRules, Place
 from mirror.core.schemas import SchemaBook
-from mirror.core.streams import Body, compare_bodies, compare_private, compare_stream, private_values
+from mirror.core.streams import Body, compare_bodies, compare_stream
 
 MESSAGE: Final[Path] = (Field("status"), Field("message"))
 DETAILS: Final[Path] = (Field("status"), Field("details"))
@@ -64,7 +65,7 @@ class Answers:
         if walk.options.status_message and left.status_message != right.status_message:
             ignore = self._rules.ignoring(MESSAGE)
             rule = ignore.id if ignore else ""
-            walk.sink.add(MESSAGE, Kind.VALUE, left.status_message, right.status_message, rule=rule)
+            walk.add(MESSAGE, Kind.VALUE, left.status_message, right.status_message, rule=rule)
         if left.status_details != right.status_details:
             compare_details(walk, left.status_details, right.status_details, self._place(DETAILS))
         if not (left.initial_metadata_unobserved or right.initial_metadata_unobserved):
@@ -112,7 +113,7 @@ class Answers:
             kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
             path = Field(name), Key(key)
             ignore = self._rules.ignoring(path)
-            walk.sink.add(path, kind, _shown(one), _shown(other), rule=ignore.id if ignore else "")
+            walk.add(path, kind, _shown(one), _shown(other), rule=ignore.id if ignore else "")
 
     def _messages(self, walk: Walk) -> None:
         ours, theirs = self._bodies()
@@ -129,22 +130,38 @@ class Answers:
             unless_ignored(walk, path, place, lambda walk, place: compare_stream(walk, ours, theirs, path, place))
 
     def _bodies(self) -> tuple[list[Body], list[Body]]:
+        """Both sides' messages. What a wider schema of the other side cannot read is read by the sender's own."""
         left, right = self._left, self._right
-        types: tuple[type[Message] | None, type[Message] | None] = (None, None)
-        if left.response_type and right.response_type:
-            types = self._classes()
-        return tuple(  # type: ignore[return-value]  # two of them
-            [_body(message, type_) for message in responses(capture)]
-            for capture, type_ in zip((left, right), types, strict=True)
-        )
+        if not (left.response_type and right.response_type):
+            return bodies(responses(left), None), bodies(responses(right), None)
+        types = types_of(self._schemas, left, right, "response_type")
+        ours, theirs = (bodies(responses(side), type_) for side, type_ in zip((left, right), types, strict=True))
+        if any(body.unread for body in (*ours, *theirs)):
+            own = types_of(self._schemas, left, right, "response_type", own=True)
+            if own != types:
+                return bodies(responses(left), own[0]), bodies(responses(right), own[1])
+        return ours, theirs
 
-    def _classes(self) -> tuple[type[Message], type[Message]]:
-        left, right = self._left, self._right
-        if left.response_type == right.response_type:
-            return self._schemas.classes(left.schema_fingerprint, right.schema_fingerprint, left.response_type)
-        ours = self._schemas.classes(left.schema_fingerprint, left.schema_fingerprint, left.response_type)
-        theirs = self._schemas.classes(right.schema_fingerprint, right.schema_fingerprint, right.response_type)
-        return ours[0], theirs[0]
+
+def types_of(
+    schemas: SchemaBook, left: capture_pb2.Capture, right: capture_pb2.Capture, field: str, *, own: bool = False
+) -> tuple[type[Message], type[Message]]:
+    """The classes for the messages of two captures; `field`: request_type or response_type. Raises SchemaError.
+
+    Of one type those under which fields meet best, of two types and with `own` each side's own.
+    """
+    ours, theirs = getattr(left, field), getattr(right, field)
+    if ours == theirs:
+        find = schemas.own_classes if own else schemas.classes
+        return find(left.schema_fingerprint, right.schema_fingerprint, ours)
+    one = schemas.own_classes(left.schema_fingerprint, left.schema_fingerprint, ours)
+    other = schemas.own_classes(right.schema_fingerprint, right.schema_fingerprint, theirs)
+    return one[0], other[0]
+
+
+def bodies(messages: Iterable[capture_pb2.CapturedMessage], type_: type[Message] | None) -> list[Body]:
+    """Captured messages decoded, as far as that can be; `type_` None: they are no protobuf messages."""
+    return [_body(message, type_) for message in messages]
 
 
 def compare_details(walk: Walk, left: bytes, right: bytes, place: Place) -> None:
@@ -154,7 +171,7 @@ def compare_details(walk: Walk, left: bytes, right: bytes, place: Place) -> None
     except DecodeError:
         ignore = place.find(Ignore)
         rule = ignore.id if ignore else ""
-        walk.sink.add(DETAILS, Kind.VALUE, left, right, rule=rule, note="cannot be decoded as google.rpc.Status")
+        walk.add(DETAILS, Kind.VALUE, left, right, rule=rule, note="cannot be decoded as google.rpc.Status")
         return
 
     def look(walk: Walk, place: Place) -> None:

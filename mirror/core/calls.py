@@ -12,10 +12,12 @@ from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.answers import Answers, responses, same_messages
 from mirror.core.compare.engine import Comparer
-from mirror.core.compare.options import CompareOptions, Result
+from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
 from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
 from mirror.core.path import Field, Path
+from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
 
@@ -28,7 +30,6 @@ _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
 }
 _PRIVATE: Final = (capture_pb2.OMISSION_PRIVATE, capture_pb2.OMISSION_REDACTION_FAILED)
-_ONE_REQUEST: Final = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_SERVER_STREAM)
 
 
 def status_name(code: int) -> str:
@@ -45,13 +46,15 @@ class CallComparer:
     1. The primary's call was ended by its client (cancel, deadline): incomparable, `client_ended`.
     2. Of a streamed request the shadow saw fewer messages: incomparable, `request_cut_short`. (A proxy cuts the shadow's
        request where the primary ends first, and the shadow cannot tell that from the end of the stream.)
-    3. The shadow's call was cut off though the primary's was not: one difference, `status.no_answer`.
-    4. Another status code: one difference of kind *status* at `status.code`, with both names. Messages, details and
+    3. A request that both captures hold is another one, decoded: incomparable, `request_drift`, with what differs in the
+       outcome's `drift`. See `requests`.
+    4. The shadow's call was cut off though the primary's was not: one difference, `status.no_answer`.
+    5. Another status code: one difference of kind *status* at `status.code`, with both names. Messages, details and
        metadata of two different outcomes are not held against each other.
-    5. Hashes made with different keys: incomparable, `redaction_key`. Messages left out of the capture whose hashes are
+    6. Hashes made with different keys: incomparable, `redaction_key`. Messages left out of the capture whose hashes are
        not the same on both sides, or of which there is no hash: `too_large` (`not_serializable` for those without
        bytes, `private` where redaction left them out). A capture of over MESSAGES_MAX messages: `too_large`.
-    6. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
+    7. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
        and initial metadata where both sides saw it, as sorted values by key, at `trailing_metadata["key"]`; the messages
        at `response` or `responses[i]`, under the schemas of their senders. A message that cannot be decoded differs,
        unless its bytes are the same on both sides. No schema for messages that differ: incomparable, `schema`.
@@ -72,10 +75,12 @@ class CallComparer:
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return Outcome(Verdict.INCOMPARABLE, "capture")
-        reason = _why_incomparable(left, right)
-        if reason:
-            return Outcome(Verdict.INCOMPARABLE, reason)
         comparer = self._comparer(primary.key.run, primary.key.method)
+        types = self._types(left, right)
+        reason = _why_incomparable(left, right)
+        drift = () if reason else request_drift(self._schemas, left, right, comparer, types)
+        if reason or drift:
+            return Outcome(Verdict.INCOMPARABLE, reason or "request_drift", drift=drift)
         ended = _ended_differently(left, right, comparer.rules)
         if ended is not None:
             return _outcome(_result(ended))
@@ -84,7 +89,7 @@ class CallComparer:
             return Outcome(Verdict.INCOMPARABLE, reason)
         try:
             look = Answers(self._schemas, left, right, comparer.rules).look
-            return _outcome(comparer.run(look, types=self._types(left, right)))
+            return _outcome(comparer.run(look, types=types), (_size(left), _size(right)))
         except SchemaError:
             return Outcome(Verdict.INCOMPARABLE, "schema")
 
@@ -94,11 +99,7 @@ class CallComparer:
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return frozenset()
-        if _why_incomparable(left, right) or _cut_off(right) or left.status_code != right.status_code:
-            return frozenset()
-        if _too_many(left, right):
-            return frozenset()
-        if same_messages(left, right) and left.status_details == right.status_details:
+        if _why_incomparable(left, right) or not (_needs_schema(left, right) or unequal_requests(left, right)):
             return frozenset()
         wanted = {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
@@ -130,8 +131,14 @@ def _why_incomparable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> 
     """What befell the request, not the builds."""
     if left.ending in _CUT_OFF:
         return "client_ended"
-    streamed = left.kind not in _ONE_REQUEST
-    return "request_cut_short" if streamed and right.request_count < left.request_count else ""
+    return "request_cut_short" if not one_request(left) and right.request_count < left.request_count else ""
+
+
+def _needs_schema(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
+    """Whether the answers of two calls about the same request have to be decoded to be compared."""
+    if _cut_off(right) or left.status_code != right.status_code or _too_many(left, right):
+        return False
+    return not same_messages(left, right) or left.status_details != right.status_details
 
 
 def _cut_off(shadow: capture_pb2.Capture) -> str:
@@ -158,7 +165,7 @@ def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> st
         return "too_large"
     ours, theirs = responses(left), responses(right)
     keys = [_key_ids(capture, messages) for capture, messages in ((left, ours), (right, theirs))]
-    if all(keys) and keys[0] != keys[1]:
+    if all(keys) and len(keys[0] | keys[1]) > 1:
         return "redaction_key"
     omitted = [message for message in (*ours, *theirs) if message.omission]
     if any(m.omission == capture_pb2.OMISSION_NOT_SERIALIZABLE and not m.hash for m in omitted):
@@ -190,11 +197,22 @@ def _hashes(messages: Iterable[capture_pb2.CapturedMessage]) -> Counter[tuple[by
 
 
 def _result(difference: Difference) -> Result:
-    if difference.rule:
-        return Result(ignored=(difference,), ignored_count=1)
-    return Result(differences=(difference,), count=1)
+    return Result.of(difference)
 
 
-def _outcome(result: Result) -> Outcome:
+def _size(capture: capture_pb2.Capture) -> int:
+    """Bytes of all responses, those left out of the capture included."""
+    captured = sum(message.original_size for message in responses(capture))
+    left_out = (one.bytes for one in capture.omitted if one.direction == capture_pb2.DIRECTION_RESPONSE)
+    return captured + sum(left_out)
+
+
+def _outcome(result: Result, sizes: tuple[int, int] | None = None) -> Outcome:
     verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
-    return Outcome(verdict, differences=result.differences, ignored=result.ignored, difference_count=result.count)
+    return Outcome(
+        verdict,
+        differences=result.differences,
+        ignored=result.ignored,
+        difference_count=result.count,
+        sizes=sizes,
+    )

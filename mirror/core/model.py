@@ -145,6 +145,8 @@ class Outcome:
     differences: tuple[Difference, ...] = ()  # those that count
     ignored: tuple[Difference, ...] = ()  # those under a rule
     difference_count: int = 0  # the true count, where the tuple was cut
+    drift: tuple[Difference, ...] = ()  # of "request_drift": how the requests differ; they count as nothing
+    sizes: tuple[int, int] | None = None  # bytes of all responses, the primary's and the shadow's; None: not compared
 
     @property
     def hypotheses(self) -> frozenset[tuple[str, Kind]]:

@@ -12,7 +12,8 @@ from mirror.core.policy import Policy
 
 _BY_SIZE: Final = ("too_large", "not_serializable", "private")
 _BY_ANSWER: Final = (*_BY_SIZE, "request_cut_short")  # reasons that may follow from what a shadow answered
-UNREADABLE: Final = (*_BY_SIZE, "schema", "redaction_key", "capture")  # reasons that are not the request's own
+# Reasons that are not the request's own: something between the calls and us keeps them from being compared.
+UNREADABLE: Final = (*_BY_SIZE, "schema", "redaction_key", "capture", "request_drift")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class MethodFacts:
 
     @property
     def unreadable(self) -> int:
-        """Pairs incomparable for a reason of ours or of their size: whether they differ is not known."""
+        """Pairs incomparable for a reason of ours, of the way or of their size: whether they differ is not known."""
         return sum(self.counts.reasons.get(f"incomparable.{reason}", 0) for reason in UNREADABLE)
 
     def hidden_of(self, *, has_secondary: bool) -> int:

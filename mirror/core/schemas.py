@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -31,6 +31,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from grpc_mirror.v1 import schema_pb2
 
+from mirror.core.merging import merged
 from mirror.core.supersets import holds
 
 SCHEMA_MAX_BYTES: Final = 16 * 1024 * 1024
@@ -38,6 +39,8 @@ FILES_MAX: Final = 4096
 SCHEMAS_MAX: Final = 128
 BOOK_MAX_BYTES: Final = 128 * 1024 * 1024
 CLASSES_MAX: Final = 4096
+MERGED_MAX: Final = 16  # pairs of schemas put together
+MERGED_MAX_BYTES: Final = 4 * 1024 * 1024  # of both; larger ones are compared each side under its own
 _WELL_KNOWN: Final = {
     module.DESCRIPTOR.name: module.DESCRIPTOR.serialized_pb
     for module in (
@@ -73,6 +76,7 @@ class SchemaBook:
 
     _schemas: OrderedDict[str, _Schema] = field(default_factory=OrderedDict)
     _classes: dict[tuple[str, str, str], tuple[type[Message], type[Message]]] = field(default_factory=dict)
+    _merged: dict[tuple[str, str], DescriptorPool | None] = field(default_factory=dict)
     _size: int = 0
 
     def add(self, schema_bytes: bytes) -> str:
@@ -91,7 +95,7 @@ class SchemaBook:
         if fingerprint in self._schemas:
             self._schemas.move_to_end(fingerprint)
             return fingerprint
-        files = _files(schema)
+        files = _files(schema.files)
         computed = fingerprint_of({name: serialized for name, (serialized, _) in files.items()})
         if fingerprint != computed:
             raise SchemaError(f"the schema says its fingerprint is {fingerprint[:64]!r}, but its files give {computed}")
@@ -122,8 +126,9 @@ class SchemaBook:
     def classes(self, left: str, right: str, type_name: str) -> tuple[type[Message], type[Message]]:
         """The classes under which the bytes of either side are to be parsed.
 
-        In: two fingerprints and a full message name. Out: twice the same class where one schema is enough to read both
-        sides (they are equal, or one has all the fields of the other, none of them of another type); else each side's.
+        In: two fingerprints and a full message name. Out: twice the same class where no field of the type, or of those
+        that its fields lead to, means another thing in the other schema: it is that of the schema that has all, or of
+        both put together. Else each side's own, with what only the other has added; where that cannot be, its own.
         Raises SchemaError for an unknown schema or type.
         """
         slot = (left, right, type_name)
@@ -137,13 +142,61 @@ class SchemaBook:
             self._schemas.move_to_end(fingerprint)
         return found
 
+    def own_classes(self, left: str, right: str, type_name: str) -> tuple[type[Message], type[Message]]:
+        """The class that each side itself parses by. Raises SchemaError for an unknown schema or type."""
+        one, other = self.descriptor(left, type_name), self.descriptor(right, type_name)
+        return GetMessageClass(one), GetMessageClass(other)
+
     def _resolve(self, left: str, right: str, type_name: str) -> tuple[type[Message], type[Message]]:
         one, other = self.descriptor(left, type_name), self.descriptor(right, type_name)
         if one is other or holds(one, other):
             other = one
         elif holds(other, one):
             one = other
+        else:
+            one, other = self._widened(left, right, one, other)
         return GetMessageClass(one), GetMessageClass(other)
+
+    def _widened(self, left: str, right: str, one: Descriptor, other: Descriptor) -> tuple[Descriptor, Descriptor]:
+        """Two types, neither of which has all of the other, each with what it lacks: what it does not know gets a name.
+
+        Nothing is believed of the merging: what stands for a type must hold it.
+        """
+        ours = self._widened_type(left, right, one)
+        return (ours, ours) if holds(ours, other) else (ours, self._widened_type(right, left, other))
+
+    def _widened_type(self, base: str, extra: str, wanted: Descriptor) -> Descriptor:
+        """The type `wanted` of `base` with what only `extra` has; itself where there is no such thing, or it cannot be."""
+        pool = self._merged_pool(base, extra)
+        try:
+            found = pool and pool.FindMessageTypeByName(wanted.full_name)
+        except KeyError:
+            return wanted
+        return found if found and holds(found, wanted) and not holds(wanted, found) else wanted
+
+    def _merged_pool(self, base: str, extra: str) -> DescriptorPool | None:
+        if (base, extra) not in self._merged:
+            while len(self._merged) >= MERGED_MAX:
+                self._forget_merged(next(iter(self._merged)))
+            self._merged[base, extra] = self._merge(self._schemas[base], self._schemas[extra])
+        return self._merged[base, extra]
+
+    def _merge(self, base: _Schema, extra: _Schema) -> DescriptorPool | None:
+        if base.size + extra.size > MERGED_MAX_BYTES:
+            return None
+        files = merged(
+            *({name: each.pool.FindFileByName(name).serialized_pb for name in each.files} for each in (base, extra))
+        )
+        try:
+            return _build(_files(files.values()))
+        except SchemaError:
+            return None  # they contradict each other
+
+    def _forget_merged(self, pair: tuple[str, str]) -> None:
+        """The classes made of it go too: they would keep it in memory."""
+        del self._merged[pair]
+        for slot in [slot for slot in self._classes if set(slot[:2]) == set(pair)]:
+            del self._classes[slot]
 
     def _make_room(self) -> None:
         while len(self._schemas) > 1 and (len(self._schemas) > SCHEMAS_MAX or self._size > BOOK_MAX_BYTES):
@@ -151,6 +204,8 @@ class SchemaBook:
             self._size -= schema.size
             for slot in [slot for slot in self._classes if gone in slot[:2]]:
                 del self._classes[slot]
+            for pair in [pair for pair in self._merged if gone in pair]:
+                del self._merged[pair]
 
 
 def fingerprint_of(files: dict[str, bytes]) -> str:
@@ -161,12 +216,12 @@ def fingerprint_of(files: dict[str, bytes]) -> str:
     return digest.digest()[:16].hex()
 
 
-def _files(schema: schema_pb2.Schema) -> dict[str, tuple[bytes, tuple[str, ...]]]:
+def _files(given: Collection[bytes]) -> dict[str, tuple[bytes, tuple[str, ...]]]:
     """Name to (serialised file, names of the files that it imports)."""
-    if len(schema.files) > FILES_MAX:
-        raise SchemaError(f"the schema has {len(schema.files)} files; at most {FILES_MAX} are taken")
+    if len(given) > FILES_MAX:
+        raise SchemaError(f"the schema has {len(given)} files; at most {FILES_MAX} are taken")
     files: dict[str, tuple[bytes, tuple[str, ...]]] = {}
-    for position, serialized in enumerate(schema.files):
+    for position, serialized in enumerate(given):
         try:
             file = descriptor_pb2.FileDescriptorProto.FromString(serialized)
         except DecodeError as error:

@@ -8,23 +8,19 @@ message is more like its counterpart than like its neighbours; what then still d
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import reduce
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.message import Message
-from grpc_mirror.v1.capture_pb2 import PrivateLeaf
 
-from mirror.core.compare.compiler import keys_of
-from mirror.core.compare.lists import KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
+from mirror.core.compare.keys import keys_of
+from mirror.core.compare.lists import LEAVES_MAX, By, KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
 from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind
-from mirror.core.path import Field, Path, PathPattern, PathSyntaxError, Step
+from mirror.core.path import Path
+from mirror.core.private import compare_private
 from mirror.core.rules import Ignore, Place, Rule
-
-EMPTY: Final = b"empty"  # in place of the hash (32 bytes) of a private value that was set, and empty
-PRIVATE_NOTE: Final = "private: only hashes of it are kept"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +36,11 @@ class Body:
     )  # path of a leaf that was taken out -> its hash; empty: no hash
 
     @property
+    def unread(self) -> bool:
+        """Whether its bytes are there and could not be decoded."""
+        return self.message is None and isinstance(self.key, bytes)
+
+    @property
     def content(self) -> Any:
         """As it stands in a Difference."""
         return self.shown if self.message is None else self.message
@@ -47,14 +48,13 @@ class Body:
 
 def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place) -> None:
     """Compare two messages that are both there; what one side cannot read is one difference, unless bytes are equal."""
-    ignore = place.find(Ignore)
     if left.message is not None and right.message is not None:
         walk.messages(left.message, right.message, path, place)
-        if ignore is None:
-            compare_private(walk, left.private, right.private, path, place)
+        compare_private(walk, left.private, right.private, path, place)
     elif left.key is None or left.key != right.key:
+        ignore = place.find(Ignore)
         rule = ignore.id if ignore else ""
-        walk.sink.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
+        walk.add(path, Kind.VALUE, left.content, right.content, rule=rule, note=left.note or right.note)
 
 
 def compare_stream(walk: Walk, left: Sequence[Body], right: Sequence[Body], path: Path, place: Place) -> None:
@@ -75,8 +75,8 @@ class _Bodies(Messages):
         private = tuple(sorted(element.private.items()))
         return (element.key, private) if element.message is None else (canonical(element.message), private)
 
-    def size(self, element: Any) -> int:
-        return 1 if element.message is None else leaves(element.message) + len(element.private)
+    def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
+        return 1 if element.message is None else leaves(element.message, enough) + len(element.private)
 
     def shown(self, side: int, index: int) -> Any:
         return (self.right if side else self.left)[index].content
@@ -91,46 +91,15 @@ def _gated(walk: Walk, left: Sequence[Body], right: Sequence[Body], place: Place
     return walk.plan_of(descriptor_of(ours), descriptor_of(theirs), place, ()).gated
 
 
-def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> tuple[KeyOf, KeyOf] | None:
+def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> By | None:
     descriptors = [descriptor_of(body.message) for body in (*left[:1], *right[:1]) if body.message is not None]
     if not descriptors:
         return None
     found = keys_of(descriptors[0], descriptors[-1], getattr(rule, "by", ()))
     if found is None:
         return None
-    ours, theirs = found
-    return lambda body: _key(ours, body), lambda body: _key(theirs, body)
+    return By(lambda body: _key(found.left, body), lambda body: _key(found.right, body))
 
 
 def _key(of: KeyOf, body: Body) -> Hashable:
     return body.key if body.message is None else of(body.message)
-
-
-def private_values(leaves: Iterable[PrivateLeaf]) -> dict[str, bytes]:
-    """The hashes of private leaves by path: empty where there is none, EMPTY of an empty value."""
-    return {leaf.path: EMPTY if leaf.empty else leaf.hmac for leaf in leaves}
-
-
-def compare_private(
-    walk: Walk, left: Mapping[str, bytes], right: Mapping[str, bytes], path: Path, place: Place
-) -> None:
-    """Leaves that were taken out, by their hashes. One without a hash says only that there was a value."""
-    for text in sorted(left.keys() | right.keys()):
-        one, other = left.get(text), right.get(text)
-        # Without a hash on both sides only that there was a value can be told, and whether it was empty.
-        blind = one is not None and other is not None and not (one and other) and EMPTY not in (one, other)
-        if one == other or blind:
-            continue
-        steps = _steps(text)
-        leaf = reduce(Place.step, steps, place)
-        ignore = leaf.find(Ignore)
-        kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
-        walk.sink.add((*path, *steps), kind, rule=ignore.id if ignore else "", note=PRIVATE_NOTE)
-
-
-def _steps(text: str) -> tuple[Step, ...]:
-    try:
-        steps = PathPattern.parse(text).steps
-    except PathSyntaxError:
-        return (Field(text),)
-    return tuple(step for step in steps if isinstance(step, Step))

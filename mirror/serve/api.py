@@ -89,6 +89,20 @@ def _runs(api: APIRouter, site: Site) -> None:
             run=found.name, epoch=shown.id if shown else None, paths=[shape.path_out(h) for h in listed]
         )
 
+    @api.get("/runs/{run}/schema-changes", tags=["runs"])
+    def run_schema_changes(
+        run: _RunInPath,
+        epoch: _EpochId = None,
+        method: Annotated[str | None, Query(description="only of this method")] = None,
+    ) -> models.SchemaChanges:
+        """What the candidate's schemas changed. Changes of a schema are no differences and never change a verdict."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        by_method = site.reader.schema_changes(shown.id, method) if shown else []
+        return models.SchemaChanges(
+            run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
+        )
+
 
 def _verdict(api: APIRouter, site: Site) -> None:
     @api.get("/verdict", tags=["verdict"])

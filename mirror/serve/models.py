@@ -148,6 +148,35 @@ class Paths(_Model):
     paths: list[Path]
 
 
+class SchemaChange(_Model):
+    """One change from the primary's response type to the candidate's. It is no difference of a call."""
+
+    kind: str
+    path: str = Field(description="the pattern of the first place where it stands; empty where that is too deep")
+    name: str = Field(description="the full name of the field, enum value or type")
+    left: str = Field(description="the primary's side in words; empty: it has none")
+    right: str = Field(description="the candidate's side in words; empty: it has none")
+    comparable: bool = Field(description="values can still be compared; else calls differ wherever the field is set")
+
+
+class MethodSchemaChanges(_Model):
+    """What the candidate's schema changed in the response of one method."""
+
+    method: str
+    first_s: float
+    count: int = Field(description="all changes; the list has at most 200")
+    complete: bool = Field(description="false: the schemas are too large to be looked at as a whole")
+    changes: list[SchemaChange]
+
+
+class SchemaChanges(_Model):
+    """Schema changes of one epoch, by method; methods whose schemas say the same are not there."""
+
+    run: str
+    epoch: int | None
+    methods: list[MethodSchemaChanges]
+
+
 class PathAndKind(_Model):
     """A path pattern and the kind in which it differs."""
 
@@ -278,6 +307,8 @@ class Rule(_Model):
     hits: int
     last_hit_s: float | None
     statuses: list[RuleStatus]
+    compared: int = Field(description="comparisons in its scope since it says what it says")
+    never_matched: bool = Field(description="no difference was under it in 1,000 such comparisons or more")
 
 
 class Rules(_Model):

@@ -65,6 +65,8 @@ class Pages:
             pattern_text=epochs.pattern_text,
             state_meanings=words.STATE_MEANINGS,
             kind_meanings=words.KIND_MEANINGS,
+            schema_change_words=words.SCHEMA_CHANGES,
+            schema_changes_mean=words.SCHEMA_CHANGES_MEAN,
             paths_max=PATHS_MAX,
             policy=site.policy,
             **{
@@ -134,6 +136,7 @@ def _run(routes: APIRouter, pages: Pages) -> None:
             shown = report.epoch.id
             values |= {
                 "paths": epochs.paths(site.reader, shown),
+                "schema_changes": site.reader.schema_changes(shown),
                 "methods": epochs.sorted_methods(site.reader.methods(shown)),
                 "chart": chart.minutes(report.facts.methods),
             }

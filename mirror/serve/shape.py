@@ -14,7 +14,7 @@ from mirror.serve import models, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
-from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView
+from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView, SchemaChangesView
 
 
 def run_page(run: str, epoch: int | None = None) -> str:
@@ -82,6 +82,11 @@ def path_out(one: HypothesisView) -> models.Path:
         evidence=judged.words,
         examples=one.examples,
     )
+
+
+def schema_changes_out(one: SchemaChangesView) -> models.MethodSchemaChanges:
+    """What the candidate's schema changed in one method."""
+    return models.MethodSchemaChanges.model_validate(one)
 
 
 def reasons_out(reasons: Iterable[verdict.Reason]) -> list[models.Reason]:

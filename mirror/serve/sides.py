@@ -29,7 +29,11 @@ class Mark(StrEnum):
     DIFF = "diff"  # counts as a difference
     NOISE = "noise"  # the secondary differs from the primary in the same way
     RULE = "rule"  # a rule ignores or tolerates it
+    DRIFT = "drift"  # of the request: it was another question; counts as nothing
     QUIET = "quiet"  # other text that the comparer holds for equal: order of an unordered list, ...
+
+
+_SHOWN: Final = (Mark.DIFF, Mark.NOISE, Mark.DRIFT)  # what a reader looks for
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +116,7 @@ class SidesView:
     @property
     def differences(self) -> tuple[DifferenceRow, ...]:
         """The candidate's, those that count first, then noise, then those under a rule."""
-        order = {Mark.DIFF: 0, Mark.NOISE: 1, Mark.RULE: 2}
+        order = {Mark.DIFF: 0, Mark.DRIFT: 0, Mark.NOISE: 1, Mark.RULE: 2}
         found = next((r.differences for r in self.replicas if r.role == Role.CANDIDATE), ())
         return tuple(sorted(found, key=lambda d: order.get(d.mark, 3)))
 
@@ -160,18 +164,20 @@ def _shadow(side: Side, noise: set[tuple[str, str]], schemas: SchemaLookup) -> R
         verdict=verdict_word(side.verdict),
         reason=side.reason,
         difference_count=max(side.difference_count, len(side.differences)),
-        differences=tuple(_difference(d, side.role, noise) for d in side.differences),
+        differences=tuple(_difference(d, side, noise) for d in side.differences),
     )
 
 
-def _difference(difference: Difference, role: str, noise: set[tuple[str, str]]) -> DifferenceRow:
+def _difference(difference: Difference, side: Side, noise: set[tuple[str, str]]) -> DifferenceRow:
     mark = Mark.DIFF
-    if difference.rule:
+    if side.reason == "request_drift":
+        mark = Mark.DRIFT
+    elif difference.rule:
         mark = Mark.RULE
     elif (difference.pattern, difference.kind) in noise:
         mark = Mark.NOISE
     return DifferenceRow(
-        role=role,
+        role=side.role,
         path=difference.path,
         pattern=difference.pattern,
         kind=difference.kind,
@@ -200,9 +206,9 @@ def _section(name: str, replicas: Sequence[Replica]) -> Section:
     cut = len(aligned) > LINES_MAX
     touched = [_Touched(r.differences) for r in replicas[1:]]
     marked = [_cells(cells, touched) for cells in aligned[:LINES_MAX]]
-    far = align.folded([any(cell.mark in (Mark.DIFF, Mark.NOISE) for cell in cells) for cells in marked], CONTEXT_LINES)
+    far = align.folded([any(cell.mark in _SHOWN for cell in cells) for cells in marked], CONTEXT_LINES)
     rows = [Row(cells, far[i], far[i] and (i == 0 or not far[i - 1])) for i, cells in enumerate(marked)]
-    differs = any(cell.mark in (Mark.DIFF, Mark.NOISE) for row in rows for cell in row.cells)
+    differs = any(cell.mark in _SHOWN for row in rows for cell in row.cells)
     return Section(name, tuple(rows), differs=differs, foldable=differs and len(rows) > FOLD_FROM_LINES, cut=cut)
 
 
@@ -222,7 +228,7 @@ class _Touched:
             exact = {self._by_path.get(line.path, Mark.SAME) for line in both if not line.opens}
             return Mark.DIFF if Mark.DIFF in exact else Mark.SAME
         found = {mark for line in both for path, mark in self._by_path.items() if _touches(path, line)}
-        return next((mark for mark in (Mark.DIFF, Mark.NOISE, Mark.RULE) if mark in found), Mark.QUIET)
+        return next((mark for mark in (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.RULE) if mark in found), Mark.QUIET)
 
 
 def _touches(path: str, line: Line) -> bool:
@@ -239,6 +245,6 @@ def _is_below(path: str, above: str) -> bool:
 def _cells(lines: tuple[Line | None, ...], touched: Sequence[_Touched]) -> tuple[Cell, ...]:
     left, *shadows = lines
     marks = [one.mark(left, line) if left or line else Mark.SAME for one, line in zip(touched, shadows, strict=False)]
-    order = (Mark.DIFF, Mark.NOISE, Mark.RULE, Mark.QUIET)
+    order = (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.RULE, Mark.QUIET)
     worst = next((mark for mark in order if left and mark in marks), Mark.SAME)
     return (Cell(left, worst), *(Cell(line, mark) for line, mark in zip(shadows, marks, strict=False)))

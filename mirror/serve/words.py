@@ -20,13 +20,31 @@ STATE_MEANINGS: Final = {
 }
 KIND_MEANINGS: Final = {
     "value": "another value",
-    "missing": "the primary has it, the candidate has not",
-    "added": "the candidate has it, the primary has not",
+    "missing": "the primary has it; the candidate has not, or its default",
+    "added": "the candidate has it; the primary has not, or its default",
     "order": "the same elements in another order",
     "status": "the call ended with another status",
     "no_answer": "the candidate never answered though others did",
     "any": "some path of this method that noise did not explain",
 }
+
+SCHEMA_CHANGES: Final = {
+    "field_added": "added",
+    "field_removed": "removed",
+    "retyped": "another type",
+    "renamed": "renamed",
+    "repeated": "became repeated or single",
+    "presence": "presence changed",
+    "oneof": "moved into or out of a oneof",
+    "value_added": "enum value added",
+    "value_removed": "enum value removed",
+    "value_renumbered": "enum value has another number",
+    "type_name": "its type has another name",
+}
+SCHEMA_CHANGES_MEAN: Final = (
+    "A change of the schema is no difference of a call and never changes the verdict: calls differ where their values do. "
+    "Where values cannot be compared, calls differ wherever the field is set."
+)
 
 
 def count(n: float) -> str:

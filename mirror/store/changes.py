@@ -13,6 +13,8 @@ from typing import Final
 from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
+from mirror.core.rules import RuleSet
+from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.store.keeping import Keeper, differing
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
@@ -21,6 +23,7 @@ Signature = frozenset[tuple[str, Kind]]
 MethodMinute = tuple[EpochKey, str, int]
 _UNKNOWN = Resource("", "", "")
 SOURCES_OVER_LIMIT = "sources_over_limit"
+_COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
 EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
@@ -52,6 +55,15 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class RuleUse:
+    """Of one rule in one run, as it is written now: comparisons made in its scope, and differences under it."""
+
+    meaning: str  # Rule.digest
+    compared: int
+    applied: int
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """One comparison to keep as an example; `blob` is a serialised mirror.v1.Comparison."""
 
@@ -75,8 +87,10 @@ class Changes:
         self.unknown_runs: Counter[str] = Counter()
         self.schema_problems: Counter[str] = Counter()
         self.rule_hits: Counter[tuple[str, str]] = Counter()  # by run and rule
+        self.rule_uses: dict[tuple[str, str], RuleUse] = {}  # by run and rule
         self.rule_statuses: frozenset[RuleStatus] | None = None  # None: as they were
         self.schemas: dict[str, bytes] = {}
+        self.schema_changes: dict[SchemaPair, SchemaChanges] = {}
         self.sources: dict[str, tuple[schema_pb2.SourceReport, Resource]] = {}
         self.groups = 0
 
@@ -126,6 +140,10 @@ class Changes:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""
         self.schemas[fingerprint] = blob
 
+    def schema_change(self, pair: SchemaPair, found: SchemaChanges) -> None:
+        """Keep what the candidate's schema changed in a method of which a group was added. Idempotent."""
+        self.schema_changes[pair] = found
+
     def schema_problem(self, text: str) -> None:
         """Count a schema that could not be used, by the text of what is wrong."""
         self.schema_problems[_within(self.schema_problems, text)] += 1
@@ -146,6 +164,21 @@ class Changes:
     def rules(self, statuses: Iterable[RuleStatus]) -> None:
         """Replace what is known of the rules' paths by `statuses`: all rules now in use."""
         self.rule_statuses = frozenset(statuses)
+
+    def use(self, rules: RuleSet) -> None:
+        """Say which rules were in force for all that was added so far; says it anew each time."""
+        compared: Counter[tuple[str, str]] = Counter()
+        for (epoch, method, _), counts in self.counts.items():
+            compared[epoch.run, method] += sum(counts[name] for name in _COMPARED)
+        meant: dict[tuple[str, str], str] = {}
+        of_rule: Counter[tuple[str, str]] = Counter()
+        for (run, method), n in compared.items():
+            for rule in rules.for_method(run, method).rules:
+                meant[run, rule.id] = rule.digest
+                of_rule[run, rule.id] += n
+        self.rule_uses = {
+            name: RuleUse(meaning, of_rule[name], self.rule_hits[name]) for name, meaning in meant.items()
+        }
 
     def _see(self, judged: Judged) -> None:
         arrival_s, expected = judged.group.first_arrival_s, Role.SECONDARY in judged.group.expect

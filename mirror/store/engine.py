@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import Engine, create_engine, event, insert
+from sqlalchemy import Engine, case, create_engine, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.engine import URL, Connection, make_url
 from sqlalchemy.exc import (
@@ -23,7 +23,7 @@ from sqlalchemy.exc import (
     SQLAlchemyError,
 )
 from sqlalchemy.sql.dml import Insert
-from sqlalchemy.sql.schema import Column, Table
+from sqlalchemy.sql.schema import Table
 
 BUSY_TIMEOUT_S: Final = 10.0
 _READING: Final = "mirror_reading"
@@ -90,14 +90,27 @@ def identity(engine: Engine) -> tuple[int, int] | None:
     return found.st_dev, found.st_ino
 
 
-def upsert(
-    connection: Connection, table: Table, *, keys: tuple[str, ...], add: tuple[str, ...], put: tuple[str, ...] = ()
+def upsert(  # noqa: PLR0913 - a statement's parts
+    connection: Connection,
+    table: Table,
+    *,
+    keys: tuple[str, ...],
+    add: tuple[str, ...],
+    put: tuple[str, ...] = (),
+    same: str = "",
 ) -> Insert:
-    """An INSERT which, where a row with `keys` is there, adds to the columns `add` and replaces the columns `put`."""
+    """An INSERT which, where a row with `keys` is there, adds to the columns `add` and replaces the columns `put`.
+
+    Where the column `same` is given and differs, the row is replaced as a whole.
+    """
     insert: Any = postgresql.insert if connection.dialect.name == "postgresql" else sqlite.insert
     statement = insert(table)
-    values: dict[str, Column[Any]] = {name: table.c[name] + statement.excluded[name] for name in add}
+    values: dict[str, Any] = {name: table.c[name] + statement.excluded[name] for name in add}
     values |= {name: statement.excluded[name] for name in put}
+    if same:
+        is_same = table.c[same] == statement.excluded[same]
+        values = {name: case((is_same, value), else_=statement.excluded[name]) for name, value in values.items()}
+        values[same] = statement.excluded[same]
     upserted: Insert = (
         statement.on_conflict_do_update(index_elements=keys, set_=values)
         if values

@@ -26,6 +26,7 @@ class Limits:
     methods_max: int = 1000  # per epoch
     epochs_max: int = 1000  # per run
     schemas_max: int = 2000
+    schema_pairs_max: int = 20  # per method of an epoch: pairs of schemas of which the changes are kept
     sources_max: int = 10000
     names_max: int = 100  # distinct unknown runs, schema problems, reasons of one source
     totals_max: int = 1000  # distinct totals; the reasons of all sources are among them

@@ -18,6 +18,8 @@ from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
+from mirror.store.ruling import rule_views
+from mirror.store.schema_changes import schema_changes_of
 from mirror.store.summing import add_up, counts_by, minutes_of
 from mirror.store.tables import (
     comparison_blobs,
@@ -25,8 +27,6 @@ from mirror.store.tables import (
     comparisons,
     epochs,
     methods,
-    rule_hits,
-    rule_statuses,
     schema_problems,
     schemas,
     sources,
@@ -40,9 +40,9 @@ from mirror.store.views import (
     MethodView,
     MinuteView,
     NamedCount,
-    RuleStatus,
     RuleView,
     RunView,
+    SchemaChangesView,
     SourceView,
 )
 
@@ -160,6 +160,11 @@ class Reader:
         with self.connect() as connection:
             return connection.execute(select(schemas.c.blob).where(schemas.c.fingerprint == fingerprint)).scalar()
 
+    def schema_changes(self, epoch_id: int, method: str | None = None) -> list[SchemaChangesView]:
+        """What the candidate's schema changed, by method; none for methods whose schemas say the same."""
+        with self.connect() as connection:
+            return schema_changes_of(connection, epoch_id, method=method)
+
     def counters(self, run: str | None = None) -> dict[str, int]:
         """Totals by name since the store was made: drops and conditions, of all runs together or of one."""
         query = select(totals.c.name, func.sum(totals.c.n)).group_by(totals.c.name).order_by(totals.c.name)
@@ -171,21 +176,7 @@ class Reader:
     def rules(self) -> list[RuleView]:
         """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""
         with self.connect() as connection:
-            hits = {
-                row.rule: (int(row.n), row.last_s)
-                for row in connection.execute(
-                    select(
-                        rule_hits.c.rule,
-                        func.sum(rule_hits.c.n).label("n"),
-                        func.max(rule_hits.c.last_s).label("last_s"),
-                    ).group_by(rule_hits.c.rule)
-                )
-            }
-            found = [RuleStatus(*row) for row in connection.execute(select(rule_statuses))]
-        statuses = {name: tuple(sorted(s for s in found if s.rule == name)) for name in {s.rule for s in found}}
-        return [
-            RuleView(name, *hits.get(name, (0, None)), statuses.get(name, ())) for name in sorted({*hits, *statuses})
-        ]
+            return rule_views(connection)
 
     def sources(self) -> list[SourceView]:
         """The processes that reported of themselves, the one heard last first."""

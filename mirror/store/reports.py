@@ -13,14 +13,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from grpc_mirror.v1 import schema_pb2
-from sqlalchemy import Connection, Table, delete, func, insert, select
+from sqlalchemy import Connection, Table, func, select
 
 from mirror.core.model import Resource
 from mirror.store.changes import SOURCES_OVER_LIMIT, Changes
 from mirror.store.engine import upsert
 from mirror.store.limits import OTHER, SOURCE_FIGURE_MAX, Limits
 from mirror.store.naming import stored
-from mirror.store.tables import rule_hits, rule_statuses, schema_problems, schemas, sources, totals, unknown_runs
+from mirror.store.ruling import add_rules
+from mirror.store.tables import schema_problems, schemas, sources, totals, unknown_runs
 
 # Totals that the store itself counts.
 SCHEMAS_OVER_LIMIT = "schemas_over_limit"
@@ -47,7 +48,7 @@ def add_reports(connection: Connection, changes: Changes, *, limits: Limits, now
     add_totals(connection, more)
     _add_named(connection, unknown_runs, changes.unknown_runs, limits, now_s)
     _add_named(connection, schema_problems, changes.schema_problems, limits, now_s)
-    _add_rules(connection, changes, now_s)
+    add_rules(connection, changes, now_s)
 
 
 def add_totals(connection: Connection, more: Mapping[tuple[str, str], int]) -> None:
@@ -197,25 +198,3 @@ def _source_row(source_id: str, now: _Source, resource: Resource, now_s: float) 
         "first_s": now_s,
         "last_s": now_s,
     }
-
-
-def _add_rules(connection: Connection, changes: Changes, now_s: float) -> None:
-    if changes.rule_hits:
-        connection.execute(
-            upsert(connection, rule_hits, keys=("run", "rule"), add=("n",), put=("last_s",)),
-            [
-                {"run": stored(run), "rule": stored(rule), "n": n, "last_s": now_s}
-                for (run, rule), n in changes.rule_hits.items()
-            ],
-        )
-    if changes.rule_statuses is None:
-        return
-    connection.execute(delete(rule_statuses))
-    if changes.rule_statuses:
-        connection.execute(
-            insert(rule_statuses),
-            [
-                {"rule": s.rule, "run": s.run, "method": s.method, "status": s.status, "text": s.text}
-                for s in sorted(changes.rule_statuses)
-            ],
-        )

@@ -27,6 +27,7 @@ from mirror.store.limits import Limits
 from mirror.store.migrating import migrate
 from mirror.store.queries import Reader
 from mirror.store.resolving import Ids
+from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
 from mirror.store.tables import schemas
 from mirror.store.verdicts import latch_fails
 
@@ -153,7 +154,10 @@ class Store:
         add_signatures(connection, changes, rows, self.limits)
         trimmed = add_examples(connection, changes, rows, self.limits)
         reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
-        reports.add_totals(connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed})
+        over = add_schema_changes(connection, changes, rows, limits=self.limits, now_s=now_s)
+        reports.add_totals(
+            connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed, (SCHEMA_CHANGES_OVER_LIMIT, ""): over}
+        )
         if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
             _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
             self._pruned_s = now_s

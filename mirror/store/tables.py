@@ -218,6 +218,20 @@ schemas: Final = Table(
 )
 
 
+# The changes that one schema made to the other: each pair is looked at once.
+schema_changes: Final = Table(
+    "schema_changes",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("primary_fingerprint", key=True),
+    _text("candidate_fingerprint", key=True),
+    _count("n"),  # the true count, where the list was cut
+    Column("complete", Boolean, nullable=False),
+    _text("changes"),  # JSON list of objects
+    _second("first_s"),
+)
+
+
 def _named(table: str) -> Table:
     return Table(table, metadata, _text("name", key=True), _count("n"), _second("first_s"), _second("last_s"))
 
@@ -244,6 +258,16 @@ sources: Final = Table(
 
 rule_hits: Final = Table(
     "rule_hits", metadata, _text("run", key=True), _text("rule", key=True), _count("n"), _second("last_s")
+)
+
+rule_uses: Final = Table(
+    "rule_uses",
+    metadata,
+    _text("run", key=True),
+    _text("rule", key=True),
+    _text("meaning"),  # digest of what it said when it was last in force; of another one nothing is counted
+    _count("compared"),
+    _count("applied"),
 )
 
 rule_statuses: Final = Table(

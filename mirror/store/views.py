@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror.core import noise
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
+from mirror.core.schema_changes import SchemaChange
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,13 +91,28 @@ class ComparisonView:
 
 
 @dataclass(frozen=True, slots=True)
+class SchemaChangesView:
+    """What the candidate's schema changed in one method, over all pairs of schemas that were seen of it."""
+
+    method: str
+    changes: tuple[SchemaChange, ...]
+    count: int  # the true count, where the list was cut
+    complete: bool  # False: the schemas are too large to be looked at as a whole
+    first_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class RuleView:
-    """What is known of one rule in use: how often it applied, and whether its paths exist (`valid`, `pending`, `unknown`)."""
+    """What is known of one rule in use: how often it applied, and whether its paths exist (`valid`, `pending`, `unknown`).
+
+    `uses`: by Rule.digest in how many comparisons it was asked, and how many differences were under it.
+    """
 
     id: str
     hits: int
     last_hit_s: float | None
     statuses: tuple[RuleStatus, ...] = ()
+    uses: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -51,7 +51,7 @@ def test_different(folder):
     - "1"
     + "2"
 
-  response.state
+  response.state  at its default on the right
     - PAID
     + NEW
 

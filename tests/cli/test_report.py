@@ -5,9 +5,11 @@ import json
 import pytest
 
 from mirror.cli import reading
+from mirror.cli.reading import configured
 from mirror.store import Store
+from mirror.store.changes import RuleUse
 from tests.cli.test_verdict import RUN, elsewhere, mirror, url  # noqa: F401 - fixtures
-from tests.serve.shopdata import METHODS, store_url
+from tests.serve.shopdata import METHODS, NOW_S, fill, store_url
 
 
 @pytest.fixture
@@ -46,10 +48,22 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
     code, out, _ = mirror(capsys, monkeypatch, "report", "--store", url, "--run", RUN, "--json")
     found = json.loads(out)
     assert code == 0
-    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "page"}
+    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "schema_changes", "page", "rules"}
     assert found["verdict"]["verdict"] == "fail"
     assert {p["state"] for p in found["paths"]["explained"]} == {"noisy"}
     assert found["paths"]["differing"][0]["state"] == "regressed"
+    assert [one["count"] for one in found["schema_changes"]] == [1200]
+
+
+def test_schema_changes_stand_by_themselves_and_are_told_to_be_no_differences(report):
+    _, out, _ = report
+    told = out.partition("schema changes (1,200)")[2].partition("look next")[0]
+    assert "is no difference of a call and never changes the verdict" in told
+    lines = [" ".join(line.split()) for line in told.splitlines()]
+    assert "added differ where set response.coupon - string coupon = 9" in lines
+    assert "another type compared response.items[*].quantity int32 quantity = 3 sint32 quantity = 3" in lines
+    assert "and 1,180 more; --json and the page have up to 200" in lines
+    assert "these schemas are too large to be looked at as a whole: there may be more" in lines
 
 
 def test_a_store_without_pairs_says_what_to_do(capsys, monkeypatch, tmp_path):
@@ -79,3 +93,44 @@ def test_a_file_in_the_place_of_a_stores_url_is_named_with_what_to_say(capsys, m
     code, _, err = mirror(capsys, monkeypatch, "report", "--store", "/var/lib/mirror.db")
     assert code == 2
     assert "--store /var/lib/mirror.db: not a store's URL; say sqlite:////var/lib/mirror.db" in err
+
+
+RULES = """\
+runs: [{run}]
+rules:
+  - {{type: tolerance, path: response.total, absolute: 0.005}}
+  - {{type: ignore, path: response.never, owner: ada}}
+  - {{type: ignore, path: response.old, expires: 2020-01-31}}
+  - {{type: ignore, path: response.else, methods: [x.Y/Z]}}
+"""
+
+
+def test_rules_that_their_owners_should_look_at_are_told(capsys, monkeypatch, tmp_path):
+    """One that never matched, and one that expired; not those that applied, or were asked only as they were before."""
+    (tmp_path / "mirror.yaml").write_text(RULES.format(run=RUN), encoding="utf-8")
+    config = configured(tmp_path / "mirror.yaml", None)
+    applied, never, *_, elsewhere_only = config.rules.rules
+    fill(store_url(tmp_path), requests=40, minutes=1)
+    with Store.open(store_url(tmp_path)) as store:
+        changes = store.changes()
+        changes.rule_uses = {
+            (RUN, applied.id): RuleUse(applied.digest, 3000, 5),
+            (RUN, never.id): RuleUse(never.digest, 3000, 0),
+            (RUN, elsewhere_only.id): RuleUse("another meaning", 3000, 0),
+        }
+        store.commit(changes, NOW_S)
+    asked = ("--config", str(tmp_path / "mirror.yaml"), "--store", store_url(tmp_path), "--run", RUN)
+    _, out, _ = mirror(capsys, monkeypatch, "report", *asked)
+    (at,) = [i for i, line in enumerate(out.splitlines()) if line == "rules to look at (2 of 4)"]
+    listed = [line.split("  ") for line in out.splitlines()[at + 2 : at + 4]]
+    assert [(row[0].strip(), row[-1].strip() or row[-2].strip()) for row in listed] == [
+        ("never matched in 3,000 comparisons", "ignore response.never"),
+        ("expired, it applied until 2020-01-31", "ignore response.old"),
+    ]
+    _, out, _ = mirror(capsys, monkeypatch, "report", *asked, "--json")
+    assert [(rule["never_matched"], rule["compared"]) for rule in json.loads(out)["rules"]] == [
+        (False, 3000),
+        (True, 3000),
+        (False, 0),
+        (False, 0),
+    ]

@@ -142,6 +142,40 @@ def test_explain(mirror):
     assert [rule["id"] for rule in json.loads(out)["rules"]] == ["tolerance response.**"]
 
 
+NEW = """\
+rules:
+  - type: text
+    path: response.courier
+    whitespace: collapse
+    replace: [{pattern: '\\d+ ms', with: T}, {pattern: x, with: ''}]
+  - {type: text, path: response.seal, json: true, json_ignore: [/id, /at]}
+  - {type: keyed, path: response.items, by: [sku, price.cents]}
+  - {type: presence, path: response.tax}
+  - {type: presence, path: response.total}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        ("response.courier", "text response.courier replace='\\d+ ms' with 'T', then 'x' with '' whitespace=collapse"),
+        ("response.seal", "text response.seal json=true json_ignore=/id,/at"),
+        ("response.items", "keyed response.items by=sku,price.cents"),
+        ("response.tax", "presence response.tax"),
+    ],
+)
+def test_explain_says_what_is_set_and_no_more(mirror, path, line):
+    _, out, _ = mirror("explain", path, "--config", "new.yaml", new=NEW)
+    assert out == f"{line} [{line.split()[0]} {path}]\n"
+
+
+def test_a_rule_that_can_do_nothing_there_is_told_by_the_schema(mirror):
+    code, out, _ = mirror("check", "new.yaml", "--schema", "shop.fds", new=NEW)
+    assert code == 1
+    assert "this field has no presence: unset equals default there without a rule" in out
+    assert out.count("valid") == 4
+
+
 def test_explain_below_an_ignored_path(mirror):
     """The rule above decides."""
     _, out, _ = mirror("explain", "response.items[3].price.cents", "--config", "good.yaml")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,8 @@ from mirror.collect.app import Addresses, Collector, open_store
 from mirror.collect.judge import Judge
 from mirror.config import Config, load
 from mirror.core.model import Group, Judged
+from mirror.core.path import PathPattern
+from mirror.core.rules import Ignore, RuleSet, Scope
 from mirror.store import Changes, Store, StoreError
 from tests.collect.otlp import keys, request
 from tests.collect.servers import EXPORT
@@ -100,6 +103,24 @@ def test_duplicates_of_a_retried_batch_count_once(tmp_path: Path) -> None:
         (epoch,) = store.reader().epochs("checkout")
         assert epoch.counts.pairs == 5
     assert collector.counters.value("mirror_pairing_total", reason="duplicate") == 15
+
+
+def test_a_rule_is_counted_by_what_was_compared_in_its_scope_also_after_a_restart(tmp_path: Path) -> None:
+    never, elsewhere, old = (
+        Ignore(scope=Scope(PathPattern.parse(path), methods=methods), id=path, expires=expires)
+        for path, methods, expires in (
+            ("response.never", (), None),
+            ("response.elsewhere", ("x.Y/*",), None),
+            ("response.old", (), date(2020, 1, 1)),
+        )
+    )
+    settings = config(tmp_path).model_copy(update={"rules": RuleSet((never, elsewhere, old))})
+    for calls in (range(3), range(3, 8)):
+        with open_store(settings) as store:
+            run(settings, store, *batches(calls))
+    with open_store(settings) as store:
+        uses = {rule.id: rule.uses for rule in store.reader().rules() if rule.uses}
+    assert uses == {never.id: {never.digest: (8, 0)}}
 
 
 class Failing(Store):

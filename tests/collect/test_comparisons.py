@@ -9,6 +9,7 @@ from grpc_mirror.v1 import capture_pb2, comparison_pb2
 from mirror.collect.comparisons import comparison_id, comparison_of
 from mirror.core.model import Difference, Kind, Outcome, PairKey, Role, Verdict
 from mirror.core.path import Field, Key
+from mirror.store import Changes
 from tests.collect.records import difference, judged
 
 
@@ -36,6 +37,20 @@ def test_the_true_count_is_kept_where_the_list_was_cut() -> None:
     pair = judged("m1", Verdict.MISMATCHED, difference())
     cut = Outcome(Verdict.MISMATCHED, differences=(difference(),), difference_count=1234)
     assert comparison_of(replace(pair, outcomes={Role.CANDIDATE: cut})).sides[0].difference_count == 1234
+
+
+def test_how_a_request_drifted_is_kept_though_it_counts_as_nothing() -> None:
+    path = (Field("request"), Field("id"))
+    pair = judged("m1", Verdict.INCOMPARABLE, reason="request_drift", drift=(Difference(path, Kind.VALUE, "1", "2"),))
+    (side,) = comparison_of(pair).sides
+    assert (side.reason, [(d.path, d.left, d.right) for d in side.differences]) == (
+        "request_drift",
+        [("request.id", '"1"', '"2"')],
+    )
+    changes = Changes()
+    changes.add(pair)
+    assert not changes.evidence
+    assert [dict(reasons) for reasons in changes.reasons.values()] == [{"incomparable.request_drift": 1}]
 
 
 def test_a_side_that_never_came_is_empty() -> None:

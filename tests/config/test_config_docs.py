@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 from ruamel.yaml import YAML
 
 from mirror.config.env import variables
-from mirror.config.rules import RULE_MODELS
+from mirror.config.rule_models import RULE_MODELS
 from tests.config.files import loaded
 from tests.conftest import ROOT
 

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Literal
 
 import pytest
 
-from mirror.config.rules import RULE_MODELS
+from mirror.config.rule_models import RULE_MODELS
 from mirror.core.path import PathPattern
-from mirror.core.rules import VALUE_CLASSES, Ignore, KeyedList, Scope, TimeWindow, Tolerance, UnorderedList, ValueClass
+from mirror.core.rules import (
+    VALUE_CLASSES,
+    WHITESPACE,
+    Ignore,
+    KeyedList,
+    NormalisedText,
+    Presence,
+    Scope,
+    TimeWindow,
+    Tolerance,
+    UnorderedList,
+    ValueClass,
+)
 from tests.config.files import loaded, problems
 
 
@@ -26,6 +39,15 @@ def test_each_type_of_rule(tmp_path):
           - {type: unordered, path: responses}
           - {type: keyed, path: response.e, by: [sku, product.id]}
           - {type: value_class, path: response.f, class: uuid}
+          - type: text
+            path: response.g
+            case: ignore
+            whitespace: collapse
+            replace:
+              - {pattern: '(\\d+) ms', with: '\\1'}
+              - {pattern: x, with: ''}
+          - {type: text, path: response.h, json: true, json_ignore: [/at, "/items/*/id"]}
+          - {type: presence, path: response.**}
         """
     assert loaded(tmp_path, text).rules.rules == (
         Ignore(scope=scope("response.a"), id="ignore response.a"),
@@ -34,6 +56,15 @@ def test_each_type_of_rule(tmp_path):
         UnorderedList(scope=scope("responses"), id="unordered responses"),
         KeyedList(scope=scope("response.e"), id="keyed response.e", by=("sku", "product.id")),
         ValueClass(scope=scope("response.f"), id="value_class response.f", name="uuid"),
+        NormalisedText(
+            scope=scope("response.g"),
+            id="text response.g",
+            case="ignore",
+            whitespace="collapse",
+            replace=((r"(\d+) ms", r"\1"), ("x", "")),
+        ),
+        NormalisedText(scope=scope("response.h"), id="text response.h", json=True, json_ignore=("/at", "/items/*/id")),
+        Presence(scope=scope("response.**"), id="presence response.**"),
     )
 
 
@@ -66,10 +97,11 @@ def test_scope_and_papers(tmp_path):
 
 
 def test_the_models_are_the_cores_types():
-    """Six names, and the classes of values, declared in both rooms, agree."""
-    kinds = (Ignore, Tolerance, TimeWindow, UnorderedList, KeyedList, ValueClass)
+    """The names, the classes of values and the ways of white space, declared in both rooms, agree."""
+    kinds = (Ignore, Tolerance, TimeWindow, UnorderedList, KeyedList, ValueClass, NormalisedText, Presence)
     assert list(RULE_MODELS) == [kind.type for kind in kinds]
     assert RULE_MODELS["value_class"].model_fields["class_"].annotation.__args__ == VALUE_CLASSES
+    assert str(Literal[WHITESPACE]) in str(RULE_MODELS["text"].model_fields["whitespace"].annotation)
 
 
 @pytest.mark.parametrize(
@@ -77,7 +109,7 @@ def test_the_models_are_the_cores_types():
     [
         (
             "{path: response.x}",
-            "4:5: a rule needs a type: ignore, tolerance, time_window, unordered, keyed, value_class",
+            "4:5: a rule needs a type: ignore, tolerance, time_window, unordered, keyed, value_class, text, presence",
         ),
         ("{type: tolerence, path: response.x}", '4:12: unknown rule type "tolerence"; did you mean "tolerance"?'),
         ("{type: ignore}", '4:5: "path" is missing'),
@@ -105,6 +137,40 @@ def test_the_models_are_the_cores_types():
             '{type: keyed, path: response.x, by: ["a[*]"]}',
             "4:42: a key is a path of names below the element, like sku or product.id, without [...] and wildcards",
         ),
+        ("{type: text, path: response.x}", "4:5: the rule has no effect: give case, whitespace, replace or json"),
+        (
+            "{type: text, path: response.x, case: ignoer}",
+            '4:42: case: unknown value "ignoer"; did you mean "ignore"?',
+        ),
+        (
+            "{type: text, path: response.x, json: true, case: ignore}",
+            "4:5: case and whitespace do not go with json, which compares values; only replace does",
+        ),
+        ("{type: text, path: response.x, case: ignore, json_ignore: [/a]}", "4:5: json_ignore needs json: true"),
+        (
+            "{type: text, path: response.x, json: true, json_ignore: [/a, b]}",
+            '4:66: a JSON pointer starts with "/": /meta/request_id, /items/*/at',
+        ),
+        (
+            "{type: text, path: response.x, replace: [{pattern: '(a', with: ''}]}",
+            "4:56: pattern: not a regular expression of RE2: missing ): (a",
+        ),
+        (
+            "{type: text, path: response.x, replace: [{pattern: a, with: '\\1'}]}",
+            "4:46: \\1 in its replacement: the pattern has no group",
+        ),
+        (
+            "{type: text, path: response.x, replace: [{pattern: a, wiht: b, with: c}]}",
+            '4:59: unknown key "wiht"; did you mean "with"?',
+        ),
+        ("{type: text, path: response.x, replace: [{pattern: a}]}", '4:46: "with" is missing'),
+        ("{type: text, path: status.code, case: ignore}", "4:24: only an ignore rule applies to status.code"),
+        (
+            '{type: presence, path: "response.x[*]"}',
+            "4:28: only a field can be unset, not an element of a list or map: name a field of it",
+        ),
+        ("{type: presence, path: response}", "4:28: only a field can be unset, not the whole answer"),
+        ("{type: presence, path: response.x, within: 5s}", '4:40: unknown key "within"'),
         ("{type: value_class, path: response.x, class: uid}", '4:50: class: unknown value "uid"; did you mean "uuid"?'),
         ("{type: ignore, path: response.x, expires: 2027-02-30}", "4:47: not a date"),
         ("{type: ignore, path: response.x, expires: soon}", "4:47: expires: expected a date, like 2027-01-31"),

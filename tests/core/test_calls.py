@@ -278,23 +278,6 @@ def test_messages_that_are_no_protobuf_compare_by_their_bytes():
     assert found(left, right) == ["response value"]
 
 
-def test_two_schemas_where_one_holds_the_other():
-    """A field that only the candidate knows is named."""
-    newer, serialized = schema(SHOP.replace("bool open = 25;", "bool open = 25; string coupon = 26;"))
-    right = capture(order('id: "1"').SerializeToString() + b"\xd2\x01\x01x", fingerprint=newer)
-    assert found(capture('id: "1"'), right, book=(SCHEMA, serialized)) == ["response.coupon value"]
-    assert found(capture('id: "1"'), capture('id: "1"', fingerprint=newer), book=(SCHEMA, serialized)) == []
-    assert comparer().missing_schemas(record(capture()), record(right)) == {newer}
-
-
-def test_two_schemas_with_a_retyped_field():
-    """The bytes are equal, the values are not."""
-    newer, serialized = schema(SHOP.replace("int64 size = 22;", "sint64 size = 22;"))
-    left, right = capture("size: 2"), capture("size: 2", fingerprint=newer)
-    assert left.messages[0].body == right.messages[0].body
-    assert found(left, right, book=(SCHEMA, serialized)) == ["response.size value"]
-
-
 def test_types_inside_an_any_come_from_the_schema():
     left, right = (capture(f'detail {{[x/shop.Card] {{number: "{n}"}}}}') for n in "12")
     assert found(left, right) == ["response.detail.(shop.Card).number value"]
@@ -330,3 +313,38 @@ def test_a_stream_beyond_all_measure_is_not_compared():
     messages = [capture_pb2.CapturedMessage()] * (MESSAGES_MAX + 1)
     stream = capture(*messages, kind=STREAM)
     assert outcome(stream, stream).reason == "too_large"
+
+
+def test_a_large_loss_is_one_hypothesis():
+    """However many messages a stream lost."""
+    texts = [f'id: "{n}" size: {n}' for n in range(500)]
+    result = outcome(capture(*texts, kind=STREAM), capture(*texts[:20], kind=STREAM))
+    assert result.hypotheses == {("responses[*]", Kind.MISSING)}
+    assert result.difference_count == 480
+    late = outcome(capture(*texts[:20], kind=STREAM), capture(*texts, kind=STREAM))
+    assert late.hypotheses == {("responses[*]", Kind.ADDED)}
+
+
+def test_sizes_of_what_was_compared():
+    """All responses, those left out of the capture included."""
+    left, right = capture('id: "1"', kind=STREAM), capture('id: "1"', 'id: "22"', kind=STREAM)
+    assert outcome(left, right).sizes == (3, 7)
+    big = outcome(capture(omitted(b"x")), capture(omitted(b"x")))
+    assert big.sizes == (1_000_000, 1_000_000)
+    assert outcome(left, capture(status_code=5)).sizes is None
+
+
+def test_leaves_hashed_with_a_second_key_cannot_be_compared():
+    """The key changed in the middle of a stream: not even the same sets of keys say that each leaf has the same one."""
+    left, right = (capture('id: "1"', 'id: "2"', kind=STREAM) for _ in range(2))
+    for made, keys in ((left, ("k1", "k2")), (right, ("k2", "k1"))):
+        for message, key in zip(made.messages, keys, strict=True):
+            message.private_leaves.add(path="card.number", hmac=key.encode(), key_id=key)
+    assert outcome(left, right).reason == "redaction_key"
+
+
+def test_a_private_leaf_under_an_ignored_response_is_ignored_and_no_match():
+    left, right = capture('id: "1"'), capture('id: "1"')
+    for made, hmac in ((left, b"1"), (right, b"2")):
+        made.messages[0].private_leaves.add(path="card.number", hmac=hmac, key_id="k")
+    assert outcome(left, right, rule(Ignore, "response")).verdict is Verdict.IGNORED

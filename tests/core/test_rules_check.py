@@ -11,6 +11,8 @@ from mirror.core.rules import (
     Ignore,
     KeyedList,
     MethodTypes,
+    NormalisedText,
+    Presence,
     RuleSet,
     Schema,
     Scope,
@@ -103,7 +105,7 @@ def test_valid(quote, path):
         ("trailing_metadata.cost", "trailing_metadata has no fields"),
         ("status.cod", 'status has no "cod"; did you mean "code"?'),
         ("reponse.x", 'a call has no "reponse"; did you mean "response"?'),
-        ("request.x", 'a call has no "request"; it has initial_metadata, response, status, trailing_metadata'),
+        ("calls.x", 'a call has no "calls"; it has initial_metadata, response, status, trailing_metadata'),
         ("responses[*].total", 'a call has no "responses"; did you mean "response"? (the method answers once)'),
     ],
 )
@@ -111,6 +113,14 @@ def test_unknown(quote, path, problem):
     """The problem names the place where the path ends and what was probably meant."""
     found = check_rule(at(Ignore, path), Schema(quote, streamed=False))
     assert (found.status, found.problem) == (Status.UNKNOWN, problem)
+
+
+@pytest.mark.parametrize("path", ["request", "request.x[*].y", "requests[*].x", "requests[2]"])
+def test_requests_are_not_checked(quote, path):
+    """A rule there excuses what may change on the way; only a path that no request could have is wrong."""
+    assert check_rule(at(Ignore, path), Schema(quote, streamed=False)).status is Status.PENDING
+    assert check_rule(at(Ignore, "requests.x"), Schema(quote)).status is Status.UNKNOWN
+    assert check_rule(at(Ignore, "**.nothing_at_all"), Schema()).status is Status.PENDING
 
 
 def test_nowhere_at_any_depth(quote, warranty):
@@ -191,6 +201,41 @@ def test_unknown_fields_have_numbers(quote):
             "its elements are a number and have no field to be keyed by; say unordered",
         ),
         (at(ValueClass, "response.courier", name="uuid"), ""),
+        (
+            at(ValueClass, "response.valid_for", name="timestamp"),
+            "google.protobuf.Duration cannot be of the class timestamp",
+        ),
+        (at(NormalisedText, "response.courier", case="ignore"), ""),
+        (at(NormalisedText, "response.seal", json=True), ""),
+        (at(NormalisedText, "response.items[*].tags", case="ignore"), ""),
+        (at(NormalisedText, "response.by_flag", case="ignore"), ""),
+        (at(NormalisedText, "response.**", case="ignore"), ""),
+        (
+            at(NormalisedText, "response.total", case="ignore"),
+            "a text rule needs a string or bytes, but this is a number",
+        ),
+        (
+            at(NormalisedText, "response.items", case="ignore"),
+            "a text rule needs a string or bytes, but this is t.Item",
+        ),
+        (at(NormalisedText, "status.message", case="ignore"), "only an ignore rule applies to status.message"),
+        (at(Presence, "response.tax"), ""),
+        (at(Presence, "response.placed_at"), ""),
+        (at(Presence, "response.courier"), ""),
+        (at(Presence, "response.items[*].bundled"), ""),
+        (at(Presence, "response.**"), ""),
+        (
+            at(Presence, "response.total"),
+            "this field has no presence: unset equals default there without a rule",
+        ),
+        (at(Presence, "response.items"), "a list or map cannot be unset, only empty, and that is one thing"),
+        (at(Presence, "response.by_city"), "a list or map cannot be unset, only empty, and that is one thing"),
+        (
+            at(Presence, "response.items[0]"),
+            "only a field can be unset, not an element of a list or map: name a field of it",
+        ),
+        (at(Presence, "response"), "only a field can be unset, not the whole answer"),
+        (at(Presence, "status"), "only an ignore rule applies to status"),
         (at(ValueClass, "response.placed_at", name="timestamp"), ""),
         (at(ValueClass, "response.total", name="same_sign"), ""),
         (at(ValueClass, "response.total", name="uuid"), "a number cannot be of the class uuid"),

@@ -118,3 +118,89 @@ def test_private_leaves_compare_by_their_hashes():
     assert found(left, left) == []
     assert found(left, right) == ["responses[0].card.number value", "responses[1].x missing"]
     assert found(left, right, rule(Ignore, "responses[*].card.number"), rule(Ignore, "responses[1]")) == []
+
+
+def broken(content: bytes) -> Body:
+    return Body(None, content, content, "cannot be decoded")
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_lost_message_in_the_middle_of_a_thousand_noisy_ones(seed):
+    """Every message differs in a field of its own; the lost one is one difference."""
+    rng = random.Random(seed)
+    skus, lost = [f"s{rng.randrange(50)}" for _ in range(1000)], rng.randrange(1000)
+    left, right = (
+        [order(f'sku: "{sku}" price: {n % 7} count: {n} trace: "{side}{n}"', "shop.Item") for n, sku in enumerate(skus)]
+        for side in ("left", "right")
+    )
+    del right[lost]
+    differing = found(left, right)
+    assert [d for d in differing if not d.endswith(".trace value")] == [f"responses[{lost}] missing"]
+    assert found(left, right, rule(Ignore, "responses[*].trace")) == [f"responses[{lost}] missing"]
+
+
+def test_a_message_sent_twice_is_one_added():
+    assert found(items("abcd"), items("abbcd")) == ["responses[2] added"]
+    assert found(items("abbcd"), items("abcd")) == ["responses[2] missing"]
+    noisy = found(items("abcd", "left"), items("abbcd", "right"))
+    assert [d for d in noisy if not d.endswith(".trace value")] in (["responses[1] added"], ["responses[2] added"])
+    assert found(items("aaaa"), items("aaaaa")) == ["responses[4] added"]
+
+
+def test_swapped_neighbours_far_inside_a_long_stream():
+    """One difference of kind order, and nothing beside it."""
+    left = [item(chr(97 + n % 26), n) for n in range(300)]
+    right = [*left[:150], left[151], left[150], *left[152:]]
+    assert found(left, right) == ["responses order"]
+
+
+def test_one_side_empty():
+    """Each message is missing or added; together they are one hypothesis."""
+    assert found(items("ab"), []) == ["responses[0] missing", "responses[1] missing"]
+    assert found([], items("ab")) == ["responses[0] added", "responses[1] added"]
+    for made in (rule(UnorderedList, "responses"), rule(KeyedList, "responses", by=("sku",))):
+        assert found(items("ab"), [], made) == ["responses[0] missing", "responses[1] missing"]
+
+
+def test_an_unordered_stream():
+    """As many as possible are the same; the rest pairs by likeness or stands alone."""
+    unordered = rule(UnorderedList, "responses")
+    assert found(items("abcdef"), items("fedcba"), unordered) == []
+    assert found(items("abcdef"), items("fedba"), unordered) == ["responses[2] missing"]
+    assert found(items("abc"), items("cba", counts=[1, 1, 9]), unordered) == ["responses[0].count value"]
+    assert found(items("aab"), items("abb"), unordered) == ["responses[2] added", "responses[1] missing"]
+    noise = rule(Ignore, "responses[*].trace", id="noise")
+    assert found(items("abcdef", "left"), items("fedcba", "right"), unordered, noise) == []
+
+
+def test_a_keyed_stream_with_keys_that_occur_twice():
+    """Of several with one key the same ones first, the rest in order."""
+    keyed = rule(KeyedList, "responses", by=("sku",))
+    left, right = items("aab", counts=[1, 2, 3]), items("baa", counts=[3, 2, 1])
+    assert found(left, right, keyed) == []
+    assert found(left, items("aab", counts=[2, 9, 3]), keyed) == ["responses[0].count value"]
+    assert found(left, items("ab", counts=[2, 3]), keyed) == ["responses[0] missing"]
+    assert found(items("ab"), items("aab"), keyed) == ["responses[1] added"]
+
+
+def test_messages_with_private_leaves_align_by_their_hashes():
+    """Else equal, they are told apart by what was taken out of them."""
+
+    def cards(*pins: bytes) -> list[Body]:
+        return [Body(item("a"), private={"pin": pin}) for pin in pins]
+
+    assert found(cards(b"1", b"2", b"3"), cards(b"1", b"3")) == ["responses[1] missing"]
+    assert found(cards(b"1", b"2", b"3"), cards(b"1", b"3", b"2")) == ["responses order"]
+    assert found(cards(b"1", b"2"), cards(b"1", b"9")) == ["responses[1].pin value"]
+    assert found(cards(b"1", b""), cards(b"", b"2")) == []
+    unordered = rule(UnorderedList, "responses")
+    assert found(cards(b"1", b"2", b"3"), cards(b"3", b"1", b"2"), unordered) == []
+
+
+def test_messages_nobody_can_read_align_by_their_bytes():
+    left = [item("a"), broken(b"1"), broken(b"2"), item("b")]
+    assert found(left, [item("a"), broken(b"2"), item("b")]) == ["responses[1] missing"]
+    assert found(left, [item("a"), broken(b"2"), broken(b"1"), item("b")]) == ["responses order"]
+    assert found(left, left[::-1], rule(UnorderedList, "responses")) == []
+    assert found(left, left[::-1], rule(KeyedList, "responses", by=("sku",))) == []
+    assert found([broken(b"1")], [broken(b"2")], rule(Ignore, "responses[*]")) == []

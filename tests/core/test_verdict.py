@@ -284,7 +284,9 @@ def test_a_noisy_path_never_hides_less_than_nothing():
     assert any("is noisy: up to 0.00% of calls" in spot for spot in report.blind_spots)
 
 
-@pytest.mark.parametrize("reason", ["too_large", "not_serializable", "schema", "redaction_key", "capture"])
+@pytest.mark.parametrize(
+    "reason", ["too_large", "not_serializable", "schema", "redaction_key", "capture", "request_drift"]
+)
 def test_a_run_of_which_much_could_not_be_compared_does_not_pass(reason):
     """Equal bytes match, others are incomparable: what is left looks equal though everything may differ."""
     hidden = method(triples=4000, pairs=4100, incomparable=100, reasons={f"incomparable.{reason}": 100})

@@ -13,6 +13,7 @@ from mirror.core.path import PathPattern
 from mirror.core.rules import RuleSet, Scope, Tolerance, UnorderedList
 from mirror.serve.app import web_app
 from mirror.store import Reader, Store
+from mirror.store.changes import RuleUse
 from tests.serve.shopdata import NOW_S, fill, store_url
 
 RULES = RuleSet(
@@ -60,6 +61,11 @@ def filled_url(tmp_path_factory) -> str:
     """A store with a plausible run, filled once."""
     url = store_url(tmp_path_factory.mktemp("store"))
     fill(url)
+    unused = RULES.rules[1]
+    with Store.open(url) as store:
+        changes = store.changes()
+        changes.rule_uses = {("checkout-rewrite", unused.id): RuleUse(unused.digest, 3_000, 0)}
+        store.commit(changes, NOW_S)
     return url
 
 

@@ -14,9 +14,22 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from grpc_mirror.v1 import capture_pb2, schema_pb2
 
 from mirror.collect.comparisons import comparison_of
-from mirror.core.model import CallRecord, Difference, Group, Kind, Outcome, PairKey, Release, Resource, Role, Verdict
+from mirror.core.model import (
+    CallRecord,
+    Difference,
+    EpochKey,
+    Group,
+    Kind,
+    Outcome,
+    PairKey,
+    Release,
+    Resource,
+    Role,
+    Verdict,
+)
 from mirror.core.path import Field, Index, Key
 from mirror.core.path import Path as FieldPath
+from mirror.core.schema_changes import ChangeKind, SchemaChange, SchemaChanges, SchemaPair
 from mirror.core.triples import judge_group
 from mirror.store import Changes, Store
 from mirror.store.judging import JudgeOptions
@@ -64,6 +77,28 @@ FINGERPRINT = _digest.hexdigest()[:32]
 SCHEMA = schema_pb2.Schema(
     fingerprint=FINGERPRINT, files=[_FILES["google/protobuf/timestamp.proto"], _FILES["shop/v1/shop.proto"]]
 ).SerializeToString()
+
+
+SCHEMA_CHANGES = (
+    SchemaPair(EpochKey("checkout-rewrite", "shop", "1.8.2", "2.0.0-rc2"), METHODS[0], "a" * 32, "b" * 32),
+    SchemaChanges(
+        (
+            SchemaChange(
+                ChangeKind.FIELD_ADDED, "response.coupon", "shop.v1.Order.coupon", "", "string coupon = 9", False
+            ),
+            SchemaChange(
+                ChangeKind.RETYPED,
+                "response.items[*].quantity",
+                "shop.v1.Item.quantity",
+                "int32 quantity = 3",
+                "sint32 quantity = 3",
+                True,
+            ),
+        ),
+        count=1200,
+        complete=False,
+    ),
+)
 
 
 def message(name: str):
@@ -255,6 +290,8 @@ def fill(url: str, *, requests: int = 6_000, minutes: int = 40, seed: int = 7) -
                     version="2.0.0-rc2",
                     asked=request(number, rng),
                 )
+            if not minute:
+                changes.schema_change(*SCHEMA_CHANGES)
             store.commit(changes, start_s + minute * 60 + 60)
         changes = store.changes()
         changes.schema(FINGERPRINT, SCHEMA)

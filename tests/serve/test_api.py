@@ -106,6 +106,8 @@ def test_rules_tell_hits_and_status(served):
     assert tolerance["hits"] > 0
     assert {status["status"] for status in tolerance["statuses"]} == {"valid"}
     assert (unordered["hits"], unordered["statuses"]) == (0, [])
+    assert (unordered["compared"], unordered["never_matched"]) == (3000, True)
+    assert (tolerance["compared"], tolerance["never_matched"]) == (0, False)
 
 
 def test_counters_and_sources_tell_what_was_lost(served):
@@ -176,3 +178,21 @@ def test_a_service_that_was_never_seen_is_inconclusive_and_the_known_ones_are_na
     answer = served.client.get("/api/v1/verdict", params={"service": "shopp", "candidate": "2.0.0"}).json()
     assert answer["verdict"] == "inconclusive"
     assert "Seen so far: shop." in answer["missing"][0]["text"]
+
+
+def test_schema_changes_by_method(served):
+    """Of the newest epoch unless told otherwise; a run of which nothing was seen has none."""
+    answer = served.client.get("/api/v1/runs/checkout-rewrite/schema-changes").json()
+    (told,) = answer["methods"]
+    assert (told["method"], told["count"], told["complete"]) == (METHODS[0], 1200, False)
+    assert told["changes"][0] == {
+        "kind": "field_added",
+        "path": "response.coupon",
+        "name": "shop.v1.Order.coupon",
+        "left": "",
+        "right": "string coupon = 9",
+        "comparable": False,
+    }
+    for query in (f"?method={METHODS[1]}", "?epoch=1"):
+        assert served.client.get(f"/api/v1/runs/checkout-rewrite/schema-changes{query}").json()["methods"] == []
+    assert served.client.get("/api/v1/runs/java-21/schema-changes").json()["methods"] == []

@@ -21,7 +21,20 @@ def test_every_metric_of_a_run_is_documented(text):
 
 
 @pytest.mark.parametrize(
-    "model", ["RunVerdict", "Path", "Counts", "Epoch", "Comparison", "Side", "Call", "Message", "Difference"]
+    "model",
+    [
+        "RunVerdict",
+        "Path",
+        "Counts",
+        "Epoch",
+        "Comparison",
+        "Side",
+        "Call",
+        "Message",
+        "Difference",
+        "MethodSchemaChanges",
+        "SchemaChange",
+    ],
 )
 def test_every_field_of_the_larger_answers_is_documented(served, text, model):
     schemas = served.client.get("/api/openapi.json").json()["components"]["schemas"]

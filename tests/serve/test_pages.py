@@ -9,6 +9,8 @@ import pytest
 
 from mirror.config import Config
 from mirror.core.model import Difference, Kind, Role
+from mirror.core.schema_changes import ChangeKind
+from mirror.serve import words
 from mirror.store import Reader, Store
 from tests.serve import shopdata
 from tests.serve.conftest import serve
@@ -149,6 +151,12 @@ def test_hostile_text_from_calls_stays_text(hostile):
         assert not found.handlers
 
 
+def test_a_rule_that_never_matched_says_so_on_its_page_and_the_runs(served):
+    for address in ("/rules", f"/runs/{RUN}"):
+        assert page(served, address).count("never matched</span>") == 1
+        assert "in 3,000 comparisons" in page(served, address)
+
+
 def test_a_rule_links_only_to_the_web(served):
     assert 'href="javascript' not in page(served, "/rules")
 
@@ -164,3 +172,22 @@ def test_a_reader_that_lost_its_store_answers_503(tmp_path):
     broken = serve(reader)
     assert broken.client.get("/api/v1/runs").json()["error"]["code"] == "store_unavailable"
     assert broken.client.get("/").status_code == 503
+
+
+def test_schema_changes_stand_apart_from_differences(served):
+    text = page(served, f"/runs/{RUN}")
+    told = text.partition("<h2>Schema changes</h2>")[2].partition("<h2>Methods</h2>")[0]
+    for expected in (
+        "1,200 changes in 1 method",
+        "no difference of a call and never changes the verdict",
+        "response.items[*].quantity",
+        "sint32 quantity = 3",
+        "2 of 1,200 are shown",
+        "there may be more",
+    ):
+        assert expected in told
+    assert "Schema changes" not in page(served, f"/runs/{RUN}?epoch=1")
+
+
+def test_every_kind_of_schema_change_has_words():
+    assert set(words.SCHEMA_CHANGES) == set(ChangeKind)

@@ -64,6 +64,38 @@ def test_a_difference_marks_its_line_on_both_sides():
     assert marks(view, "response", column=0)["{"] is Mark.SAME
 
 
+def test_another_request_is_marked_and_is_no_difference():
+    """Not even noise, where the secondary got another one too."""
+    first, second = (
+        capture_pb2.Capture(
+            kind=capture_pb2.CALL_KIND_UNARY,
+            request_type="shop.v1.Order",
+            schema_fingerprint=FINGERPRINT,
+            messages=[
+                capture_pb2.CapturedMessage(
+                    direction=capture_pb2.DIRECTION_REQUEST, body=order(id=name, total=1.0).SerializeToString()
+                )
+            ],
+        ).SerializeToString()
+        for name in "ab"
+    )
+    made = comparison_pb2.Comparison(id="c", run="r", method="shop.v1.Shop/GetOrder", primary_capture=first)
+    for role in ("candidate", "secondary"):
+        made.sides.add(
+            role=role,
+            verdict=comparison_pb2.VERDICT_INCOMPARABLE,
+            reason="request_drift",
+            capture=second,
+            differences=[difference("request.id", left="a", right="b")],
+        )
+    view = sides(made, schemas)
+    assert [d.mark for d in view.differences] == [Mark.DRIFT]
+    assert marks(view, "request")['"id": "b"'] is Mark.DRIFT
+    assert marks(view, "request")['"total": 1.0'] is Mark.SAME
+    (section,) = (one for one in view.sections if one.name == "request")
+    assert section.differs
+
+
 def test_a_difference_that_the_secondary_has_too_is_noise():
     of_both = [difference("response.request_id")]
     view = compared(

@@ -5,6 +5,8 @@ from __future__ import annotations
 from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import Resource
+from mirror.core.path import PathPattern
+from mirror.core.rules import Ignore, RuleSet, Scope
 from mirror.store import Limits, Reader, Store
 from mirror.store.limits import BATCH_NAMES_MAX
 from mirror.store.views import RuleStatus
@@ -117,6 +119,34 @@ def test_rules_say_how_often_they_applied_and_whether_their_paths_exist(store: S
     (rule,) = reader.rules()
     assert (rule.id, rule.hits, rule.last_hit_s) == ("r1", 3, START_S)
     assert rule.statuses == (RuleStatus("r1", "rewrite", "a.B/C", "unknown", "did you mean response.at?"),)
+
+
+def test_rules_are_counted_by_the_comparisons_in_their_scope(store: Store, reader: Reader):
+    """As long as they mean the same: one that was changed starts anew. What was not compared does not count."""
+    hit, unasked = ignore("r1", "response.at"), ignore("r2", "response.at", methods=("x.Y/*",))
+    mute, changed = ignore("r3", "response.never"), ignore("r3", "response.other")
+
+    def add(mute: Ignore) -> None:
+        changes = store.changes()
+        changes.add(judged("1", ignored=["response.at", "response.id"]))
+        changes.use(RuleSet((hit, unasked, mute)))
+        changes.add(judged("2", candidate=["response.b"]))
+        changes.add(judged("3", incomparable="schema"))
+        changes.use(RuleSet((hit, unasked, mute)))
+        store.commit(changes, START_S)
+
+    add(mute)
+    add(mute)
+    assert {rule.id: rule.uses for rule in reader.rules()} == {"r1": {hit.digest: (4, 4)}, "r3": {mute.digest: (4, 0)}}
+    add(changed)
+    assert {rule.id: rule.uses for rule in reader.rules()} == {
+        "r1": {hit.digest: (6, 6)},
+        "r3": {changed.digest: (2, 0)},
+    }
+
+
+def ignore(name: str, path: str, **where: tuple[str, ...]) -> Ignore:
+    return Ignore(scope=Scope(PathPattern.parse(path), **where), id=name)
 
 
 def test_reports_without_measure_neither_fail_the_commit_nor_overflow(store: Store, reader: Reader):

@@ -5,7 +5,8 @@ they share, `align` pairs elements, `values` and `classes` decide about single v
 """
 
 from mirror.core.compare.engine import Comparer, compare, comparer
-from mirror.core.compare.options import METADATA_IGNORE, REFERENCE, CompareOptions, FieldOptions, Lists, Result
+from mirror.core.compare.options import METADATA_IGNORE, REFERENCE, CompareOptions, FieldOptions, Lists
+from mirror.core.compare.result import Result
 from mirror.core.compare.text import value_text
 from mirror.core.compare.values import EnumNumber
 

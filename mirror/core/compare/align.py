@@ -17,6 +17,7 @@ MOVED_MAX: Final = 0.25  # the most that an element found elsewhere may cost, wh
 NOISE_FACTOR: Final = 1.5  # by how much it may exceed what elements in place cost
 STRANGER_MIN: Final = 0.9  # couples that cost more have nothing in common
 SWAP_MIN: Final = 0.3  # couples that cost less are not taken apart
+COUPLES_MAX: Final = 32  # couples of which the poor ones are sought
 SWAPS_MAX: Final = 16  # couples among which swaps are sought by cost
 BAND_MIN: Final = 2  # shifts that a banded alignment can follow beyond the difference in length
 
@@ -27,6 +28,10 @@ class Elements(Protocol):
     """Two sequences whose elements can be held against each other."""
 
     cells_max: int  # pairs of elements that one alignment may ask for
+    exact: bool  # whether two elements with different keys differ, rules considered
+
+    def among(self, left: int, rights: Sequence[int]) -> bool:
+        """Whether an element on the left is equal to one of these on the right, rules apart."""
 
     def key(self, side: int, index: int) -> Hashable:
         """Of side 0 or 1. Equal keys: the same element for certain. None: no telling."""
@@ -48,26 +53,24 @@ class Pairing:
     moved: bool = False
 
 
-def pair_in_place(elements: Elements, differing: Sequence[int]) -> Pairing:
-    """Pair two sequences of one length by position, of which only the positions `differing` may differ.
+def permuted(elements: Elements, differing: Sequence[int]) -> Pairing | None:
+    """The pairing of two sequences of one length where the positions `differing` hold the same elements in another order.
 
-    Where the same elements stand there in another order, they are paired with themselves and `moved` is set.
+    None where they do not: then they pair by position.
     """
-    permuted = _permutation(elements, differing, differing) if len(differing) > 1 else None
-    if permuted is not None:
-        # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
-        settled = [(index, index) for index in differing if elements.same(index, index)]
-        in_place = {index for index, _ in settled}
-        rest = [index for index in differing if index not in in_place]
-        if not rest:
-            return Pairing(settled)
-        permuted = _permutation(elements, rest, rest) if settled else permuted
-        if permuted is not None:
-            return Pairing(sorted([*settled, *permuted]), moved=True)
-    pairing = Pairing([(index, index) for index in differing])
-    if len(differing) > 1:
-        _unswap(elements, pairing)
-    return pairing
+    if len(differing) < 2 or (elements.exact and not elements.among(differing[0], differing)):
+        return None
+    found = _permutation(elements, differing, differing)
+    if found is None:
+        return None
+    # Rules excuse what `!=` sees, and elements of two schemas are never equal: most often nothing has moved.
+    settled = [(index, index) for index in differing if elements.same(index, index)]
+    in_place = {index for index, _ in settled}
+    rest = [index for index in differing if index not in in_place]
+    if not rest:
+        return Pairing(settled)
+    found = _permutation(elements, rest, rest) if settled else found
+    return None if found is None else Pairing(sorted([*settled, *found]), moved=True)
 
 
 def pair_in_order(elements: Elements, left_count: int, right_count: int) -> Pairing:
@@ -82,12 +85,15 @@ def pair_in_order(elements: Elements, left_count: int, right_count: int) -> Pair
             return Pairing(permuted, moved=True)
     pairing = _least_cost(elements, lefts, rights)
     _rejoin(elements, pairing)
-    _unswap(elements, pairing)
+    if len(pairing.couples) <= COUPLES_MAX:
+        unswap(elements, pairing, [couple for couple in pairing.couples if elements.cost(*couple) >= SWAP_MIN])
     return pairing
 
 
-def pair_in_any_order(elements: Elements, lefts: Sequence[int], rights: Sequence[int]) -> Pairing | None:
-    """Pair elements whose order does not matter: as many as possible that are the same, then those most alike.
+def pair_in_any_order(
+    elements: Elements, lefts: Sequence[int], rights: Sequence[int], *, alike: bool = True
+) -> Pairing | None:
+    """Pair elements whose order does not matter: as many as possible that are the same, then, if `alike`, those most so.
 
     None: too many are left over to be tried against each other.
     """
@@ -98,18 +104,22 @@ def pair_in_any_order(elements: Elements, lefts: Sequence[int], rights: Sequence
         lefts, rights = _without(lefts, rights, in_place)
         in_place = []
     if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:
-        return None
+        return _ordered(couples, lefts, rights) if elements.exact and not alike else None
     matched = _maximum_matching(lefts, rights, _asked(elements), in_place)
     couples += matched
     lefts, rights = _without(lefts, rights, matched)
-    alike = sorted((cost, i, j) for i in lefts for j in rights if (cost := elements.cost(i, j)) <= GAP)
-    for _, i, j in alike:
+    costs = ((elements.cost(i, j), i, j) for i in lefts for j in rights) if alike else iter(())
+    for _, i, j in sorted(each for each in costs if each[0] <= GAP):
         if i in lefts and j in rights:
             couples.append((i, j))
             lefts, rights = _without(lefts, rights, [(i, j)])
+    return _ordered(couples, lefts, rights)
+
+
+def _ordered(couples: list[Couple], lefts: Sequence[int], rights: Sequence[int]) -> Pairing:
     couples.sort()
     moved = any(before[1] > after[1] for before, after in pairwise(couples))
-    return Pairing(couples, lefts, rights, moved)
+    return Pairing(couples, list(lefts), list(rights), moved)
 
 
 def _without(lefts: Sequence[int], rights: Sequence[int], taken: Sequence[Couple]) -> tuple[list[int], list[int]]:
@@ -197,13 +207,18 @@ def _maximum_matching(
     return sorted((i, j) for j, i in owner.items())
 
 
+def same_head(elements: Elements, count: int) -> int:
+    """How many of the first `count` elements are the same, position by position, before one is not."""
+    head = 0
+    while head < count and _alike(elements, head, head):
+        head += 1
+    return head
+
+
 def _trim(elements: Elements, left_count: int, right_count: int) -> tuple[int, int]:
     """How many elements at the head and at the tail are the same."""
     shorter = min(left_count, right_count)
-    head = 0
-    while head < shorter and _alike(elements, head, head):
-        head += 1
-    tail = 0
+    head, tail = same_head(elements, shorter), 0
     while tail < shorter - head and _alike(elements, left_count - 1 - tail, right_count - 1 - tail):
         tail += 1
     return head, tail
@@ -262,7 +277,7 @@ def _trace(rows: list[dict[int, tuple[float, str]]], lefts: range, rights: range
 
 def _rejoin(elements: Elements, pairing: Pairing) -> None:
     """Elements that stand alone, or beside a stranger, may have their counterpart elsewhere: they have moved."""
-    if len(pairing.couples) > 2 * SWAPS_MAX:
+    if len(pairing.couples) > COUPLES_MAX:
         return
     strangers = [couple for couple in pairing.couples if elements.cost(*couple) >= STRANGER_MIN]
     lefts = pairing.left_only + [i for i, _ in strangers]
@@ -288,18 +303,20 @@ def _rejoin(elements: Elements, pairing: Pairing) -> None:
     pairing.right_only = sorted(j for j in rights if j not in paired_right)
 
 
-def _unswap(elements: Elements, pairing: Pairing) -> None:
-    """Exchange partners of couples with little in common where the two are far more alike the other way round."""
-    couples = pairing.couples
-    if len(couples) > 2 * SWAPS_MAX:
-        return
-    poor = [place for place, couple in enumerate(couples) if elements.cost(*couple) >= SWAP_MIN]
+def unswap(elements: Elements, pairing: Pairing, poor: Sequence[Couple]) -> None:
+    """Exchange partners of `poor` couples, with little in common, where the two are far more alike the other way round.
+
+    Where couples stay as they are, `moved` does.
+    """
     if len(poor) > SWAPS_MAX:
         return
-    for at, first in enumerate(poor):
-        for second in poor[at + 1 :]:
+    couples = list(poor)
+    for first in range(len(couples)):
+        for second in range(first + 1, len(couples)):
             (i, k), (j, m) = couples[first], couples[second]
             now = elements.cost(i, k) + elements.cost(j, m)
             if elements.cost(i, m) + elements.cost(j, k) < now / 2:
                 couples[first], couples[second] = (i, m), (j, k)
                 pairing.moved = True
+    kept = [couple for couple in pairing.couples if couple not in poor]
+    pairing.couples = sorted([*kept, *couples])

@@ -9,16 +9,19 @@ from typing import Final
 from google.protobuf.message import Message
 
 from mirror.core.compare.compiler import Compiler
-from mirror.core.compare.options import CompareOptions, Result
-from mirror.core.compare.sink import Budget, Sink, TooComplexError
-from mirror.core.compare.walk import Types, Walk
+from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.reflect import byte_size
+from mirror.core.compare.result import Result
+from mirror.core.compare.walk import UNKNOWN_MAX_BYTES, Plan, Setting, TooComplexError, Types, Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path
-from mirror.core.rules import MethodRules
+from mirror.core.rules import Ignore, MethodRules, Place
 
 RESPONSE: Final[Path] = (Field("response"),)
 NO_RULES: Final = MethodRules(())
 DEFAULTS: Final = CompareOptions()
+SAME: Final = Result()
+ROOTS_MAX: Final = 1024  # roots and types whose place or plan is remembered
 
 
 def compare(
@@ -33,18 +36,23 @@ def compare(
     In: two messages, of one class or of two whose fields then meet by number; the rules of their method; the path that
     the two have in the call; options. Out: a Result. Never raises for anything that the messages hold.
 
-    What it means (MessageDifferencer's semantics where it has any):
+    What it means. The semantics are those of google::protobuf::util::MessageDifferencer, which REFERENCE gives as it
+    comes; what the defaults add is said:
 
-    1.  Presence counts: a field with presence that is unset differs from one that is set to its default. A field
-        without presence is compared by value. One side only: kind *missing* (the primary has it) or *added*.
-    2.  Scalars differ if their values do. -0.0 equals 0.0; NaN equals NaN unless `nan_equal` is off. Enums go by number.
+    1.  Presence counts: a field that is set on one side only is *missing* (the primary has it) or *added*, also where its
+        value is the default. A field without presence is set if it is not at its default. `equivalent`: unset equals
+        default, and unknown fields are not looked at. `partial`: what only the right has does not count.
+    2.  Scalars differ if their values do: kind *value*. -0.0 equals 0.0. NaN equals NaN unless `nan_equal` is off. Enums
+        go by number. `approximate`: floats that are set on both sides may be off by the options' tolerance.
     3.  A message that only one side has is one difference, not one a field.
-    4.  Lists go by position. The same elements in another order are one difference of kind *order*. Lists of different
-        lengths are aligned, so that a lost element is one *missing* and not a shifted tail.
+    4.  Lists go by position (`lists`, or a field's own): as sets, smart lists and smart sets as the reference pairs them,
+        with the most couples that can be. The default aligns: the same elements in another order are one difference of
+        kind *order*, and a lost element is one *missing* and not a shifted tail.
     5.  Maps go by key. A oneof whose branch changed is the one branch missing and the other added.
     6.  An Any is compared by the message in it; another type is one difference with both names. Where nobody knows the
         type or it cannot be decoded: type URL and bytes.
-    7.  A Timestamp or a Duration is one value.
+    7.  By default a Timestamp, a Duration and a FieldMask are one value each, a wrapper has no unset value inside, and a
+        Value (of a Struct) of another type is one difference.
     8.  Extensions are fields; unknown fields count, by number, wire type and index, whatever their order.
     9.  Fields of two schemas meet by number. One that only one schema has is missing or added where it is set. One whose
         type changed is compared by value where numbers meet numbers and text meets text, single or repeated; else it
@@ -52,12 +60,14 @@ def compare(
     10. A rule never makes a difference. Ignore covers all below its path; a leaf rule at a list, a map or a wrapper holds
         for the values in it; of several at one path the first that excuses two values is named. What a rule excuses is
         in `ignored` only where the two really differ. The order of a list under an unordered or keyed rule is such too.
+        A field that `fields` ignores is not looked at, wherever its message occurs.
     11. Under an unordered list rule as many elements as possible are matched that are the same under the rules; the rest
         pair by likeness (half of the leaves) or are missing and added. Under a keyed one elements pair by key; of
         several with one key the same ones first.
     12. Over `depth_max` or `work_max` one difference says "too complex" at its place; what was found before stands.
 
-    Order: as found, by field number, unknown fields first; in a list order, couples, added, missing.
+    Order: as found, by field number, unknown fields first, what is in a message before the message; in a list order,
+    couples, added, missing. `path` is where it stands on the left, of what was added on the right.
     """
     return comparer(rules, options).compare(left, right, root)
 
@@ -68,29 +78,76 @@ class Comparer:
     def __init__(self, rules: MethodRules = NO_RULES, options: CompareOptions = DEFAULTS) -> None:
         self.rules = rules
         self.options = options
-        self._compiler = Compiler(nan_equal=options.nan_equal)
+        ruled = any(isinstance(rule, Ignore) for rule in rules.rules)
+        self._compiler = Compiler(options, ruled=ruled)
+        gates = self._compiler.gates and options.nan_equal
+        self._setting = Setting(
+            self._compiler.plan,
+            NO_RULES.start,
+            options,
+            gates,
+            options.work_max,
+            options.depth_max,
+            options.differences_max,
+            not self._compiler.gates,
+            options.matches or options.moves or options.aggregates,
+        )
+        self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same
+        self._roots: dict[Path, Place] = {}
+        self._plans: dict[type[Message], Plan] = {}  # of two messages of one class at the usual root
 
-    def compare(self, left: Message, right: Message, root: Path = RESPONSE, *, types: Types | None = None) -> Result:
-        """See `compare`. `types`: where to look for the types of Anys that the messages' own pools do not know."""
-        return self.run(lambda walk: walk.messages(left, right, root, self.rules.walk(root)), types=types)
+    def compare(
+        self, left: Message, right: Message, root: Path = RESPONSE, *, types: Types | None = None, size: int = -1
+    ) -> Result:
+        """See `compare`. `types`: where to look for the types of Anys that the messages' own pools do not know.
+
+        `size`: how many bytes the two were parsed from together, where the caller knows; else they are counted.
+        """
+        if self._quick and left == right:
+            return SAME
+        kind = type(left)
+        plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
+        if plan is None:
+            plan = self._plan(left, right, root)
+        if plan.gated and not self._quick and left == right:
+            return SAME
+        walk = Walk(self._setting, types)
+        walk.large = (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
+        try:
+            walk.unequal(plan, left, right, root)
+        except TooComplexError as stop:
+            return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
+        except RecursionError:
+            return self._too_complex(walk, root, "nested too deep")
+        return Result(walk.rows, walk.count, walk.ignored_count)
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
         """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""
-        walk = Walk(
-            plan_of=self._compiler.plan,
-            bare=NO_RULES.start,
-            options=self.options,
-            types=types,
-            sink=Sink(self.options.differences_max),
-            budget=Budget(self.options.work_max),
-        )
+        walk = Walk(self._setting, types)
         try:
             look(walk)
         except TooComplexError as stop:
-            walk.sink.complete = False
-            note = f"too complex: over {self.options.work_max} steps; what follows was not compared"
-            walk.sink.add(stop.path, Kind.VALUE, note=note)
-        return walk.sink.result()
+            return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
+        except RecursionError:
+            return self._too_complex(walk, (), "nested too deep")
+        return Result(walk.rows, walk.count, walk.ignored_count)
+
+    @staticmethod
+    def _too_complex(walk: Walk, path: Path, why: str) -> Result:
+        walk.shift(())
+        walk.add(path, Kind.VALUE, note=f"too complex: {why}; what follows was not compared")
+        return Result(walk.rows, walk.count, walk.ignored_count, complete=False)
+
+    def _plan(self, left: Message, right: Message, root: Path) -> Plan:
+        place = self._roots.get(root)
+        if place is None:
+            place = self.rules.walk(root)
+            if len(self._roots) < ROOTS_MAX:
+                self._roots[root] = place
+        plan = self._compiler.root(descriptor_of(left), descriptor_of(right), place)
+        if root is RESPONSE and type(left) is type(right) and len(self._plans) < ROOTS_MAX:
+            self._plans[type(left)] = plan
+        return plan
 
 
 @lru_cache(maxsize=256)

@@ -1,23 +1,27 @@
-"""The parts of a plan that compare known fields: runs of plain scalars, single fields, lists, maps."""
+"""The parts of a plan that compare single fields: runs of plain scalars, scalars, messages, and what is of one side only."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import math
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from operator import attrgetter
+from operator import attrgetter, methodcaller
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 
-from mirror.core.compare.lists import By, Messages, Scalars, Sequences, compare_sequences
+from mirror.core.compare.generated import differing
+from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.presence import is_default
 from mirror.core.compare.values import Leaf
-from mirror.core.compare.walk import Rules, Walk, unless_ignored
+from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
-from mirror.core.path import Field, Key, Path, Typed
-from mirror.core.rules import Ignore, Place
+from mirror.core.path import Field, Index, Key, Path, Typed
+from mirror.core.rules import Ignore, Place, Presence
 
 _NOTHING: Any = object()
+VALUE, MISSING, ADDED = Kind.VALUE, Kind.MISSING, Kind.ADDED  # looking up a member of an enum costs as much as a field
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +45,11 @@ class Access:
         if field.containing_type is not None and "HasField" in field.containing_type.fields_by_name:
             # Then the message's attribute is that field.
             return cls(attrgetter(name), lambda message: bool(type(message).HasField(message, name)))
-        return cls(attrgetter(name), lambda message: bool(message.HasField(name)))
+        return cls(attrgetter(name), methodcaller("HasField", name))
+
+    def holds(self, message: Message) -> bool:
+        """Whether the field is set or, without presence, not empty or default."""
+        return self.has(message) if self.has is not None else bool(self.get(message))
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,200 +60,202 @@ class FieldPair:
     place: Place
     left: Access
     right: Access
+    rules: Rules  # those that hold for a value here: of the place, and of a wrapper around it
 
 
 class ScalarRun:
-    """Neighbouring scalars without presence, of one schema: read and held against each other all at once."""
+    """Neighbouring scalars without presence, of one schema: read and held against each other all at once.
 
-    __slots__ = ("_fields", "_get")
+    `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
+    """
 
-    def __init__(self, fields: list[tuple[str, Place, Leaf]]) -> None:
-        self._fields = [(Field(name), place, leaf) for name, place, leaf in fields]
-        names = [name for name, _, _ in fields]
-        one = attrgetter(names[0])
-        self._get: Callable[[Any], tuple[Any, ...]] = (
-            attrgetter(*names) if len(names) > 1 else lambda message: (one(message),)
-        )
+    __slots__ = ("_added", "_differing", "_fields", "_valued")
+
+    def __init__(
+        self, fields: Sequence[tuple[str, Rules, Leaf]], options: CompareOptions, *, valued: bool = False
+    ) -> None:
+        self._fields = [(Field(name), rules, leaf, leaf.loose) for name, rules, leaf in fields]
+        self._valued = valued or options.equivalent
+        self._added = not options.partial or (options.force_no_presence and not options.equivalent)
+        self._differing = differing([name for name, _, _ in fields])
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
-        """By value: without presence, unset and default are one."""
-        ours, theirs = self._get(left), self._get(right)
-        if ours == theirs:
-            return
-        for (step, place, leaf), one, other in zip(self._fields, ours, theirs, strict=True):
-            if one != other:
-                compare_leaf(walk, leaf, one, other, (*path, step), place)
+        """By value; one that is at its default on one side is missing or added."""
+        for at, one, other in self._differing(left, right):
+            step, rules, leaf, loose = self._fields[at]
+            if (loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
+                continue
+            if one and other:
+                kind = VALUE
+            elif one:
+                kind = VALUE if self._valued else MISSING
+            elif self._added:
+                kind = VALUE if self._valued else ADDED
+            else:
+                continue
+            if kind is VALUE and loose and leaf.near(one, other):
+                continue
+            rule = leaf.excuse(rules, one, other) if rules else ""
+            if leaf.named:
+                ours, theirs = leaf.shown(one, other)
+                walk.add((*path, step), kind, ours, theirs, rule)
+            else:
+                walk.add((*path, step), kind, one, other, rule)
 
 
 def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stand
-    walk: Walk, leaf: Leaf, left: Any, right: Any, path: Path, place: Place, inherited: Rules = ()
-) -> None:
-    """Report two single values unless they are the same."""
-    if not leaf.same(left, right):
-        rule = leaf.excuse((*place.rules, *inherited), left, right)
-        walk.sink.add(path, Kind.VALUE, *leaf.shown(left, right), rule=rule)
+    walk: Walk, leaf: Leaf, left: Any, right: Any, path: Path, rules: Rules
+) -> bool:
+    """Report two single values unless they are the same; whether they are."""
+    if leaf.same(left, right) or leaf.near(left, right):
+        return True
+    rule = leaf.excuse(rules, left, right) if rules else ""
+    walk.add(path, VALUE, *leaf.shown(left, right), rule)
+    return bool(rule)
 
 
 class SingleScalar:
-    """A scalar with presence on at least one side, or of two schemas. `inherited`: rules of a wrapper around it."""
+    """A scalar with presence on at least one side, or of two schemas."""
 
-    __slots__ = ("_inherited", "_leaf", "_pair")
+    __slots__ = ("_added", "_default", "_equivalent", "_leaf", "_matches", "_no_presence", "_pair", "_partial")
 
-    def __init__(self, pair: FieldPair, leaf: Leaf, inherited: Rules = ()) -> None:
+    def __init__(self, pair: FieldPair, leaf: Leaf, options: CompareOptions, default: Any) -> None:
         self._pair = pair
         self._leaf = leaf
-        self._inherited = inherited
+        self._default = default
+        self._equivalent = options.equivalent
+        self._partial = options.partial
+        self._matches = options.matches
+        self._no_presence = pair.left.has is None and pair.right.has is None
+        self._added = not options.partial or (options.force_no_presence and self._no_presence)
+
+    def _is_set(self, value: Any) -> bool:
+        """Of a field without presence; -0.0 is on the wire, and so set."""
+        return value != self._default or (value == 0 and isinstance(value, float) and math.copysign(1.0, value) < 0)
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By presence, then by value. Where one schema has no presence, unset equals default."""
         pair = self._pair
-        one = pair.left.get(left) if pair.left.has is None or pair.left.has(left) else _NOTHING
-        other = pair.right.get(right) if pair.right.has is None or pair.right.has(right) else _NOTHING
-        if one is _NOTHING and other is _NOTHING:
+        one, other = pair.left.get(left), pair.right.get(right)
+        has_left = pair.left.has(left) if pair.left.has is not None else self._is_set(one)
+        has_right = pair.right.has(right) if pair.right.has is not None else self._is_set(other)
+        if not (has_left or has_right) or (self._partial and self._equivalent and not has_left):
             return
-        path = (*path, pair.step)
-        if one is not _NOTHING and other is not _NOTHING:
-            compare_leaf(walk, self._leaf, one, other, path, pair.place, self._inherited)
-        elif pair.left.has is None or pair.right.has is None:
-            if pair.left.get(left) != pair.right.get(right):
-                self._lonely(walk, one, other, path)
-        else:
-            self._lonely(walk, one, other, path)
-
-    def _lonely(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
-        if other is _NOTHING:
-            walk.lonely(path, self._pair.place, Kind.MISSING, self._leaf.shown(one, None)[0])
-        else:
-            walk.lonely(path, self._pair.place, Kind.ADDED, self._leaf.shown(None, other)[1])
+        if (has_left and has_right) or self._equivalent:
+            same = compare_leaf(walk, self._leaf, one, other, (*path, pair.step), pair.rules)
+            if same and self._matches:
+                walk.remark((*path, pair.step), Kind.MATCHED, one, other)
+        elif (pair.left.has is None) is not (pair.right.has is None) and self._leaf.same(one, other):
+            return
+        elif has_left or self._added:
+            kind = MISSING if has_left else ADDED
+            if self._no_presence:
+                rule = self._leaf.excuse(pair.rules, one, other)
+                walk.add((*path, pair.step), kind, *self._leaf.shown(one, other), rule)
+            else:
+                ours, theirs = self._leaf.shown(one if has_left else None, None if has_left else other)
+                lonely(walk, pair, kind, ours if has_left else theirs, path, self._default)
 
 
 class SingleMessage:
     """A message or group field."""
 
-    __slots__ = ("_pair",)
+    __slots__ = ("_options", "_pair", "_plan")
 
-    def __init__(self, pair: FieldPair) -> None:
+    def __init__(self, pair: FieldPair, options: CompareOptions) -> None:
         self._pair = pair
+        self._options = options
+        self._plan: Plan | None = None  # of the messages in this field; found at the first use, for types recur
+
+    def plan(self, walk: Walk, left: Message, right: Message) -> Plan:
+        """How the two messages are compared."""
+        one: Any = type(left)
+        other: Any = type(right)
+        found = self._plan = walk.plan_of(one.DESCRIPTOR, other.DESCRIPTOR, self._pair.place)
+        return found
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference where only one side has it, else what differs within."""
-        pair = self._pair
+        pair, options = self._pair, self._options
         has_left = pair.left.has is None or pair.left.has(left)
         has_right = pair.right.has is None or pair.right.has(right)
-        if has_left and has_right:
-            walk.messages(pair.left.get(left), pair.right.get(right), (*path, pair.step), pair.place)
+        if (has_left and has_right) or (options.equivalent and (has_left or (has_right and not options.partial))):
+            one, other = pair.left.get(left), pair.right.get(right)
+            plan = self._plan or self.plan(walk, one, other)
+            if not (plan.gated and one == other):
+                before = walk.count
+                path = (*path, pair.step)
+                walk.unequal(plan, one, other, path)
+                remark_message(walk, options, before, path, one, other)
         elif has_left:
-            walk.lonely((*path, pair.step), pair.place, Kind.MISSING, pair.left.get(left))
-        elif has_right:
-            walk.lonely((*path, pair.step), pair.place, Kind.ADDED, pair.right.get(right))
+            lonely(walk, pair, MISSING, pair.left.get(left), path)
+        elif has_right and not options.partial:
+            lonely(walk, pair, ADDED, pair.right.get(right), path)
 
 
-class Repeated:
-    """A list of scalars (`leaf`) or messages. A field that is single on one side is a list of at most one."""
-
-    __slots__ = ("_by", "_gated", "_keyed", "_leaf", "_pair", "_rules")
-
-    def __init__(  # noqa: PLR0913 - what the compiler knows of the field
-        self, pair: FieldPair, *, leaf: Leaf | None, gated: bool, by: By | None, keyed: str, rules: Rules
-    ) -> None:
-        self._pair = pair
-        self._leaf = leaf
-        self._gated = gated
-        self._by = by
-        self._keyed = keyed
-        self._rules = rules  # at the field itself: they hold for its elements
-
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
-        """See lists.compare_sequences."""
-        ours, theirs = _elements(self._pair.left, left), _elements(self._pair.right, right)
-        if not ours and not theirs:
-            return
-        path = (*path, self._pair.step)
-        unless_ignored(
-            walk,
-            path,
-            self._pair.place,
-            lambda walk, place: self._compare(walk, ours, theirs, path, place),
-            note=f"{len(ours)} elements against {len(theirs)}",
-        )
-
-    def _compare(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, place: Place) -> None:
-        elements: Sequences
-        if self._leaf is not None:
-            if walk.options.nan_equal and ours == theirs:
-                return
-            elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=self._rules)
-        else:
-            elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules)
-        compare_sequences(elements, by=None if place is walk.bare else self._by, keyed=self._keyed)
+def remark_message(  # noqa: PLR0913, PLR0917 - the two and where they stand
+    walk: Walk, options: CompareOptions, before: int, path: Path, left: Any, right: Any
+) -> None:
+    """What the options want to be told of a message as a whole, after what is in it. `before`: the count till then."""
+    if walk.count > before:
+        if options.aggregates:
+            walk.add(path, VALUE, left, right)
+    elif options.matches:
+        walk.remark(path, Kind.MATCHED, left, right)
 
 
-class MapField:
-    """A map, by key. `leaf`: of scalar values."""
+def lonely(  # noqa: PLR0913, PLR0917 - what there is, and where
+    walk: Walk, pair: FieldPair, kind: Kind, value: Any, path: Path, default: Any = None
+) -> None:
+    """Only one side has the field; a presence rule excuses it where `value` is what an unset one reads as."""
+    path = (*path, pair.step)
+    presence = pair.place.find(Presence)
+    if presence is not None and pair.place.find(Ignore) is None and is_default(value, default):
+        left, right = (value, None) if kind is MISSING else (None, value)
+        walk.add(path, kind, left, right, presence.id)
+    else:
+        walk.lonely(path, pair.place, kind, value)
 
-    __slots__ = ("_gated", "_leaf", "_pair", "_rules")
 
-    def __init__(self, pair: FieldPair, *, leaf: Leaf | None, gated: bool, rules: Rules) -> None:
-        self._pair = pair
-        self._leaf = leaf
-        self._gated = gated
-        self._rules = rules
+class IgnoredField:
+    """A field that the options ignore, or a rule where the options want to be told of it: its values do not matter."""
+
+    __slots__ = ("_left", "_remark", "_right", "_step")
+
+    def __init__(self, step: Field | Typed, left: Access | None, right: Access | None, *, remark: bool) -> None:
+        self._step = step
+        self._left = left
+        self._right = right
+        self._remark = remark
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
-        """Entries of one key against each other, in order of key."""
-        ours, theirs = dict(self._pair.left.get(left).items()), dict(self._pair.right.get(right).items())
-        if not ours and not theirs:
-            return
-        path = (*path, self._pair.step)
-        unless_ignored(
-            walk,
-            path,
-            self._pair.place,
-            lambda walk, place: self._compare(walk, ours, theirs, path, place),
-            note=f"{len(ours)} entries against {len(theirs)}",
-        )
-
-    def _compare(
-        self, walk: Walk, ours: Mapping[Any, Any], theirs: Mapping[Any, Any], path: Path, place: Place
-    ) -> None:
-        decided = self._leaf is not None or self._gated
-        unequal = [
-            key
-            for key in ours.keys() | theirs.keys()
-            if not decided or key not in ours or key not in theirs or ours[key] != theirs[key]
-        ]
-        walk.budget.spend(len(unequal), path)
-        for key in sorted(unequal):
-            step = Key(key)
-            at, entry = (*path, step), place.step(step)
-            if key not in theirs:
-                walk.lonely(at, entry, Kind.MISSING, self._shown(ours[key], 0))
-            elif key not in ours:
-                walk.lonely(at, entry, Kind.ADDED, self._shown(theirs[key], 1))
-            elif self._leaf is not None:
-                compare_leaf(walk, self._leaf, ours[key], theirs[key], at, entry, self._rules)
-            else:
-                walk.messages(ours[key], theirs[key], at, entry, self._rules)
-
-    def _shown(self, value: Any, side: int) -> Any:
-        if self._leaf is None:
-            return value
-        return self._leaf.shown(*((None, value) if side else (value, None)))[side]
+        """A remark where either side has it."""
+        sides = ((self._left, left), (self._right, right))
+        if self._remark and any(access is not None and access.holds(message) for access, message in sides):
+            walk.remark((*path, self._step), Kind.IGNORED)
 
 
 class OneSided:
     """A field that only one schema has, or that has another type in each: its value cannot be held against any."""
 
-    __slots__ = ("_left", "_note", "_place", "_right", "_step")
+    __slots__ = ("_left", "_note", "_pair_place", "_partial", "_right", "_step")
 
-    def __init__(
-        self, step: Field | Typed, place: Place, *, left: Access | None, right: Access | None, note: str
+    def __init__(  # noqa: PLR0913 - what there is to know of it
+        self,
+        step: Field | Typed,
+        place: Place,
+        *,
+        left: Access | None,
+        right: Access | None,
+        note: str,
+        partial: bool = False,
     ) -> None:
         self._step = step
-        self._place = place
+        self._pair_place = place
         self._left = left
         self._right = right
         self._note = note
+        self._partial = partial
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Added, missing, or of a type that makes it another value."""
@@ -253,19 +263,46 @@ class OneSided:
         other = _value(self._right, right)
         path = (*path, self._step)
         if one is not _NOTHING and other is not _NOTHING:
-            ignore = self._place.find(Ignore)
-            walk.sink.add(path, Kind.VALUE, one, other, rule=ignore.id if ignore else "", note=self._note)
+            walk.add(path, VALUE, one, other, ignore_id(self._pair_place), self._note)
         elif one is not _NOTHING:
-            walk.lonely(path, self._place, Kind.MISSING, one, note=self._note)
-        elif other is not _NOTHING:
-            walk.lonely(path, self._place, Kind.ADDED, other, note=self._note)
+            walk.lonely(path, self._pair_place, MISSING, one, note=self._note)
+        elif other is not _NOTHING and not self._partial:
+            walk.lonely(path, self._pair_place, ADDED, other, note=self._note)
 
 
-def _elements(access: Access, message: Message) -> list[Any]:
-    if access.has is not None:  # single on this side
-        return [access.get(message)] if access.has(message) else []
-    value = access.get(message)
-    return list(value) if hasattr(value, "__len__") and not isinstance(value, str | bytes) else [value] * bool(value)
+class NamedOnce:
+    """A root field that `options.only` names for one side: it is missing or added, set or not."""
+
+    __slots__ = ("_access", "_kind", "_step")
+
+    def __init__(self, step: Field | Typed, access: Access, kind: Kind) -> None:
+        self._step = step
+        self._access = access
+        self._kind = kind
+
+    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+        """One difference for each element of a list or map, else one."""
+        path = (*path, self._step)
+        value = self._access.get(left if self._kind is MISSING else right)
+        if isinstance(value, str | bytes | Message) or not hasattr(value, "__len__"):
+            self._add(walk, path, value)
+        elif hasattr(value, "items"):
+            for key in sorted(value):
+                self._add(walk, (*path, Key(key)), value[key])
+        else:
+            for at, element in enumerate(value):
+                self._add(walk, (*path, Index(at)), element)
+        if hasattr(value, "__len__") and not isinstance(value, str | bytes | Message) and not len(value):
+            self._add(walk, path, None)
+
+    def _add(self, walk: Walk, path: Path, value: Any) -> None:
+        left, right = (value, None) if self._kind is MISSING else (None, value)
+        walk.add(path, self._kind, left, right, note="named for one side")
+
+
+def ignore_id(place: Place) -> str:
+    """The id of the rule that ignores this place, or ""."""
+    return next((rule.id for rule in place.rules if rule.type == "ignore"), "")
 
 
 def _value(access: Access | None, message: Message) -> Any:

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from mirror.core.model import Difference
-
 # Trailing metadata that differs between any two answers, or says nothing about the build. Glob patterns, lower case.
 # `grpc-*` are the transport's own: status, message and details are compared as such.
 METADATA_IGNORE: Final = (
@@ -89,23 +87,3 @@ class CompareOptions:
 REFERENCE: Final = CompareOptions(
     nan_equal=False, by_meaning=False, lists=Lists.LIST, moves=True, ignores=True, differences_max=1_000_000
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """What `compare` found. Both tuples are cut at `differences_max`, the counts are true.
-
-    Beyond the cut, one difference of each further (path pattern, kind) is kept, up to as many again.
-    `complete` is False where the work limit ended the comparison: then the counts are at least.
-    """
-
-    differences: tuple[Difference, ...] = ()  # those that count
-    ignored: tuple[Difference, ...] = ()  # real differences that a rule ignores or tolerates, each with its id
-    count: int = 0
-    ignored_count: int = 0
-    complete: bool = True
-
-    @property
-    def same(self) -> bool:
-        """Whether nothing counts."""
-        return self.count == 0

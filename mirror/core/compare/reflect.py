@@ -15,6 +15,8 @@ from mirror.core.compare.values import is_repeated
 
 ANY: Final = "google.protobuf.Any"
 TIMES: Final = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})
+FIELD_MASK: Final = "google.protobuf.FieldMask"
+VALUE: Final = "google.protobuf.Value"
 _TIME: Final = {"seconds": FieldDescriptor.TYPE_INT64, "nanos": FieldDescriptor.TYPE_INT32}
 _SHAPES: Final = {
     ANY: {"type_url": FieldDescriptor.TYPE_STRING, "value": FieldDescriptor.TYPE_BYTES},
@@ -25,6 +27,18 @@ _SHAPES: Final = {
 def is_any(descriptor: Descriptor) -> bool:
     """Whether the type is an Any by name and by fields."""
     return descriptor.full_name == ANY and _has_shape(descriptor)
+
+
+def is_field_mask(descriptor: Descriptor) -> bool:
+    """Whether the type is a FieldMask by name and by fields."""
+    paths = descriptor.fields_by_name.get("paths") if descriptor.full_name == FIELD_MASK else None
+    return paths is not None and paths.type == FieldDescriptor.TYPE_STRING and is_repeated(paths)
+
+
+def is_value(descriptor: Descriptor) -> bool:
+    """Whether the type is a Value, the leaf of a Struct, by name and by its one oneof."""
+    oneof = descriptor.oneofs_by_name.get("kind") if descriptor.full_name == VALUE else None
+    return oneof is not None and len(oneof.fields) == len(descriptor.fields)
 
 
 def is_time(descriptor: Descriptor) -> bool:
@@ -42,6 +56,16 @@ def wire_bytes(message: Message, *, deterministic: bool = False) -> bytes:
     kind: Any = type(message)
     data: bytes = kind.SerializePartialToString(message, deterministic=deterministic)
     return data
+
+
+def byte_size(message: Message) -> int:
+    """The size on the wire; `ByteSize` refuses messages that lack a required field."""
+    return len(wire_bytes(message))
+
+
+def unknown_bytes(message: Message) -> int:
+    """Bytes of the fields that the schema does not know, those of the messages below counted too."""
+    return byte_size(message) - byte_size(known_part(message))
 
 
 def known_part(message: Message) -> Message:

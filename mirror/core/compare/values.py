@@ -7,20 +7,24 @@ from __future__ import annotations
 
 import math
 import struct
+import sys
 from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from mirror.core.compare.classes import in_class
-from mirror.core.rules import Ignore, Rule, TimeWindow, Tolerance, ValueClass
+from mirror.core.compare.normalise import same_text
+from mirror.core.rules import Ignore, NormalisedText, Rule, TimeWindow, Tolerance, ValueClass
 
 NS_PER_S: Final = 1_000_000_000
 FOREVER_S: Final = 1e12  # over the range of Timestamp and Duration
-_FLOAT: Final = frozenset({FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE})
+FLOATS: Final = frozenset({FieldDescriptor.TYPE_FLOAT, FieldDescriptor.TYPE_DOUBLE})
 _TEXT: Final = frozenset({FieldDescriptor.TYPE_STRING, FieldDescriptor.TYPE_BYTES})
 _MESSAGE: Final = frozenset({FieldDescriptor.TYPE_MESSAGE, FieldDescriptor.TYPE_GROUP})
 _FLOAT32_MAX: Final = (2 - 2**-23) * 2.0**127
+_FLOAT32_EPSILON: Final = 2.0**-23
 
 
 class EnumNumber(int):
@@ -73,32 +77,60 @@ def comparable(left: FieldDescriptor, right: FieldDescriptor) -> bool:
 class Leaf:
     """The types of one scalar field on both sides."""
 
-    __slots__ = ("_float32", "_left_enum", "_mixed_text", "_nan_equal", "_right_enum", "default")
+    __slots__ = (
+        "_float32",
+        "_left_enum",
+        "_left_names",
+        "_mixed_floats",
+        "_mixed_text",
+        "_nan_equal",
+        "_near",
+        "_right_enum",
+        "_right_names",
+        "default",
+        "inexact",
+        "loose",
+        "named",
+    )
 
-    def __init__(self, left: FieldDescriptor, right: FieldDescriptor, *, nan_equal: bool) -> None:
+    def __init__(
+        self, left: FieldDescriptor, right: FieldDescriptor, *, nan_equal: bool, near: Near | None = None
+    ) -> None:
         self._left_enum = left.enum_type
         self._right_enum = right.enum_type
+        self._left_names, self._right_names = _named(left.enum_type), _named(right.enum_type)
         self._nan_equal = nan_equal
         self._mixed_text = left.type != right.type and left.type in _TEXT
-        self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= _FLOAT
+        self._float32 = FieldDescriptor.TYPE_FLOAT in (left.type, right.type) and {left.type, right.type} <= FLOATS
+        self._mixed_floats = self._float32 and left.type != right.type
         self.default = left.default_value
+        self._near = near if {left.type, right.type} <= FLOATS else None  # the options' tolerance
+        # Whether values that differ have to be asked `same` and `near`, NaN apart.
+        self.loose = left.type != right.type or self._near is not None
+        self.named = left.enum_type is not None or right.enum_type is not None
+        # Whether values that are not `==` may be the same.
+        self.inexact = left.type != right.type or left.type in FLOATS
 
     def same(self, left: Any, right: Any) -> bool:
         """Whether the two are the same value, rules apart."""
         if left == right:
             return True
-        if isinstance(left, float) and isinstance(right, float):
-            if math.isnan(left) and math.isnan(right):
-                return self._nan_equal
-            return self._float32 and to_float32(left) == to_float32(right)
-        return self._mixed_text and _to_bytes(left) == _to_bytes(right)
+        if left != left:  # noqa: PLR0124 - this is how NaN shows
+            return self._nan_equal and bool(right != right)  # noqa: PLR0124
+        if self._mixed_floats:
+            return to_float32(left) == to_float32(right)
+        return self._mixed_text and bool(_to_bytes(left) == _to_bytes(right))
+
+    def near(self, left: Any, right: Any) -> bool:
+        """Whether the options allow the distance of two that are not the same."""
+        return self._near is not None and self._near(left, right, float32=self._float32)
 
     def shown(self, left: Any, right: Any) -> tuple[Any, Any]:
         """Both as they stand in a Difference: enums with their names."""
         if self._left_enum is not None and left is not None:
-            left = EnumNumber(left, self._left_enum)
+            left = self._left_names.get(left) or EnumNumber(left, self._left_enum)
         if self._right_enum is not None and right is not None:
-            right = EnumNumber(right, self._right_enum)
+            right = self._right_names.get(right) or EnumNumber(right, self._right_enum)
         return left, right
 
     def excuse(self, rules: Iterable[Rule], left: Any, right: Any) -> str:
@@ -108,30 +140,64 @@ class Leaf:
                 case Ignore():
                     return rule.id
                 case Tolerance() if self._is_number(left) and self._is_number(right):
-                    if within(rule, left, right, float32=self._float32):
+                    if within(rule.absolute, rule.relative, left, right, float32=self._float32):
                         return rule.id
-                case ValueClass(name=name) if in_class(name, left, right):
+                case ValueClass(name=name) if self._left_enum is self._right_enum is None and in_class(
+                    name, left, right
+                ):
+                    return rule.id
+                case NormalisedText() if same_text(rule, left, right):
                     return rule.id
         return ""
 
     def _is_number(self, value: Any) -> bool:
-        return self._left_enum is None and isinstance(value, int | float) and not isinstance(value, bool)
+        return (
+            self._left_enum is self._right_enum is None
+            and isinstance(value, int | float)
+            and not isinstance(value, bool)
+        )
 
 
-def within(rule: Tolerance, left: float, right: float, *, float32: bool = False) -> bool:
+def _named(enum: EnumDescriptor | None) -> dict[int, EnumNumber]:
+    """The known numbers, each made once."""
+    return {} if enum is None else {number: EnumNumber(number, enum) for number in enum.values_by_number}
+
+
+@dataclass(frozen=True, slots=True)
+class Near:
+    """The tolerance of floats that options give. Without figures: an absolute distance below 32 epsilon of the type.
+
+    The formulas are MessageDifferencer's (MathUtil::AlmostEquals and WithinFractionOrMargin).
+    """
+
+    margin: float | None = None
+    fraction: float | None = None
+
+    def __call__(self, left: float, right: float, *, float32: bool) -> bool:
+        """Whether two unequal floats are near each other; both must be finite."""
+        if self.margin is not None or self.fraction is not None:
+            return within(self.margin or 0.0, self.fraction or 0.0, left, right, float32=float32)
+        if not (math.isfinite(left) and math.isfinite(right)):
+            return False
+        if float32:
+            return to_float32(abs(left - right)) < 32 * _FLOAT32_EPSILON
+        return abs(left - right) < 32 * sys.float_info.epsilon
+
+
+def within(absolute: float, relative: float, left: float, right: float, *, float32: bool = False) -> bool:
     """Whether `|left - right| <= max(absolute, relative * max(|left|, |right|))`, computed in the field's own type.
 
     MessageDifferencer's formula (MathUtil::WithinFractionOrMargin); both must be finite.
     """
     if isinstance(left, int) and isinstance(right, int):
         distance = abs(left - right)
-        return distance <= rule.absolute or distance <= rule.relative * max(abs(left), abs(right))
+        return distance <= absolute or distance <= relative * max(abs(left), abs(right))
     if not (math.isfinite(left) and math.isfinite(right)):
         return False
     largest = max(abs(left), abs(right))
     if not float32:
-        return abs(left - right) <= max(rule.absolute, rule.relative * largest)
-    margin, fraction = to_float32(rule.absolute), to_float32(rule.relative)
+        return abs(left - right) <= max(absolute, relative * largest)
+    margin, fraction = to_float32(absolute), to_float32(relative)
     return to_float32(abs(left - right)) <= max(margin, to_float32(fraction * largest))
 
 

@@ -2,114 +2,262 @@
 
 A `Plan` says how two messages of two descriptors are compared at one place of the rules; its parts do the work. The
 walk finds plans through the function it is given, so that parts and plans know the walk and not the other way round.
+A walk keeps what it finds, or, as a probe, only counts it up to a limit.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Final, NamedTuple, Protocol, TypeAlias
 
 from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
+from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.sink import Budget, EnoughError, Probe, Sink
+from mirror.core.compare.reflect import byte_size, unknown_bytes
+from mirror.core.compare.result import Row
 from mirror.core.model import Kind
-from mirror.core.path import Path
+from mirror.core.path import Field, Index, Path, Typed, pattern_of
 from mirror.core.rules import Ignore, Place, Rule
 
 Rules: TypeAlias = tuple[Rule, ...]
 # The classes of a message type inside an Any on either side, where the pools of the Anys do not know it.
 Types: TypeAlias = Callable[[str], tuple[type[Message], type[Message]] | None]
+Part: TypeAlias = Callable[["Walk", Message, Message, Path], None]  # compares one field, or some, of unequal messages
+NAMES_MAX: Final = 10_000  # paths remembered by their names beyond the limit
+UNKNOWN_MAX_BYTES: Final = 262_144  # of unknown fields in one message; decoding them costs a hundred times as much
 
 
-class Part(Protocol):
-    """Compares one field, or some, of two messages that differ."""
+class TooComplexError(Exception):
+    """The work limit is reached; `path` is where."""
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
-        """Put what differs into the walk's sink; `path` is that of the two messages."""
+    def __init__(self, path: Path) -> None:
+        super().__init__("the work limit is reached")
+        self.path = path
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class EnoughError(Exception):
+    """A probe has seen as many differences as it asked for."""
+
+
+class Plan(NamedTuple):
     """How messages of two types are compared at one place of the rules."""
 
-    parts: tuple[Part, ...]  # in order of field number
-    gated: bool  # `==` of the two decides: one type, and nothing below that `==` sees otherwise
     ignore: str  # the id of the rule that ignores this place
+    unknown: Callable[[Walk, Any, Any, Path], None] | None  # compares unknown fields where there are any
+    cost: int  # units of work
+    parts: tuple[Part, ...]  # in order of field number
+    gated: bool  # `==` of the two decides that they are the same
 
 
 class Planner(Protocol):
     """Finds or compiles the plan of two descriptors at a place. `inherited`: leaf rules of the list or map around."""
 
-    def __call__(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Plan:
+    def __call__(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules = ()) -> Plan:
         """Cheap after the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What all walks of one comparer share."""
+
+    plan_of: Planner
+    bare: Place  # the place of no rules
+    options: CompareOptions
+    gates: bool  # whether equal bytes may cut a comparison short
+    work_max: int
+    depth_max: int
+    differences_max: int
+    told: bool  # whether equal elements are looked at too, for what is to be told of them
+    remarks: bool  # whether more is to be told of an element than what differs in it
 
 
 class Walk:
     """The state of one comparison; its one owner is the call of `compare`."""
 
-    __slots__ = ("bare", "budget", "depth", "large", "options", "plan_of", "sink", "types")
+    __slots__ = (
+        "_patterns",
+        "_quick_max",
+        "_stop_at",
+        "_work",
+        "count",
+        "depth",
+        "ignored_count",
+        "large",
+        "rows",
+        "setting",
+        "shifts",
+        "types",
+    )
 
-    def __init__(  # noqa: PLR0913 - made in two places only
-        self, *, plan_of: Planner, bare: Place, options: CompareOptions, types: Types | None, sink: Sink, budget: Budget
-    ) -> None:
-        self.plan_of = plan_of
-        self.bare = bare  # the place of no rules
-        self.options = options
+    def __init__(self, setting: Setting, types: Types | None) -> None:
+        self.setting = setting
         self.types = types
-        self.sink = sink
-        self.budget = budget
-        self.depth = 0
+        self.rows: list[Row] = []
+        self.count = self.ignored_count = self.depth = 0
         self.large = False  # whether the outermost messages are of a size at which to be careful
+        self.shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
+        self._stop_at = 0  # of a probe
+        self._quick_max = setting.differences_max  # differences to keep without a further look
+        self._work = [setting.work_max]  # left; shared with probes
+        self._patterns: dict[object, set[Any]] | None = None
 
-    def messages(self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = ()) -> None:
-        """Compare two messages that are both there."""
-        plan = self.plan_of(descriptor_of(left), descriptor_of(right), place, inherited)
-        if not (plan.gated and left == right):
-            self.unequal(plan, left, right, path)
+    @property
+    def options(self) -> CompareOptions:
+        """What holds for all messages."""
+        return self.setting.options
+
+    @property
+    def bare(self) -> Place:
+        """The place of no rules."""
+        return self.setting.bare
+
+    @property
+    def plan_of(self) -> Planner:
+        """Finds plans."""
+        return self.setting.plan_of
+
+    def spend(self, units: int, path: Path) -> None:
+        """Take `units` of work (fields or elements looked at); raises TooComplexError when none is left."""
+        work = self._work
+        work[0] -= units
+        if work[0] < 0:
+            raise TooComplexError(path)
+
+    # Going down
+
+    def messages(  # noqa: PLR0913, PLR0917 - the two, where they stand, and what is known of them
+        self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = (), size: int = -1
+    ) -> None:
+        """Compare two messages that are both there. `size`: bytes of both, where the caller knows."""
+        plan = self.setting.plan_of(descriptor_of(left), descriptor_of(right), place, inherited)
+        if plan.gated and left == right:
+            return
+        if self.depth == 0:
+            self.large = (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
+        self.unequal(plan, left, right, path)
 
     def unequal(self, plan: Plan, left: Message, right: Message, path: Path) -> None:
         """Compare two messages that `==` holds for different, or cannot decide about."""
-        if plan.ignore:
+        ignore, unknown, cost, parts, _ = plan
+        if ignore:
             if self.differ(left, right, path):
-                self.sink.add(path, Kind.VALUE, left, right, rule=plan.ignore)
+                self.add(path, Kind.VALUE, left, right, ignore)
             return
-        if self.depth >= self.options.depth_max:
-            self.sink.add(path, Kind.VALUE, note=f"too complex: nested deeper than {self.options.depth_max} messages")
+        depth = self.depth
+        if depth >= self.setting.depth_max:
+            note = f"too complex: nested deeper than {self.setting.depth_max} messages"
+            self.add(path, Kind.VALUE, note=note)
             return
-        self.budget.spend(len(plan.parts), path)
-        self.depth += 1
-        try:
-            for part in plan.parts:
-                part.compare(self, left, right, path)
-        finally:
-            self.depth -= 1
+        work = self._work
+        work[0] -= cost
+        if work[0] < 0:
+            raise TooComplexError(path)
+        self.depth = depth + 1
+        if unknown is not None:
+            if self.large and unknown_bytes(left) + unknown_bytes(right) > UNKNOWN_MAX_BYTES:
+                self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
+            else:
+                ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
+                if ours or theirs:
+                    unknown(self, ours, theirs, path)
+        for part in parts:
+            part(self, left, right, path)
+        self.depth = depth  # what raises ends the walk
+
+    # What is found
+
+    def add(  # noqa: PLR0913, PLR0917 - the parts of a Difference
+        self, path: Path, kind: Kind, left: Any = None, right: Any = None, rule: str = "", note: str = ""
+    ) -> None:
+        """One difference; with `rule`, the id of the rule under which it does not count."""
+        if not rule:
+            count = self.count = self.count + 1
+            if count <= self._quick_max:
+                self.rows.append((path, kind, left, right, rule, note, ()))
+                return
+        else:
+            count = self.ignored_count = self.ignored_count + 1
+        if self._stop_at:
+            if self.count >= self._stop_at:
+                raise EnoughError
+        elif count <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
+            self._keep(path, kind, left, right, rule, note)
 
     def lonely(self, path: Path, place: Place, kind: Kind, value: Any, *, note: str = "") -> None:
         """One side has something (`value`) that the other has not: kind MISSING (only left) or ADDED (only right)."""
         ignore = place.find(Ignore)
         left, right = (value, None) if kind is Kind.MISSING else (None, value)
-        self.sink.add(path, kind, left, right, rule=ignore.id if ignore else "", note=note)
+        self.add(path, kind, left, right, ignore.id if ignore else "", note)
+
+    def remark(self, path: Path, kind: Kind, left: Any = None, right: Any = None) -> None:
+        """What is no difference but was asked for."""
+        if not self._stop_at and len(self.rows) <= 4 * self.setting.differences_max:
+            self._keep(path, kind, left, right, "", "")
+
+    def _keep(self, path: Path, kind: Kind, left: Any, right: Any, rule: str, note: str) -> None:  # noqa: PLR0913, PLR0917
+        there = list(path)
+        for position, index in self.shifts:
+            there[position] = Index(index)
+        if kind is Kind.ADDED:  # it stands on the right alone
+            self.rows.append((tuple(there), kind, left, right, rule, note, ()))
+        else:
+            right_path = tuple(there) if self.shifts and kind is not Kind.MISSING else ()
+            self.rows.append((path, kind, left, right, rule, note, right_path))
+
+    def _is_new(self, path: Path, kind: Kind, ruled: bool) -> bool:  # noqa: FBT001 - internal
+        """Beyond the limit only what has a pattern and kind of its own: hypotheses are made from these."""
+        if self._patterns is None:
+            self._patterns = {False: set(), True: set(), "names": set(), "further": set()}
+            for row in self.rows:
+                self._patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
+        names = (ruled, kind, *[step.name if type(step) is Field else type(step) for step in path])
+        if names in self._patterns["names"]:  # patterns take longer to make
+            return False
+        if len(self._patterns["names"]) < NAMES_MAX and Typed not in names:
+            self._patterns["names"].add(names)
+        name = (pattern_of(path), kind)
+        further = self._patterns["further"]
+        if name in self._patterns[ruled] or sum(each[0] is ruled for each in further) >= self.setting.differences_max:
+            return False
+        self._patterns[ruled].add(name)
+        further.add((ruled, name))
+        return True
+
+    def shift(self, shifts: Sequence[tuple[int, int]]) -> None:
+        """From here on the right path has other indexes at these positions."""
+        self.shifts = shifts
+        self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
+
+    def mark(self) -> tuple[int, int, int]:
+        """Where a walk stands, for `back_to`."""
+        return len(self.rows), self.count, self.ignored_count
+
+    def back_to(self, mark: tuple[int, int, int]) -> None:
+        """Forget what was found since `mark`."""
+        rows, self.count, self.ignored_count = mark
+        del self.rows[rows:]
+
+    # Looking without keeping
 
     def probe(self, stop_at: int = 1) -> Walk:
-        """A walk that only counts, up to `stop_at`, on this one's budget."""
-        probing = Walk(
-            plan_of=self.plan_of,
-            bare=self.bare,
-            options=self.options,
-            types=self.types,
-            sink=Probe(stop_at),
-            budget=self.budget,
-        )
+        """A walk that only counts, up to `stop_at`, with this one's work."""
+        probing = Walk(self.setting, self.types)
+        probing._stop_at, probing._quick_max, probing._work = stop_at, 0, self._work
         probing.depth, probing.large = self.depth, self.large
         return probing
 
+    @property
+    def probing(self) -> bool:
+        """Whether this walk only counts."""
+        return self._stop_at > 0
+
     def differ(self, left: Message, right: Message, path: Path) -> bool:
         """Whether two messages really differ, rules apart."""
-        return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.bare)) > 0
+        return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
 
 
 def unless_ignored(
@@ -120,7 +268,7 @@ def unless_ignored(
     if ignore is None:
         look(walk, place)
     elif counted(walk.probe(), lambda probing: look(probing, walk.bare)):
-        walk.sink.add(path, Kind.VALUE, rule=ignore.id, note=note)
+        walk.add(path, Kind.VALUE, None, None, ignore.id, note)
 
 
 def descriptor_of(message: Message) -> Descriptor:
@@ -133,5 +281,4 @@ def counted(probing: Walk, look: Callable[[Walk], None]) -> int:
     """How many differences `look` counts, up to the probe's limit."""
     with suppress(EnoughError):
         look(probing)
-    sink = probing.sink
-    return sink.count if isinstance(sink, Probe) else 0
+    return probing.count

@@ -8,8 +8,12 @@ from mirror.core.rules.check import MethodTypes, PathStatus, Status, check_paths
 from mirror.core.rules.match import MethodRules, Place
 from mirror.core.rules.records import (
     VALUE_CLASSES,
+    VALUE_RULES,
+    WHITESPACE,
     Ignore,
     KeyedList,
+    NormalisedText,
+    Presence,
     Rule,
     Scope,
     TimeWindow,
@@ -18,17 +22,24 @@ from mirror.core.rules.records import (
     ValueClass,
     default_id,
 )
+from mirror.core.rules.replacing import PatternError, Replacement
 from mirror.core.rules.ruleset import RuleSet
 from mirror.core.rules.walk import Schema
 
 __all__ = [
     "VALUE_CLASSES",
+    "VALUE_RULES",
+    "WHITESPACE",
     "Ignore",
     "KeyedList",
     "MethodRules",
     "MethodTypes",
+    "NormalisedText",
     "PathStatus",
+    "PatternError",
     "Place",
+    "Presence",
+    "Replacement",
     "Rule",
     "RuleSet",
     "Schema",

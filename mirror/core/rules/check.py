@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from google.protobuf.descriptor import Descriptor
 
-from mirror.core.rules.fit import misfit
+from mirror.core.rules.fit import misfit, misplaced
 from mirror.core.rules.records import Rule
 from mirror.core.rules.ruleset import RuleSet
 from mirror.core.rules.walk import Schema
@@ -59,7 +59,9 @@ def check_paths(rules: RuleSet, types: MethodTypes) -> list[PathStatus]:
 
 
 def check_rule(rule: Rule, schema: Schema) -> PathStatus:
-    """The status of one rule; under an empty Schema only status, metadata and the root of the path can be wrong."""
+    """The status of one rule; under an empty Schema only status, metadata and the path in itself can be wrong."""
+    if problem := misplaced(rule):
+        return PathStatus(rule, Status.MISUSED, problem)
     found = schema.walk(rule.scope.path.steps)
     if found.problem:
         return PathStatus(rule, Status.UNKNOWN, found.problem, depth=found.depth)

@@ -6,8 +6,20 @@ from typing import Final
 
 from google.protobuf.descriptor import FieldDescriptor
 
-from mirror.core.path import PathPattern
-from mirror.core.rules.records import Ignore, KeyedList, Rule, TimeWindow, Tolerance, UnorderedList, ValueClass
+from mirror.core.path import AnyElement, Field, Index, Key, PathPattern
+from mirror.core.rules.records import (
+    VALUE_RULES,
+    Ignore,
+    KeyedList,
+    NormalisedText,
+    Presence,
+    Rule,
+    TimeWindow,
+    Tolerance,
+    UnorderedList,
+    ValueClass,
+    ValueRule,
+)
 from mirror.core.rules.walk import TIMES, Leaf, Map, Message, Repeated, Schema, Stand, Text
 
 _NUMBERS: Final = frozenset(
@@ -29,8 +41,8 @@ _WORDS: Final = {
 # Of each value class the sorts of stand (see _sort) that can be of it.
 _CLASS_FITS: Final = {
     "uuid": {"text"},
-    "timestamp": {"text", "time", "number"},
-    "non_empty": {"text", "number", "time"},
+    "timestamp": {"text", "timestamp", "number"},
+    "non_empty": {"text", "number", "timestamp", "duration"},
     "same_length": {"text"},
     "same_sign": {"number"},
 }
@@ -38,27 +50,41 @@ _CLASS_FITS: Final = {
 
 def misfit(rule: Rule, stand: Stand, schema: Schema) -> str:  # noqa: PLR0911 - one a kind of rule
     """Why this rule can do nothing at this stand and what to do; empty where it fits."""
-    if isinstance(rule, Tolerance | TimeWindow | ValueClass):
-        stand = _inside(stand)
+    if isinstance(rule, VALUE_RULES):
+        return _value_misfit(rule, _inside(stand))
     match rule:
         case Ignore():
             return ""
         case _ if isinstance(stand, Text):
-            return f"only an ignore rule applies to {stand.name or 'the whole call'}"
-        case Tolerance():
-            return "" if _sort(stand) == "number" else f"a tolerance needs a number, but this is {_named(stand)}"
-        case TimeWindow():
-            wanted = isinstance(stand, Message) and stand.type.full_name in TIMES
-            return "" if wanted else f"a time window needs a Timestamp or Duration, but this is {_named(stand)}"
+            return _only_ignored(stand)
         case UnorderedList():
             return "" if isinstance(stand, Repeated) else f"only a list has an order, but this is {_named(stand)}"
         case KeyedList(by=by):
             if not isinstance(stand, Repeated):
                 return f"only a list can be keyed, but this is {_named(stand)}"
             return next(filter(None, (_bad_key(key, stand, schema) for key in by)), "")
+        case Presence():
+            return _without_presence(stand)
+
+
+def _value_misfit(rule: ValueRule, stand: Stand) -> str:
+    sort = _sort(stand)
+    match rule:
+        case _ if isinstance(stand, Text):
+            return _only_ignored(stand)
+        case Tolerance():
+            return "" if sort == "number" else f"a tolerance needs a number, but this is {_named(stand)}"
+        case TimeWindow():
+            fits = sort in {"timestamp", "duration"}
+            return "" if fits else f"a time window needs a Timestamp or Duration, but this is {_named(stand)}"
         case ValueClass(name=name):
-            fits = _sort(stand) in _CLASS_FITS[name]
-            return "" if fits else f"{_named(stand)} cannot be of the class {name}"
+            return "" if sort in _CLASS_FITS[name] else f"{_named(stand)} cannot be of the class {name}"
+        case NormalisedText():
+            return "" if sort == "text" else f"a text rule needs a string or bytes, but this is {_named(stand)}"
+
+
+def _only_ignored(stand: Text) -> str:
+    return f"only an ignore rule applies to {stand.name or 'the whole call'}"
 
 
 def _inside(stand: Stand) -> Stand:
@@ -71,6 +97,26 @@ def _inside(stand: Stand) -> Stand:
                 return Leaf(descriptor.fields_by_name["value"])
             case _:
                 return stand
+
+
+def misplaced(rule: Rule) -> str:
+    """Why this rule can do nothing at its path whatever the schema; empty where that depends on one."""
+    steps = rule.scope.path.steps
+    if not isinstance(rule, Presence):
+        return ""
+    if isinstance(steps[-1], AnyElement | Index | Key):
+        return "only a field can be unset, not an element of a list or map: name a field of it"
+    return (
+        "only a field can be unset, not the whole answer" if len(steps) == 1 and steps[0] == Field("response") else ""
+    )
+
+
+def _without_presence(stand: Stand) -> str:
+    if isinstance(stand, Repeated | Map):
+        return "a list or map cannot be unset, only empty, and that is one thing"
+    if isinstance(stand, Leaf) and not stand.field.has_presence:
+        return "this field has no presence: unset equals default there without a rule"
+    return ""
 
 
 def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
@@ -93,7 +139,7 @@ def _sort(stand: Stand) -> str:
                 return "text"
             return "number" if field.cpp_type in _NUMBERS else "other"
         case Message(descriptor) if descriptor.full_name in TIMES:
-            return "time"
+            return descriptor.name.lower()
         case _:
             return "other"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from dataclasses import dataclass, field
@@ -14,6 +15,7 @@ from mirror.core.path import AnyElement, AnyName, AnySteps, PathPattern
 
 # What both values must be for a value class to accept them. `same_*` compares a property of the two.
 VALUE_CLASSES: Final = ("uuid", "timestamp", "non_empty", "same_length", "same_sign")
+WHITESPACE: Final = ("collapse", "strip", "ignore")  # runs are one space, and none at the ends; none at the ends; none
 
 
 @lru_cache(maxsize=4096)
@@ -69,6 +71,11 @@ class _Common:
         return json.dumps(
             [self.type, str(scope.path), sorted(scope.runs), sorted(scope.methods), own], sort_keys=True, default=str
         )
+
+    @property
+    def digest(self) -> str:
+        """16 hex digits of the meaning."""
+        return hashlib.sha256(self.meaning.encode()).hexdigest()[:16]
 
     def in_force(self, today: date) -> bool:
         """Whether the rule still applies on `today`."""
@@ -145,7 +152,36 @@ class ValueClass(_Common):
         return ("name",)
 
 
-Rule: TypeAlias = Ignore | Tolerance | TimeWindow | UnorderedList | KeyedList | ValueClass
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NormalisedText(_Common):
+    """Text may differ as long as both sides are equal once normalised; text is a string, or bytes that are UTF-8.
+
+    `replace` comes first, in order; then the two are compared as JSON (`json`), or `whitespace` and `case` are applied.
+    """
+
+    type: ClassVar[str] = "text"
+    case: str = ""  # "ignore": letters in upper and lower case are the same
+    whitespace: str = ""  # one of WHITESPACE; empty: it counts
+    replace: tuple[tuple[str, str], ...] = ()  # (RE2 pattern, what stands for each match), as Replacement takes them
+    json: bool = False
+    json_ignore: tuple[str, ...] = ()  # JSON pointers, as JsonPointers takes them, to what does not count
+
+    @classmethod
+    def _own_fields(cls) -> tuple[str, ...]:
+        return "case", "whitespace", "replace", "json", "json_ignore"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Presence(_Common):
+    """Unset equals default: one side may lack a field that the other has set to its default, or to an empty message."""
+
+    type: ClassVar[str] = "presence"
+
+
+# Rules about single values: at a list, a map or a wrapper they are about the values in it.
+ValueRule: TypeAlias = Tolerance | TimeWindow | ValueClass | NormalisedText
+VALUE_RULES: Final = (Tolerance, TimeWindow, ValueClass, NormalisedText)
+Rule: TypeAlias = Ignore | UnorderedList | KeyedList | Presence | ValueRule
 
 
 def default_id(rule_type: str, scope: Scope) -> str:

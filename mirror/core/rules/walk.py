@@ -1,7 +1,8 @@
 """Walks a path pattern down a schema: where may it lead, and if nowhere, at which step and what was meant?
 
 A stand is what a path can stand at: the call, its status and metadata, messages, lists, maps and leaves. Only the response
-and details of errors need a schema; the rest is the same for every call.
+and details of errors need a schema; the rest is the same for every call. Of requests no schema is asked: rules at them
+excuse what may be changed on the way (see mirror.core.requests), and are never found wrong.
 """
 
 from __future__ import annotations
@@ -66,6 +67,7 @@ class Map:
 
 Stand: TypeAlias = Text | Message | Leaf | Repeated | Map | Opaque
 OPAQUE: Final = Opaque()
+_REQUESTS: Final[dict[str, Stand]] = {"request": OPAQUE, "requests": Repeated(OPAQUE)}
 _DETAIL: Final = Text("status.details[*]")
 _STATUS: Final[dict[str, Stand]] = {
     "code": Text("status.code"),
@@ -132,6 +134,8 @@ class Schema:
         match stand, step:
             case Opaque(), _:
                 yield OPAQUE
+            case Text(""), Field(name) if name in _REQUESTS:  # only by name: `**` and `*` are about answers
+                yield _REQUESTS[name]
             case ((Text() | Message()), Field(name)):
                 if stand == _DETAIL or name.isdigit():  # an Any that nobody could unpack; a number: an unknown field
                     yield OPAQUE

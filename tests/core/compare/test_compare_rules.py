@@ -6,7 +6,16 @@ import pytest
 
 from mirror.core.compare import compare
 from mirror.core.path import render
-from mirror.core.rules import Ignore, KeyedList, TimeWindow, Tolerance, UnorderedList, ValueClass
+from mirror.core.rules import (
+    Ignore,
+    KeyedList,
+    NormalisedText,
+    Presence,
+    TimeWindow,
+    Tolerance,
+    UnorderedList,
+    ValueClass,
+)
 from tests.core.compare.shapes import order, rule, rules
 
 UUIDS = ("00112233-4455-6677-8899-aabbccddeeff", "99112233-4455-6677-8899-AABBCCDDEEFF")
@@ -88,7 +97,7 @@ def test_tolerance(own, left, right, excused):
 
 def test_tolerance_is_computed_in_the_fields_own_type():
     """The float next to 0.1 is larger than 0.1; so is the tolerance, once it is a float."""
-    assert outcome("ratio: 0", "ratio: 0.1", rule(Tolerance, "response.ratio", absolute=0.1)) == ([], ["ratio value"])
+    assert outcome("ratio: 0", "ratio: 0.1", rule(Tolerance, "response.ratio", absolute=0.1)) == ([], ["ratio added"])
 
 
 def test_tolerance_at_integers_lists_maps_and_wrappers():
@@ -106,7 +115,7 @@ def test_tolerance_at_integers_lists_maps_and_wrappers():
 
 def test_tolerance_leaves_enums_and_booleans_alone():
     made = rule(Tolerance, "response.*", absolute=10)
-    assert outcome("state: NEW open: true", "state: PAID open: false", made) == (["state value", "open value"], [])
+    assert outcome("state: NEW open: true", "state: PAID open: false", made) == (["state added", "open missing"], [])
 
 
 def test_time_windows():
@@ -197,3 +206,31 @@ def test_a_key_that_no_schema_has_leaves_a_list_a_list():
 def test_rules_elsewhere_change_nothing():
     made = [rule(Ignore, f"response.other{n}.x[*].y") for n in range(50)]
     assert outcome('main {sku: "1"}', 'main {sku: "2"}', *made) == (["main.sku value"], [])
+
+
+PRESENCE = [
+    ("optional scalar at its default", "response.gift", "", "gift: 0", ([], ["gift added"])),
+    ("optional scalar set to more", "response.gift", "", "gift: 1", (["gift added"], [])),
+    ("empty message", "response.main", "main {}", "", ([], ["main missing"])),
+    ("message with something in it", "response.main", "main {count: 1}", "", (["main missing"], [])),
+    ("wrapper of zero", "response.discount", "", "discount {}", ([], ["discount added"])),
+    ("elements are not fields", "response.**", "items {}", "", (["items[0] missing"], [])),
+    ("entries neither", "response.**", "by_number {key: 1 value {}}", "", (["by_number[1] missing"], [])),
+]
+
+
+@pytest.mark.parametrize(("path", "left", "right", "expected"), [r[1:] for r in PRESENCE], ids=[r[0] for r in PRESENCE])
+def test_presence(path, left, right, expected):
+    """Unset equals default where the rule says so, and nowhere else."""
+    assert outcome(left, right, rule(Presence, path)) == expected
+
+
+def test_text_is_normalised_also_in_lists_and_maps():
+    """A rule that names the container is about the values in it."""
+    lower = {"case": "ignore"}
+    for path, left, right, at in (
+        ("response.id", 'id: "A"', 'id: "a"', "id"),
+        ("response.labels", 'labels {key: "k" value: "A"}', 'labels {key: "k" value: "a"}', 'labels["k"]'),
+        ("response.main.tags", 'main {tags: "A"}', 'main {tags: "a"}', "main.tags[0]"),
+    ):
+        assert outcome(left, right, rule(NormalisedText, path, **lower)) == ([], [f"{at} value"])

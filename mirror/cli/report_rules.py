@@ -1,0 +1,38 @@
+"""What `mirror report` says of the rules: which of them are in trouble, and what became of each as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from rich.console import Console
+
+from mirror.cli.reading import plain, table
+from mirror.config import Config
+from mirror.serve import models, words
+from mirror.serve.rules import RuleLine, for_run, rule_lines
+from mirror.store import Reader
+
+
+def rules_of(reader: Reader, config: Config, run: str, now_s: float) -> list[RuleLine]:
+    """The configured rules whose scope includes the run."""
+    today = datetime.fromtimestamp(now_s, tz=UTC).date()
+    return for_run(rule_lines(config.rules.rules, reader.rules(), today), run)
+
+
+def rules_as_data(lines: Sequence[RuleLine]) -> list[dict[str, Any]]:
+    """In the shape of the API."""
+    return [models.Rule.model_validate(line).model_dump(mode="json") for line in lines]
+
+
+def show_rules(out: Console, lines: Sequence[RuleLine]) -> None:
+    """Print those that their owners should look at; nothing where there is none."""
+    troubled = [line for line in lines if line.trouble]
+    if not troubled:
+        return
+    out.print(f"\nrules to look at ({words.count(len(troubled))} of {words.count(len(lines))})")
+    listed = table("trouble", "owner", "rule")
+    for line in troubled:
+        listed.add_row(plain(line.trouble), plain(line.owner), plain(line.id))
+    out.print(listed)

@@ -1,0 +1,226 @@
+"""The parts of a plan that compare lists and maps."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from itertools import compress, count
+from operator import ne
+from typing import Any
+
+from google.protobuf.message import Message
+
+from mirror.core.compare.fields import Access, FieldPair, compare_leaf, remark_message
+from mirror.core.compare.lists import By, Messages, Scalars, Sequences, compare_sequences
+from mirror.core.compare.options import CompareOptions, Lists
+from mirror.core.compare.values import Leaf
+from mirror.core.compare.walk import Rules, Walk, unless_ignored
+from mirror.core.model import Kind
+from mirror.core.path import Index, Key, Path
+from mirror.core.rules import Ignore, Place
+
+
+@dataclass(frozen=True, slots=True)
+class ListMeaning:
+    """How the elements of one repeated field find each other. `keyed`: the id of the rule that gives `by`."""
+
+    lists: Lists
+    by: By | None = None
+    keyed: str = ""
+
+
+class Repeated:
+    """A list of scalars (`leaf`) or messages. A field that is single on one side is a list of at most one."""
+
+    __slots__ = (
+        "_exact",
+        "_gated",
+        "_ignored",
+        "_leaf",
+        "_meaning",
+        "_options",
+        "_pair",
+        "_plain",
+        "_read_left",
+        "_read_right",
+        "_rules",
+    )
+
+    def __init__(  # noqa: PLR0913 - what the compiler knows of the field
+        self,
+        pair: FieldPair,
+        meaning: ListMeaning,
+        options: CompareOptions,
+        *,
+        leaf: Leaf | None,
+        gated: bool,
+        exact: bool,
+        told: bool,
+        rules: Rules,
+    ) -> None:
+        self._pair = pair
+        self._read_left, self._read_right = _reader(pair.left), _reader(pair.right)
+        self._ignored = pair.place.find(Ignore) is not None
+        self._exact = exact
+        self._meaning = meaning
+        self._options = options
+        self._leaf = leaf
+        self._gated = gated
+        self._rules = rules  # at the field itself: they hold for its elements
+        # Whether nothing is to be said of elements that are equal, and the list goes by position where lengths agree.
+        self._plain = gated and not pair.place.touched and not told and meaning.lists in {Lists.ALIGNED, Lists.LIST}
+
+    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+        """See lists.compare_sequences; quick where one element differs or none does."""
+        ours, theirs = self._read_left(left), self._read_right(right)
+        if not ours and (not theirs or self._options.partial):
+            return
+        if self._plain and len(ours) == len(theirs) and self._meaning.by is None:
+            differing = list(compress(count(), map(ne, ours, theirs)))
+            if not differing:
+                return
+            if len(differing) == 1:
+                at = differing[0]
+                self._single(walk, ours[at], theirs[at], (*path, self._pair.step, Index(at)))
+                return
+        path = (*path, self._pair.step)
+        if not self._ignored:
+            self._compare(walk, ours, theirs, path, self._pair.place)
+            return
+        unless_ignored(
+            walk,
+            path,
+            self._pair.place,
+            lambda walk, place: self._compare(walk, ours, theirs, path, place),
+            note=f"{len(ours)} elements against {len(theirs)}",
+        )
+
+    def _single(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
+        """The one element that differs of a list without rules."""
+        if self._leaf is not None:
+            compare_leaf(walk, self._leaf, one, other, path, ())
+            return
+        before = walk.count
+        walk.messages(one, other, path, self._pair.place)
+        remark_message(walk, self._options, before, path, one, other)
+
+    def _compare(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, place: Place) -> None:
+        elements: Sequences
+        if self._leaf is not None:
+            elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=self._rules)
+        else:
+            exact = self._exact and not place.touched
+            elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules, exact=exact)
+        meaning = self._meaning
+        by = None if place is walk.bare and meaning.keyed else meaning.by
+        compare_sequences(elements, meaning.lists, by=by, keyed=meaning.keyed)
+
+
+class MapField:
+    """A map, by key. `leaf`: of scalar values.
+
+    `keyed`: whether keys count; else entries pair by their values. `valued`: whether values do.
+    """
+
+    __slots__ = ("_gated", "_keyed", "_leaf", "_options", "_pair", "_rules", "_valued")
+
+    def __init__(  # noqa: PLR0913 - what the compiler knows of the field
+        self,
+        pair: FieldPair,
+        options: CompareOptions,
+        *,
+        leaf: Leaf | None,
+        gated: bool,
+        rules: Rules,
+        keyed: bool,
+        valued: bool,
+    ) -> None:
+        self._pair = pair
+        self._options = options
+        self._leaf = leaf
+        self._gated = gated
+        self._rules = rules
+        self._keyed = keyed
+        self._valued = valued
+
+    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+        """Entries of one key against each other, in order of key."""
+        mine, others = self._pair.left.get(left), self._pair.right.get(right)
+        ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
+        if not ours and (not theirs or self._options.partial):
+            return
+        if self._gated and ours == theirs:
+            return
+        path = (*path, self._pair.step)
+        unless_ignored(
+            walk,
+            path,
+            self._pair.place,
+            lambda walk, place: self._compare(walk, ours, theirs, path, place),
+            note=f"{len(ours)} entries against {len(theirs)}",
+        )
+
+    def _compare(
+        self, walk: Walk, ours: Mapping[Any, Any], theirs: Mapping[Any, Any], path: Path, place: Place
+    ) -> None:
+        if not self._keyed:
+            self._by_value(walk, ours, theirs, path, place)
+            return
+        common = ours.keys() & theirs.keys()
+        unequal = sorted(k for k in common if ours[k] != theirs[k]) if self._gated else sorted(common)
+        added = [] if walk.options.partial else sorted(theirs.keys() - common)
+        missing = sorted(ours.keys() - common)
+        walk.spend(len(unequal) + len(added) + len(missing), path)
+        for key in unequal if self._valued else ():
+            step = Key(key)
+            self._entry(walk, ours[key], theirs[key], (*path, step), place.step(step))
+        for key in added:
+            step = Key(key)
+            walk.lonely((*path, step), place.step(step), Kind.ADDED, self._shown(theirs[key], 1))
+        for key in missing:
+            step = Key(key)
+            walk.lonely((*path, step), place.step(step), Kind.MISSING, self._shown(ours[key], 0))
+
+    def _by_value(
+        self, walk: Walk, ours: Mapping[Any, Any], theirs: Mapping[Any, Any], path: Path, place: Place
+    ) -> None:
+        keys = sorted(ours), sorted(theirs)
+        left, right = [ours[key] for key in keys[0]], [theirs[key] for key in keys[1]]
+        values: Sequences
+        if self._leaf is None:
+            values = Messages(walk, left, right, path, place, gated=self._gated, rules=self._rules)
+        else:
+            values = Scalars(walk, left, right, path, place, leaf=self._leaf, rules=self._rules)
+        values.keys = keys
+        compare_sequences(values, Lists.SET)
+
+    def _entry(self, walk: Walk, one: Any, other: Any, path: Path, place: Place) -> None:
+        before = walk.count
+        if self._leaf is None:
+            walk.messages(one, other, path, place, self._rules)
+            remark_message(walk, self._options, before, path, one, other)
+            return
+        same = compare_leaf(walk, self._leaf, one, other, path, (*place.rules, *self._rules))
+        if same and self._options.matches:
+            walk.remark(path, Kind.MATCHED, one, other)
+
+    def _shown(self, value: Any, side: int) -> Any:
+        if self._leaf is None:
+            return value
+        return self._leaf.shown(*((None, value) if side else (value, None)))[side]
+
+
+def _reader(access: Access) -> Callable[[Message], list[Any]]:
+    """How the elements are read; a field that is single on this side has one or none."""
+    get, has = access.get, access.has
+    if has is not None:
+        return lambda message: [get(message)] if has(message) else []
+
+    def read(message: Message) -> list[Any]:
+        value = get(message)
+        if isinstance(value, str | bytes) or not hasattr(value, "__len__"):
+            return [value] * bool(value)
+        found: list[Any] = value[:]
+        return found
+
+    return read
