@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
@@ -16,6 +17,7 @@ from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
+from grpc_mirror.wire import bytes_field, varint
 
 METADATA_MAX_BYTES = 16 * 1024  # of each kind of metadata
 _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
@@ -63,29 +65,72 @@ def describe(record: CallRecord, settings: Settings) -> Described | None:
     return Described(labels, role, place(labels, record.current), condition)
 
 
-def capture_of(record: CallRecord, attempt: int, types: Types, settings: Settings) -> capture_pb2.Capture:
-    """The Capture of one call, within the limits of the settings."""
-    trailing, details = _split_details(record.trailing_metadata)
+def capture_parts(record: CallRecord, attempt: int, types: Types, settings: Settings) -> tuple[bytes, ...]:
+    """The serialised Capture of one call, within the limits of the settings, in pieces whose bodies are no copies.
+
+    Most calls have nothing but what is written by hand here. Whatever else one has is written by the generated class: joined,
+    both are one message, since the fields of a serialised message may stand in any order.
+    """
     outcome = record.outcome
-    capture = capture_pb2.Capture(
-        method=record.method,
-        kind=record.kind,
+    head = _head(
+        record.method,
+        record.kind,
+        types,
+        record.initial_metadata is None,
+        outcome.code,
+        outcome.ending,
+        record.request_count,
+        record.response_count,
+    )
+    times = b"".join(
+        (
+            b"\x78",  # deadline_ns
+            varint(record.deadline_ns),
+            b"\x80\x01",  # attempt
+            varint(attempt),
+            b"\x88\x01",  # start_unix_ns
+            varint(record.start_unix_ns),
+            b"\x90\x01",  # duration_ns
+            varint(record.duration_ns),
+        )
+    )
+    rest = _rest(record, settings)
+    return (head, times, *_messages(record, settings), rest) if rest else (head, times, *_messages(record, settings))
+
+
+@lru_cache(maxsize=1024)
+def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended alike have in common: the key of the cache
+    method: str,
+    kind: capture_pb2.CallKind,
+    types: Types,
+    unobserved: bool,  # noqa: FBT001
+    code: int,
+    ending: capture_pb2.Ending,
+    requests: int,
+    responses: int,
+) -> bytes:
+    return capture_pb2.Capture(
+        method=method,
+        kind=kind,
         request_type=types.request_type,
         response_type=types.response_type,
         schema_fingerprint=types.fingerprint,
-        messages=_messages(record, settings),
-        initial_metadata_unobserved=record.initial_metadata is None,
-        status_code=outcome.code,
-        status_message=outcome.message,
-        status_details=details,
-        ending=outcome.ending,
-        deadline_ns=record.deadline_ns,
-        attempt=attempt,
-        start_unix_ns=record.start_unix_ns,
-        duration_ns=record.duration_ns,
-        request_count=record.request_count,
-        response_count=record.response_count,
-        exception_type=outcome.exception_type,
+        initial_metadata_unobserved=unobserved,
+        status_code=code,
+        ending=ending,
+        request_count=requests,
+        response_count=responses,
+    ).SerializeToString()
+
+
+def _rest(record: CallRecord, settings: Settings) -> bytes:
+    """What few calls have: texts, details, metadata and what was left out."""
+    outcome, allowed = record.outcome, settings.metadata
+    if not (outcome.message or outcome.exception_type or record.trailing_metadata or record.omitted or allowed):
+        return b""
+    trailing, details = _split_details(record.trailing_metadata)
+    capture = capture_pb2.Capture(
+        status_message=outcome.message, status_details=details, exception_type=outcome.exception_type
     )
     for direction, messages, size in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
@@ -97,65 +142,81 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
     ):
         if _fill(kept, metadata):
             capture.metadata_truncated = True
-    return capture
+    return capture.SerializeToString()
 
 
-def span_of(record: CallRecord, described: Described, span_id: bytes, capture: bytes, server_address: str) -> SpanData:
+def span_of(
+    record: CallRecord, described: Described, span_id: bytes, capture: tuple[bytes, ...], server_address: str
+) -> SpanData:
     """The span of one call, which carries its serialised Capture."""
     labels, placement = described.labels, described.placement
     status = STATUS_NAMES[record.outcome.code]
-    found: list[tuple[str, Any]] = [
-        (attributes.ID, labels.mirror_id),
-        (attributes.RUN, labels.run),
-        (attributes.ROLE, described.role),
-        (attributes.EXPECT, ",".join(labels.expect)),
-        (attributes.RPC_SYSTEM, "grpc"),
-        (attributes.RPC_METHOD, record.method),
-        (attributes.RPC_STATUS, status),
-        (attributes.SERVER_ADDRESS, server_address),
-        (attributes.CAPTURE, capture),
-    ]
-    if labels.attempt:
-        found.append((attributes.ATTEMPT, labels.attempt))
     link = placement.link
+    own: tuple[tuple[str, Any], ...] = ((attributes.ID, labels.mirror_id),)
     return SpanData(
-        trace_id=placement.trace_id,
-        span_id=span_id,
-        parent_span_id=placement.parent_span_id,
-        trace_state=labels.trace_state,
-        name=record.method,
-        kind=placement.kind,
-        start_unix_ns=record.start_unix_ns,
-        end_unix_ns=record.start_unix_ns + record.duration_ns,
-        attributes=tuple(found),
-        links=() if link is None else (Link(link.trace_id, link.span_id),),
-        error=status in _SERVER_ERRORS,
-        flags=placement.flags,
+        placement.trace_id,
+        span_id,
+        placement.parent_span_id,
+        labels.trace_state,
+        record.method,
+        placement.kind,
+        record.start_unix_ns,
+        record.start_unix_ns + record.duration_ns,
+        (*own, (attributes.ATTEMPT, labels.attempt)) if labels.attempt else own,
+        () if link is None else (Link(link.trace_id, link.span_id),),
+        status in _SERVER_ERRORS,
+        placement.flags,
+        _alike(labels.run, described.role, labels.expect, record.method, status, server_address),
+        capture,
     )
 
 
-def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.CapturedMessage]:
-    """Requests and responses in the order in which the server saw them, as far as their bodies fit."""
-    seen = [(message, _REQUEST) for message in record.requests] + [(message, _RESPONSE) for message in record.responses]
-    seen.sort(key=lambda one: one[0].offset_ns)
-    room = settings.capture_max_bytes
-    kept = []
+@lru_cache(maxsize=1024)
+def _alike(  # noqa: PLR0913, PLR0917 - the key of the cache
+    run: str, role: str, expect: tuple[str, ...], method: str, status: str, server_address: str
+) -> tuple[tuple[str, str], ...]:
+    """The attributes that the spans of a method that ended alike have in common."""
+    return (
+        (attributes.RUN, run),
+        (attributes.ROLE, role),
+        (attributes.EXPECT, ",".join(expect)),
+        (attributes.RPC_SYSTEM, "grpc"),
+        (attributes.RPC_METHOD, method),
+        (attributes.RPC_STATUS, status),
+        (attributes.SERVER_ADDRESS, server_address),
+    )
+
+
+def _messages(record: CallRecord, settings: Settings) -> list[bytes]:
+    """Requests and responses in the order in which the server saw them, as far as their bodies fit; each in two pieces."""
+    seen = [(message, _REQUEST) for message in record.requests]
+    seen += [(message, _RESPONSE) for message in record.responses]
+    seen.sort(key=_offset)
+    room, limit = settings.capture_max_bytes, settings.message_max_bytes
+    parts: list[bytes] = []
     for message, direction in seen:
-        omission = _omission(message, room, settings.message_max_bytes)
-        captured = capture_pb2.CapturedMessage(
-            direction=direction,
-            offset_ns=message.offset_ns,
-            original_size=message.size,
-        )
-        if omission:
-            captured.omission = omission
-            if message.body is not None:
-                captured.hash = hashlib.sha256(message.body).digest()
-        elif message.body is not None:
-            captured.body = message.body
-            room -= message.size
-        kept.append(captured)
-    return kept
+        size, body = message.size, message.body
+        if body is None or size > limit or size > room:
+            parts.append(_without_body(message, direction, _omission(message, room, limit)))
+            continue
+        room -= size
+        size_varint = varint(size)
+        head = b"\x18%b\x20%b\x08%b\x12%b" % (varint(message.offset_ns), size_varint, varint(direction), size_varint)
+        parts += (b"\x32" + varint(len(head) + size) + head, body)
+    return parts
+
+
+def _offset(one: tuple[Message, capture_pb2.Direction]) -> int:
+    return one[0].offset_ns
+
+
+def _without_body(message: Message, direction: capture_pb2.Direction, omission: capture_pb2.Omission) -> bytes:
+    captured = capture_pb2.CapturedMessage(
+        direction=direction, offset_ns=message.offset_ns, original_size=message.size, omission=omission
+    )
+    if message.body is not None:
+        captured.hash = hashlib.sha256(message.body).digest()
+    return bytes_field(6, captured.SerializeToString())
 
 
 def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb2.Omission:

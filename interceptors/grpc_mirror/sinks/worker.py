@@ -18,7 +18,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grpc_mirror.call import CallRecord
-from grpc_mirror.capture import capture_of, describe, span_of
+from grpc_mirror.capture import capture_parts, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.schemas import SchemaRegistry
@@ -30,8 +30,9 @@ from grpc_mirror.v1 import attributes, schema_pb2
 
 _LOG = logging.getLogger("grpc_mirror")
 
-SLICE_SPANS = 4
-YIELD_S = 0.0005
+SLICE_S = float(os.environ.get("X_SLICE", "0.0003"))
+YIELD_S = float(os.environ.get("X_YIELD", "0.001"))
+TARGET = int(os.environ.get("X_TARGET", str(256*1024)))
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 5.0
@@ -108,10 +109,7 @@ class Worker:
         urgent = self._control.urgent
         waiting = list(self._control.flushes)
         self._refresh_schemas()
-        records = self._queue.take(SLICE_SPANS)
-        for record in records:
-            self._encode(record)
-        if records:
+        if self._encode_slice():
             if not urgent:
                 time.sleep(YIELD_S)
             if self._due():
@@ -125,8 +123,22 @@ class Worker:
             self._control.wake.wait(self._tick_s)
             self._control.wake.clear()
 
+    def _encode_slice(self) -> bool:
+        """Encode for some time, a few records at least. Returns whether there were any."""
+        records = self._queue.take(4)
+        if not records:
+            return False
+        until = time.perf_counter() + SLICE_S
+        while records:
+            for record in records:
+                self._encode(record)
+            if time.perf_counter() >= until:
+                break
+            records = self._queue.take(4)
+        return True
+
     def _due(self) -> bool:
-        full = len(self._batch) >= self._settings.batch_max_spans
+        full = len(self._batch) >= self._settings.batch_max_spans or self._batch_bytes >= TARGET
         return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._settings.batch_age_s)
 
     def _answer(self, waiting: list[threading.Event]) -> None:
@@ -145,7 +157,7 @@ class Worker:
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, described.labels.attempt, types, self._settings).SerializeToString()
+            capture = capture_parts(record, described.labels.attempt, types, self._settings)
             span_id = record.span_id or os.urandom(8)
             self._add(span_of(record, described, span_id, capture, self._host), calls=1)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
