@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from grpc_mirror.v1 import attributes
@@ -79,17 +80,26 @@ def read_labels(metadata: Iterable[tuple[str, Any]]) -> Labels:
     """
     found: dict[str, str] = {}
     for key, value in metadata:
-        if key in HEADERS and isinstance(value, str):
-            found.setdefault(key, value.strip())
+        if key in HEADERS and key not in found and isinstance(value, str):
+            found[key] = value.strip()
+    get = found.get
     return Labels(
-        mirror_id=found.get(attributes.HEADER_ID, ""),
-        run=found.get(attributes.HEADER_RUN, "")[:_LABEL_MAX_CHARS],
-        role=found.get(attributes.HEADER_ROLE, "").lower()[:_LABEL_MAX_CHARS],
-        expect=_expected(found),
-        attempt=_attempt(found),
-        parent=parse_traceparent(found.get("traceparent", "")),
-        trace_state=found.get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
+        get(attributes.HEADER_ID, ""),
+        *_routed(
+            get(attributes.HEADER_RUN, ""),
+            get(attributes.HEADER_ROLE, ""),
+            get(attributes.HEADER_EXPECT, ""),
+            get(attributes.HEADER_ATTEMPT, ""),
+        ),
+        parse_traceparent(get("traceparent", "")),
+        get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
     )
+
+
+@lru_cache(maxsize=256)
+def _routed(run: str, role: str, expect: str, attempt: str) -> tuple[str, str, tuple[str, ...], int]:
+    """The labels that the calls of a route have alike."""
+    return run[:_LABEL_MAX_CHARS], role.lower()[:_LABEL_MAX_CHARS], _expected(expect), _attempt(attempt)
 
 
 def role_of(setting: str, header: str) -> tuple[str, str]:
@@ -134,22 +144,21 @@ def place(labels: Labels, current: SpanRef | None) -> Placement:
     return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current)
 
 
-def leader_of(metadata: Iterable[tuple[str, Any]]) -> SpanRef | None:
-    """The remote parent below which our span becomes the handler's current one, where no span is current there yet.
+def leader_of(metadata: Iterable[tuple[str, Any]]) -> str:
+    """The `traceparent` below which our span becomes the handler's current one, where no span is current there yet.
 
-    Only below a remote parent: a synthetic root would override the service's own sampler.
+    Only below a remote parent: a synthetic root would override the service's own sampler. Empty: there is none.
     """
     for key, value in metadata:
         if key == "traceparent" and isinstance(value, str):
-            return parse_traceparent(value.strip())
-    return None
+            return value.strip()
+    return ""
 
 
-def _expected(found: Mapping[str, str]) -> tuple[str, ...]:
-    named = {part.strip().lower() for part in found.get(attributes.HEADER_EXPECT, "").split(",")}
+def _expected(text: str) -> tuple[str, ...]:
+    named = {part.strip().lower() for part in text.split(",")}
     return tuple(role for role in (attributes.CANDIDATE, attributes.SECONDARY) if role in named)
 
 
-def _attempt(found: Mapping[str, str]) -> int:
-    text = found.get(attributes.HEADER_ATTEMPT, "")
+def _attempt(text: str) -> int:
     return min(int(text), 0xFFFFFFFF) if text.isascii() and text.isdecimal() and len(text) < 11 else 0

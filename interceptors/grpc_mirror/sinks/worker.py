@@ -32,7 +32,7 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = float(os.environ.get("X_SLICE", "0.0003"))
 YIELD_S = float(os.environ.get("X_YIELD", "0.001"))
-TARGET = int(os.environ.get("X_TARGET", str(256*1024)))
+TARGET = int(os.environ.get("X_TARGET", str(256 * 1024)))
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 5.0
