@@ -6,7 +6,7 @@ then all exports get the time to leave; CPU is that of a server's whole process,
 median of the ratios of the rounds. Of two bare servers one gets the mirror headers too, and the captured and instrumented calls are
 held against it; the other gets none, as the calls that are not mirrored.
 
-Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 8] [--seconds 1] [--only sync/unary/1000] [--json FILE]
+Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 8] [--seconds 1] [--only 'sync/unary/*'] [--json FILE]
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import fnmatch
 import gc
 import json
 import os
@@ -331,7 +332,7 @@ async def run(options: argparse.Namespace) -> None:
         with started("receive", "ready") as gone:
             ports["dead"] = gone
         for flavour in ("sync", "aio"):
-            cells = [cell for cell in cells_of(flavour) if options.only in cell[0] + "/"]
+            cells = [cell for cell in cells_of(flavour) if fnmatch.fnmatch(cell[0], options.only)]
             if not cells:
                 continue
             async for rows in measure(flavour, cells, options, ports):
@@ -356,7 +357,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=8)
     parser.add_argument("--seconds", type=float, default=1.0, help="of load for each variant in a round")
-    parser.add_argument("--only", default="", help="part of a cell's name, such as sync/unary/1000")
+    parser.add_argument("--only", default="*", help="pattern of the cells to run, such as sync/unary/1000")
     parser.add_argument("--json", type=Path)
     asyncio.run(run(parser.parse_args()))
 

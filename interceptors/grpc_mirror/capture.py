@@ -17,10 +17,11 @@ from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
-from grpc_mirror.wire import bytes_field, varint
+from grpc_mirror.wire import bytes_field, int_field, varint
 
 METADATA_MAX_BYTES = 16 * 1024  # of each kind of metadata
 _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
+_DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
 # Names of google.rpc.Code by number.
@@ -65,7 +66,7 @@ def describe(record: CallRecord, settings: Settings) -> Described | None:
     return Described(labels, role, place(labels, record.current), condition)
 
 
-def capture_parts(record: CallRecord, attempt: int, types: Types, settings: Settings) -> tuple[bytes, ...]:
+def capture_parts(record: CallRecord, attempt: int, types: Types, settings: Settings) -> list[bytes]:
     """The serialised Capture of one call, within the limits of the settings, in pieces whose bodies are no copies.
 
     Most calls have nothing but what is written by hand here. Whatever else one has is written by the generated class: joined,
@@ -79,23 +80,18 @@ def capture_parts(record: CallRecord, attempt: int, types: Types, settings: Sett
         record.initial_metadata is None,
         outcome.code,
         outcome.ending,
+        attempt,
         record.request_count,
         record.response_count,
     )
-    times = b"".join(
-        (
-            b"\x78",  # deadline_ns
-            varint(record.deadline_ns),
-            b"\x80\x01",  # attempt
-            varint(attempt),
-            b"\x88\x01",  # start_unix_ns
-            varint(record.start_unix_ns),
-            b"\x90\x01",  # duration_ns
-            varint(record.duration_ns),
-        )
-    )
-    rest = _rest(record, settings)
-    return (head, times, *_messages(record, settings), rest) if rest else (head, times, *_messages(record, settings))
+    # start_unix_ns, duration_ns
+    parts = [head, b"\x88\x01%b\x90\x01%b" % (varint(record.start_unix_ns), varint(record.duration_ns))]
+    if record.deadline_ns:
+        parts.append(int_field(15, record.deadline_ns))
+    _add_messages(parts, record, settings)
+    if _has_more(record, settings):
+        parts.append(_rest(record, settings))
+    return parts
 
 
 @lru_cache(maxsize=1024)
@@ -106,6 +102,7 @@ def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended ali
     unobserved: bool,  # noqa: FBT001
     code: int,
     ending: capture_pb2.Ending,
+    attempt: int,
     requests: int,
     responses: int,
 ) -> bytes:
@@ -118,16 +115,22 @@ def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended ali
         initial_metadata_unobserved=unobserved,
         status_code=code,
         ending=ending,
+        attempt=attempt,
         request_count=requests,
         response_count=responses,
     ).SerializeToString()
 
 
+def _has_more(record: CallRecord, settings: Settings) -> bool:
+    outcome = record.outcome
+    return bool(
+        record.trailing_metadata or outcome.message or outcome.exception_type or record.omitted or settings.metadata
+    )
+
+
 def _rest(record: CallRecord, settings: Settings) -> bytes:
     """What few calls have: texts, details, metadata and what was left out."""
-    outcome, allowed = record.outcome, settings.metadata
-    if not (outcome.message or outcome.exception_type or record.trailing_metadata or record.omitted or allowed):
-        return b""
+    outcome = record.outcome
     trailing, details = _split_details(record.trailing_metadata)
     capture = capture_pb2.Capture(
         status_message=outcome.message, status_details=details, exception_type=outcome.exception_type
@@ -146,7 +149,7 @@ def _rest(record: CallRecord, settings: Settings) -> bytes:
 
 
 def span_of(
-    record: CallRecord, described: Described, span_id: bytes, capture: tuple[bytes, ...], server_address: str
+    record: CallRecord, described: Described, span_id: bytes, capture: list[bytes], server_address: str
 ) -> SpanData:
     """The span of one call, which carries its serialised Capture."""
     labels, placement = described.labels, described.placement
@@ -187,23 +190,23 @@ def _alike(  # noqa: PLR0913, PLR0917 - the key of the cache
     )
 
 
-def _messages(record: CallRecord, settings: Settings) -> list[bytes]:
+def _add_messages(parts: list[bytes], record: CallRecord, settings: Settings) -> None:
     """Requests and responses in the order in which the server saw them, as far as their bodies fit; each in two pieces."""
     seen = [(message, _REQUEST) for message in record.requests]
     seen += [(message, _RESPONSE) for message in record.responses]
-    seen.sort(key=_offset)
+    if len(seen) > 2 or (len(seen) == 2 and seen[0][0].offset_ns > seen[1][0].offset_ns):
+        seen.sort(key=_offset)
     room, limit = settings.capture_max_bytes, settings.message_max_bytes
-    parts: list[bytes] = []
     for message, direction in seen:
-        size, body = message.size, message.body
+        offset_ns, size, body, _ = message
         if body is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit)))
             continue
         room -= size
-        size_varint = varint(size)
-        head = b"\x18%b\x20%b\x08%b\x12%b" % (varint(message.offset_ns), size_varint, varint(direction), size_varint)
+        length = varint(size)
+        # direction, offset_ns, original_size, and of the body what stands before it
+        head = b"%b%b\x20%b\x12%b" % (_DIRECTIONS[direction], varint(offset_ns), length, length)
         parts += (b"\x32" + varint(len(head) + size) + head, body)
-    return parts
 
 
 def _offset(one: tuple[Message, capture_pb2.Direction]) -> int:

@@ -24,7 +24,8 @@ class Counters:
 
     def reset(self) -> None:
         """Start anew: a forked child is a source of its own."""
-        self._lock = threading.Lock()
+        # Re-entrant: a call that never began is noticed when it is collected, which may be while this thread counts.
+        self._lock = threading.RLock()
         self.captured = 0  # calls handed to the sink; written by its queue only, under that lock
         self._dropped: Counter[str] = Counter()
         self._conditions: Counter[str] = Counter()

@@ -18,7 +18,8 @@ from grpc_mirror.v1 import attributes
 ID_MAX_CHARS = 256
 _LABEL_MAX_CHARS = 256
 _TRACE_STATE_MAX_CHARS = 512
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+# Version ff and ids of zeros are invalid.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 HEADERS = frozenset(
     {
         attributes.HEADER_ID,
@@ -117,12 +118,9 @@ def role_of(setting: str, header: str) -> tuple[str, str]:
 def parse_traceparent(text: str) -> SpanRef | None:
     """A W3C trace context header, level 1: version-traceid-parentid-flags. None where it is invalid."""
     found = _TRACEPARENT.fullmatch(text)
-    if found is None:
+    if found is None or (len(text) > 55 and text.startswith("00")):
         return None
-    version, trace_id, span_id, flags, rest = found.groups()
-    if version == "ff" or (version == "00" and rest) or not trace_id.strip("0") or not span_id.strip("0"):
-        return None
-    return SpanRef(bytes.fromhex(trace_id), bytes.fromhex(span_id), int(flags, 16))
+    return SpanRef(bytes.fromhex(text[3:35]), bytes.fromhex(text[36:52]), int(text[53:55], 16))
 
 
 def derived_trace_id(mirror_id: str) -> bytes:

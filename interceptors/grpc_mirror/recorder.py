@@ -82,6 +82,11 @@ class Recorder:
         self.requests = Seen(messages_max)
         self.responses = Seen(messages_max)
 
+    def __del__(self) -> None:
+        """A call whose handler never began leaves no capture, so it is counted: its client gave up, or others refused it."""
+        if not self.begun and not self.finished and hasattr(self, "observer"):
+            self.observer.counters.notice("not_started")
+
     def begin(self, remaining_s: float | None) -> Any:
         """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
         self.begun = True

@@ -3,7 +3,7 @@
 `intercept_service` runs on the server's one serving thread, under its lock, and so do the deserialiser and the final
 callback; handlers run in the pool. The record is frozen in that callback: it fires when the status has been sent, or
 when the client is gone, which may be before the handler ends. A call that is over before its handler was started (its
-client gave up while it queued for a thread) has no context and so leaves no record.
+client gave up while it queued for a thread) has no context and so leaves no record; it is counted as `not_started`.
 """
 
 from __future__ import annotations

@@ -25,7 +25,7 @@ SPAN_OVERHEAD_BYTES = 8  # tag and length of one span
 _TIMES_AND_FLAGS = struct.Struct("<BQBQ2sI")
 # Tags with lengths of the ids, and of the attribute that holds a capture.
 _TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
-_CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode())
+_CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode()) + b"\x12"
 # A large span is copied only when its batch is put together.
 _JOIN_MAX_BYTES = 32 * 1024
 
@@ -53,7 +53,7 @@ class SpanData(NamedTuple):
     error: bool = False
     flags: int = 0  # W3C trace flags
     alike: tuple[tuple[str, str], ...] = ()  # more attributes, which many spans have alike
-    capture: tuple[bytes, ...] = ()  # the value of `mirror.capture`, in pieces; empty: no such attribute
+    capture: Sequence[bytes] = ()  # the value of `mirror.capture`, in pieces; empty: no such attribute
 
 
 def span_bytes(span: SpanData) -> bytes:
@@ -66,9 +66,9 @@ def span_item(span: SpanData) -> tuple[list[bytes], int]:
     parts = _span_parts(span)
     size = sum(map(len, parts))
     head = b"\x12" + varint(size)
-    parts.insert(0, head)
-    size += len(head)
-    return ([b"".join(parts)] if size <= _JOIN_MAX_BYTES else parts), size
+    if size <= _JOIN_MAX_BYTES:
+        return [head + b"".join(parts)], len(head) + size
+    return [head, *parts], len(head) + size
 
 
 def _span_parts(span: SpanData) -> list[bytes]:
@@ -81,15 +81,17 @@ def _span_parts(span: SpanData) -> list[bytes]:
         _alike(span.name, span.kind, span.error, span.alike),
         _TIMES_AND_FLAGS.pack(0x39, span.start_unix_ns, 0x41, span.end_unix_ns, b"\x85\x01", span.flags),
     )
-    for key, value in span.attributes:
-        parts.append(bytes_field(9, _key_value(key, value)))
-    for link in span.links:
-        parts.append(bytes_field(13, bytes_field(1, link.trace_id) + bytes_field(2, link.span_id)))
-    if span.capture:
-        size = sum(map(len, span.capture))
-        value_head = b"\x3a" + varint(size)
-        key_head = _CAPTURE_KEY + b"\x12" + varint(len(value_head) + size)
-        parts += (b"\x4a" + varint(len(key_head) + len(value_head) + size) + key_head + value_head, *span.capture)
+    parts += [bytes_field(9, _key_value(key, value)) for key, value in span.attributes]
+    if span.links:
+        parts += [bytes_field(13, bytes_field(1, link.trace_id) + bytes_field(2, link.span_id)) for link in span.links]
+    capture = span.capture
+    if capture:
+        size = sum(map(len, capture))
+        length = varint(size)
+        value = varint(1 + len(length) + size)  # length of the AnyValue that holds the capture
+        attribute = varint(len(_CAPTURE_KEY) + len(value) + 1 + len(length) + size)
+        parts.append(b"\x4a%b%b%b\x3a%b" % (attribute, _CAPTURE_KEY, value, length))
+        parts += capture
     return parts
 
 
@@ -123,7 +125,12 @@ def request_of_items(resource: bytes, items: Sequence[Sequence[bytes]]) -> bytes
 
 
 def _key_value(key: str, value: Any) -> bytes:
-    return bytes_field(1, key.encode()) + bytes_field(2, _any_value(value))
+    return _key(key) + bytes_field(2, _any_value(value))
+
+
+@lru_cache(maxsize=1024)
+def _key(key: str) -> bytes:
+    return bytes_field(1, key.encode())
 
 
 def _any_value(value: Any) -> bytes:  # noqa: PLR0911 - one return for each kind of value

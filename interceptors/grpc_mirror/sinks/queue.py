@@ -46,6 +46,11 @@ class BoundedQueue:
                 self._bytes -= record.size
         return taken
 
+    @property
+    def filled(self) -> float:
+        """The share of its room that is taken, 0 to 1."""
+        return max(len(self._records) / self._max_calls, self._bytes / self._max_bytes)
+
     def close(self) -> int:
         """Take nothing any more. Returns how many were left, which are dropped and counted."""
         with self._lock:
