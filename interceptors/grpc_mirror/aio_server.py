@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import AioFacts, Raised, aio_outcome, status_code, type_name
+from grpc_mirror.call import RETURNED, AioFacts, Raised, aio_outcome, status_code, type_name
 from grpc_mirror.current import SERVED, in_call
 from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.propagation import is_mirrored
@@ -228,16 +228,14 @@ class _AioCall:
             return
         try:
             context = self._context
-            malformed = self._error is not None and self._error is self._decoding
-            facts = AioFacts(
-                _code_of(context),
-                asked(context, "details") or "",
-                self._returned,
-                self._raised(),
-                malformed,
-                self._recorder.expired,
-            )
-            outcome = aio_outcome(facts)
+            code, details, raised = _code_of(context), asked(context, "details") or "", self._raised()
+            if self._returned and not (code or details or raised):
+                outcome = RETURNED
+            else:
+                malformed = self._error is not None and self._error is self._decoding
+                outcome = aio_outcome(
+                    AioFacts(code, details, self._returned, raised, malformed, self._recorder.expired)
+                )
             trailing = None if outcome.ending in _CUT else asked(context, "trailing_metadata")
             self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service

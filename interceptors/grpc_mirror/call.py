@@ -37,34 +37,24 @@ class Message(NamedTuple):
 class Seen:
     """The messages of one direction of one call. One writer: the thread that (de)serialises them."""
 
-    __slots__ = (
-        "_holds",
-        "_messages_max",
-        "_reserved",
-        "count",
-        "held",
-        "messages",
-        "omitted",
-        "omitted_bytes",
-        "type",
-    )
+    # What a direction has at first; set on the instance when it changes, so that most calls cost little to begin.
+    count = 0
+    held = 0  # bytes
+    omitted = 0  # messages over messages_max
+    omitted_bytes = 0
+    type: type[Any] | None = None  # the class of the messages
+    _reserved = HOLD_STEP_BYTES
+    _holds: tuple[object, ...] = ()
 
     def __init__(self, messages_max: int) -> None:
         self.messages: list[Message] = []
-        self.count = 0
-        self.held = 0  # bytes
-        self.omitted = 0  # messages over messages_max
-        self.omitted_bytes = 0
-        self.type: type[Any] | None = None  # the class of the messages
         self._messages_max = messages_max
-        self._reserved = HOLD_STEP_BYTES
-        self._holds: list[object] = []
 
     def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None]) -> None:
         """Take in a message. `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent."""
-        self.count += 1
+        self.count = count = self.count + 1
         size = len(body) if isinstance(body, bytes) else 0
-        if self.count > self._messages_max:
+        if count > self._messages_max:
             self.omitted += 1
             self.omitted_bytes += size
         elif not isinstance(body, bytes):
@@ -78,7 +68,7 @@ class Seen:
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages, self.messages = tuple(self.messages), []
-        self._holds = []
+        self._holds = ()
         return messages
 
     def _extend(self, size: int, reserve: Callable[[int], object | None]) -> bool:
@@ -88,7 +78,7 @@ class Seen:
         hold = reserve(need)
         if hold is None:
             return False
-        self._holds.append(hold)
+        self._holds = (*self._holds, hold)
         self._reserved += need
         return True
 
@@ -110,6 +100,9 @@ class Outcome(NamedTuple):
     message: str
     ending: capture_pb2.Ending
     exception_type: str = ""
+
+
+RETURNED = Outcome(OK, "", capture_pb2.ENDING_RETURNED)  # how most calls end
 
 
 class SyncFacts(NamedTuple):

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import struct
 from collections.abc import Iterable
-from typing import Any
 
 from grpc_mirror.call import Outbound
 from grpc_mirror.propagation import KIND_INTERNAL
@@ -58,21 +57,24 @@ def outbound_span(span: SpanData, outbound: Outbound, identity: capture_pb2.Outb
     call's.
     """
     below_current = span.kind == KIND_INTERNAL
-    found: list[tuple[str, Any]] = [
+    alike = tuple(
         pair
-        for pair in span.attributes
+        for pair in span.alike
         if pair[0] != attributes.SERVER_ADDRESS and (outbound.grpc or pair[0] != attributes.RPC_SYSTEM)
-    ]
-    found += [
-        (attributes.OUTBOUND, span.name),
-        (attributes.OUTBOUND_REQUEST_HASH, identity.request_hash.hex()),
-        (attributes.OUTBOUND_ORDINAL, identity.ordinal),
-        (attributes.OUTBOUND_POLICY, _POLICIES[outbound.policy]),
-        (attributes.OUTBOUND_SERVED, outbound.served_method),
-    ]
+    )
     return span._replace(
         kind=KIND_CLIENT,
         parent_span_id=span.parent_span_id if below_current else outbound.served_span_id,
-        attributes=tuple(found),
+        attributes=(
+            *span.attributes,
+            (attributes.OUTBOUND_REQUEST_HASH, identity.request_hash.hex()),
+            (attributes.OUTBOUND_ORDINAL, identity.ordinal),
+        ),
+        alike=(
+            *alike,
+            (attributes.OUTBOUND, span.name),
+            (attributes.OUTBOUND_POLICY, _POLICIES[outbound.policy]),
+            (attributes.OUTBOUND_SERVED, outbound.served_method),
+        ),
         links=(),
     )

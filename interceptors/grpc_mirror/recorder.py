@@ -11,7 +11,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 from opentelemetry import context as otel_context
@@ -30,6 +30,12 @@ _NO_DEADLINE_S = 10 * 365 * 86_400.0
 _DEADLINE_SLACK = 0.02
 _OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
 OUTBOUND_MAX = 1000  # captured outbound calls of one served call; later ones are counted
+_KINDS = {  # by (request_streaming, response_streaming)
+    (False, False): capture_pb2.CALL_KIND_UNARY,
+    (True, False): capture_pb2.CALL_KIND_CLIENT_STREAM,
+    (False, True): capture_pb2.CALL_KIND_SERVER_STREAM,
+    (True, True): capture_pb2.CALL_KIND_BIDI_STREAM,
+}
 _UNARY_RESPONSE = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_CLIENT_STREAM)
 
 
@@ -49,18 +55,12 @@ class Observer:
         self.budget = budget
         self.sink = sink
         self.observes_initial = bool(settings.metadata)
+        self.messages_max = settings.stream_messages_max
         self.wanted = propagation.HEADERS.union(settings.metadata)
 
     def fault(self) -> None:
         """Our own code failed. Counted; the service goes on."""
         self.counters.notice("internal_error")
-
-
-def call_kind(handler: Any) -> capture_pb2.CallKind:
-    """The kind of a grpc.RpcMethodHandler."""
-    if handler.request_streaming:
-        return capture_pb2.CALL_KIND_BIDI_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_CLIENT_STREAM
-    return capture_pb2.CALL_KIND_SERVER_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_UNARY
 
 
 class Tally:
@@ -96,42 +96,51 @@ class Tally:
 class Recorder:
     """One call. Made by the interceptor, filled by the closures around its handler, finished exactly once."""
 
+    # What a call has at first; set on the instance when it changes.
+    current: propagation.SpanRef | None = None
+    span_id = b""  # empty: nothing stands below our span, so the sender gives it one
+    deadline_ns = 0
+    initial_metadata: tuple[tuple[str, Any], ...] | None = None
+    begun = False
+    finished = False
     mark: str | None = None  # what a trusted shadow upstream has signed
     tally: Tally | None = None  # made by the first outbound call
 
     def __init__(self, observer: Observer, handler: Any, method: str, metadata: Iterable[tuple[str, Any]]) -> None:
-        messages_max = observer.settings.stream_messages_max
+        wanted, messages_max = observer.wanted, observer.messages_max
         self.observer = observer
         self.method = method
-        self.metadata = tuple([pair for pair in metadata if pair[0] in observer.wanted])
-        self.kind = call_kind(handler)
+        self.metadata = tuple([pair for pair in metadata if pair[0] in wanted])
+        self.kind = _KINDS[bool(handler.request_streaming), bool(handler.response_streaming)]
         self.start_unix_ns = time.time_ns()
         self.start_ns = time.perf_counter_ns()
         self.requests = Seen(messages_max)
         self.responses = Seen(messages_max)
-        self.current: propagation.SpanRef | None = None
-        self.span_id = b""
-        self.deadline_ns = 0
-        self.initial_metadata: tuple[tuple[str, Any], ...] | None = None
-        self.begun = False
-        self.finished = False
+
+    def __del__(self) -> None:
+        """A call whose handler never began leaves no capture, so it is counted: its client gave up, or others refused it."""
+        if not self.begun and not self.finished and hasattr(self, "observer"):
+            self.observer.counters.notice("not_started")
 
     def begin(self, remaining_s: float | None) -> Any:
         """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
         self.begun = True
-        elapsed_ns = time.perf_counter_ns() - self.start_ns
         if remaining_s is not None and remaining_s < _NO_DEADLINE_S:
+            elapsed_ns = time.perf_counter_ns() - self.start_ns
             self.deadline_ns = max(1, int(remaining_s * 1e9) + elapsed_ns)
-        current = trace.get_current_span().get_span_context()
-        if current.is_valid:
-            ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
-            self.current = propagation.SpanRef(*ids, int(current.trace_flags))
-            return None
+        context = otel_context.get_current()
+        if context:
+            current = trace.get_current_span(context).get_span_context()
+            if current.is_valid:
+                ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
+                self.current = propagation.SpanRef(*ids, int(current.trace_flags))
+                return None
         parent = propagation.leader_of(self.metadata)
-        if parent is None:
+        if not parent:
             return None
-        self.span_id = os.urandom(8)
-        return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(parent, self.span_id)))
+        led = LedSpan(parent)
+        self.span_id = led.span_id
+        return trace.set_span_in_context(led, context)
 
     @property
     def expired(self) -> bool:
@@ -175,6 +184,37 @@ class Recorder:
             0 if tally is None else tally.blocked,
         )
         self.observer.sink.put(record)
+
+
+class LedSpan(trace.NonRecordingSpan):
+    """Our span as the handler's current one, below a remote parent: its trace, its flags.
+
+    Few handlers ask for it, so the header is read when one does.
+    """
+
+    def __init__(self, traceparent: str) -> None:
+        self.span_id = os.urandom(8)
+        self._traceparent = traceparent
+        self._made: trace.SpanContext | None = None
+
+    def get_span_context(self) -> trace.SpanContext:
+        """The context; invalid where the header is. Threads that ask at once may be given equal ones."""
+        if self._made is None:
+            parent = propagation.parse_traceparent(self._traceparent)
+            self._made = trace.INVALID_SPAN_CONTEXT if parent is None else _span_context(parent, self.span_id)
+        return self._made
+
+    def __repr__(self) -> str:
+        return f"LedSpan({self._traceparent!r})"
+
+
+def _span_context(parent: propagation.SpanRef, span_id: bytes) -> trace.SpanContext:
+    return trace.SpanContext(
+        int.from_bytes(parent.trace_id, "big"),
+        int.from_bytes(span_id, "big"),
+        is_remote=False,
+        trace_flags=trace.TraceFlags(parent.flags),
+    )
 
 
 def codecs(
@@ -247,17 +287,34 @@ def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseExceptio
 
 def rebuilt(handler: Any, behavior: Any, deserializer: Any, serializer: Any) -> Any:
     """A handler of the same kind around other functions."""
-    if handler.request_streaming:
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler
-        )
-    else:
-        make = (
-            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-        )
-    return make(behavior, request_deserializer=deserializer, response_serializer=serializer)
+    asks, answers = bool(handler.request_streaming), bool(handler.response_streaming)
+    return _Handler(
+        asks,
+        answers,
+        deserializer,
+        serializer,
+        None if asks or answers else behavior,
+        behavior if answers and not asks else None,
+        behavior if asks and not answers else None,
+        behavior if asks and answers else None,
+    )
+
+
+class _Fields(NamedTuple):
+    """What grpc looks for on a handler."""
+
+    request_streaming: bool
+    response_streaming: bool
+    request_deserializer: Any
+    response_serializer: Any
+    unary_unary: Any
+    unary_stream: Any
+    stream_unary: Any
+    stream_stream: Any
+
+
+class _Handler(_Fields, grpc.RpcMethodHandler):  # type: ignore[type-arg] # generic in the stubs only
+    """A handler as grpc's own functions make it, which import a module each time."""
 
 
 def kept_attributes(observed: Any, behavior: Any) -> None:
@@ -291,16 +348,6 @@ def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:
         otel_context.detach(token)
 
 
-def _span_context(parent: propagation.SpanRef, span_id: bytes) -> trace.SpanContext:
-    """Our span below a remote parent: its trace, its flags."""
-    return trace.SpanContext(
-        int.from_bytes(parent.trace_id, "big"),
-        int.from_bytes(span_id, "big"),
-        is_remote=False,
-        trace_flags=trace.TraceFlags(parent.flags),
-    )
-
-
 def omitted_of(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
     """(direction, messages, bytes) of what was over the limit of messages."""
     directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
@@ -309,7 +356,8 @@ def omitted_of(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direc
 
 def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
     """The bytes that a record holds, for the queue's bound."""
-    return _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing_metadata)
+    size = _OVERHEAD_BYTES + requests.held + responses.held
+    return size + _metadata_bytes(trailing_metadata) if trailing_metadata else size
 
 
 def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:

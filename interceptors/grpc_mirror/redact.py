@@ -62,7 +62,8 @@ class Body(NamedTuple):
     @property
     def size(self) -> int:
         """Bytes of it in a capture."""
-        return len(self.body) + sum(len(leaf.path) + LEAF_OVERHEAD_BYTES for leaf in self.leaves)
+        size = len(self.body)
+        return size + sum(len(leaf.path) + LEAF_OVERHEAD_BYTES for leaf in self.leaves) if self.leaves else size
 
 
 class Outside(NamedTuple):

@@ -3,7 +3,7 @@
 `intercept_service` runs on the server's one serving thread, under its lock, and so do the deserialiser and the final
 callback; handlers run in the pool. The record is frozen in that callback: it fires when the status has been sent, or
 when the client is gone, which may be before the handler ends. A call that is over before its handler was started (its
-client gave up while it queued for a thread) has no context and so leaves no record.
+client gave up while it queued for a thread) has no context and so leaves no record; it is counted as `not_started`.
 """
 
 from __future__ import annotations
@@ -13,13 +13,14 @@ from typing import Any
 
 import grpc
 
-from grpc_mirror.call import Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
+from grpc_mirror.call import RETURNED, Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
 from grpc_mirror.current import in_call
 from grpc_mirror.marked import Trust, marked
 from grpc_mirror.propagation import is_mirrored
 from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
+_CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
 _CALLING = "Exception calling application: "
 _ITERATING = "Exception iterating responses: "
 
@@ -168,25 +169,23 @@ class _SyncCall:
         self._malformed = True
         self._finish()
 
-    def _status(self) -> tuple[int | None, str | None]:
-        code = asked(self._context, "code")
-        details = asked(self._context, "details")
-        text = details.decode("utf-8", "replace") if isinstance(details, bytes) else details
-        return status_code(code, numbers=False), text
-
-    def _outcome(self, code: int | None, details: str | None) -> Outcome:
-        state = getattr(self._context, "_state", None)
-        unsendable = type_name(self._unsendable[0]) if self._unsendable else ""
+    def _outcome(self) -> Outcome:
+        context = self._context
+        code, details = asked(context, "code"), asked(context, "details")
+        # Whether a status went out before the client left is in no public API. Without it: what else was seen.
+        sent = getattr(getattr(context, "_state", None), "statused", True)
+        failed = self._raised or self._malformed or self._unsendable
+        if sent and self._returned and code is None and not details and not failed:
+            return RETURNED
         return sync_outcome(
             SyncFacts(
-                code,
-                details,
+                status_code(code, numbers=False),
+                details.decode("utf-8", "replace") if isinstance(details, bytes) else details,
                 self._returned,
                 self._raised,
                 self._malformed,
-                unsendable,
-                # Whether a status went out before the client left is in no public API. Without it: what else was seen.
-                getattr(state, "statused", True),
+                type_name(self._unsendable[0]) if self._unsendable else "",
+                sent,
                 self._recorder.expired,
             )
         )
@@ -195,9 +194,9 @@ class _SyncCall:
         if self._recorder.finished:
             return
         try:
-            outcome = self._outcome(*self._status())
-            answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
-            trailing = asked(self._context, "trailing_metadata") if answered else None
+            outcome = self._outcome()
+            cut = outcome is not RETURNED and outcome.ending in _CUT
+            trailing = None if cut else asked(self._context, "trailing_metadata")
             self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()

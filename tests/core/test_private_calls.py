@@ -68,7 +68,8 @@ def captured(answer, *, code=0, text="", trailing=(), key="a key for the tests",
     )
     kind = Customer.DESCRIPTOR
     types = Types(kind.full_name, kind.full_name, SCHEMA.fingerprint, kind, kind)
-    return capture_of(record, 0, types, chosen, Redactor(chosen, lambda _: None))
+    parts = capture_of(record, 0, types, chosen, Redactor(chosen, lambda _: None)).parts
+    return capture_pb2.Capture.FromString(b"".join(parts))
 
 
 def outcome(left, right, *rules, **options):
