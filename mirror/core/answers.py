@@ -10,7 +10,8 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import error_details_pb2, status_pb2
 from grpc_mirror.v1 import capture_pb2
 
-from mirror.core.compare.lists import Messages, compare_sequences
+from mirror.core.compare.elements import Messages
+from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.walk import Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Field, Key, Path

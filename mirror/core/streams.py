@@ -14,8 +14,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from mirror.core.compare.elements import LEAVES_MAX, By, KeyOf, Messages, canonical, leaves
 from mirror.core.compare.keys import keys_of
-from mirror.core.compare.lists import LEAVES_MAX, By, KeyOf, Messages, canonical, compare_sequences, key_rule, leaves
+from mirror.core.compare.lists import compare_sequences, key_rule
 from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Path

@@ -109,17 +109,18 @@ class Comparer:
         plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
         if plan is None:
             plan = self._plan(left, right, root)
-        if plan.gated and not self._quick and left == right:
+        if not self._quick and plan.gated and left == right:
             return SAME
-        walk = Walk(self._setting, types)
-        walk.large = (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
+        if size < 0:
+            size = byte_size(left) + byte_size(right)
+        walk = Walk(self._setting, types, size > UNKNOWN_MAX_BYTES)
         try:
             walk.unequal(plan, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
             return self._too_complex(walk, root, "nested too deep")
-        return Result(walk.rows, walk.count, walk.ignored_count)
+        return walk.result()
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
         """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""
@@ -130,13 +131,14 @@ class Comparer:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
             return self._too_complex(walk, (), "nested too deep")
-        return Result(walk.rows, walk.count, walk.ignored_count)
+        return walk.result()
 
     @staticmethod
     def _too_complex(walk: Walk, path: Path, why: str) -> Result:
         walk.shift(())
         walk.add(path, Kind.VALUE, note=f"too complex: {why}; what follows was not compared")
-        return Result(walk.rows, walk.count, walk.ignored_count, complete=False)
+        walk.complete = False
+        return walk.result()
 
     def _plan(self, left: Message, right: Message, root: Path) -> Plan:
         place = self._roots.get(root)

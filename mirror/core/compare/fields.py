@@ -6,15 +6,17 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from operator import attrgetter, methodcaller
+from types import MethodDescriptorType
 from typing import Any
 
 from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
 
 from mirror.core.compare.generated import differing
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.presence import is_default
-from mirror.core.compare.values import Leaf
+from mirror.core.compare.values import Leaf, is_repeated
 from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Key, Path, Typed
@@ -30,6 +32,7 @@ class Access:
 
     get: Callable[[Any], Any]
     has: Callable[[Any], bool] | None
+    repeated: bool = False
 
     @classmethod
     def of(cls, field: FieldDescriptor) -> Access:
@@ -41,11 +44,14 @@ class Access:
             )
         name = field.name
         if not field.has_presence:
-            return cls(attrgetter(name), None)
+            return cls(attrgetter(name), None, is_repeated(field))
         if field.containing_type is not None and "HasField" in field.containing_type.fields_by_name:
             # Then the message's attribute is that field.
             return cls(attrgetter(name), lambda message: bool(type(message).HasField(message, name)))
-        return cls(attrgetter(name), methodcaller("HasField", name))
+        asked: Any = GetMessageClass(field.containing_type).HasField if field.containing_type is not None else None
+        if type(asked) is not MethodDescriptorType:
+            return cls(attrgetter(name), methodcaller("HasField", name))
+        return cls(attrgetter(name), lambda message: asked(message, name))  # a third of the time of a look-up by name
 
     def holds(self, message: Message) -> bool:
         """Whether the field is set or, without presence, not empty or default."""
@@ -69,21 +75,26 @@ class ScalarRun:
     `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
     """
 
-    __slots__ = ("_added", "_differing", "_fields", "_valued")
+    __slots__ = ("_added", "_differing", "_valued")
 
     def __init__(
         self, fields: Sequence[tuple[str, Rules, Leaf]], options: CompareOptions, *, valued: bool = False
     ) -> None:
-        self._fields = [(Field(name), rules, leaf, leaf.loose) for name, rules, leaf in fields]
         self._valued = valued or options.equivalent
         self._added = not options.partial or (options.force_no_presence and not options.equivalent)
-        self._differing = differing([name for name, _, _ in fields])
+        # `asks`: whether two values that are there and not `==` are still to be asked something.
+        marks = [
+            ((Field(name),), bool(rules) or leaf.named or leaf.inexact, rules, leaf) for name, rules, leaf in fields
+        ]
+        self._differing = differing([name for name, _, _ in fields], marks)
 
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By value; one that is at its default on one side is missing or added."""
-        for at, one, other in self._differing(left, right):
-            step, rules, leaf, loose = self._fields[at]
-            if (loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
+        for (steps, asks, rules, leaf), one, other in self._differing(left, right):
+            if one and other and not asks:
+                walk.add(path + steps, VALUE, one, other)
+                continue
+            if (leaf.loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
                 continue
             if one and other:
                 kind = VALUE
@@ -93,24 +104,23 @@ class ScalarRun:
                 kind = VALUE if self._valued else ADDED
             else:
                 continue
-            if kind is VALUE and loose and leaf.near(one, other):
+            if kind is VALUE and leaf.loose and leaf.near(one, other):
                 continue
             rule = leaf.excuse(rules, one, other) if rules else ""
-            if leaf.named:
-                ours, theirs = leaf.shown(one, other)
-                walk.add((*path, step), kind, ours, theirs, rule)
-            else:
-                walk.add((*path, step), kind, one, other, rule)
+            ours, theirs = leaf.shown(one, other) if leaf.named else (one, other)
+            walk.add(path + steps, kind, ours, theirs, rule)
 
 
 def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stand
     walk: Walk, leaf: Leaf, left: Any, right: Any, path: Path, rules: Rules
 ) -> bool:
     """Report two single values unless they are the same; whether they are."""
-    if leaf.same(left, right) or leaf.near(left, right):
+    if leaf.same(left, right) or (leaf.loose and leaf.near(left, right)):
         return True
     rule = leaf.excuse(rules, left, right) if rules else ""
-    walk.add(path, VALUE, *leaf.shown(left, right), rule)
+    if leaf.named:
+        left, right = leaf.shown(left, right)
+    walk.add(path, VALUE, left, right, rule)
     return bool(rule)
 
 
@@ -186,7 +196,8 @@ class SingleMessage:
                 before = walk.count
                 path = (*path, pair.step)
                 walk.unequal(plan, one, other, path)
-                remark_message(walk, options, before, path, one, other)
+                if walk.setting.remarks:
+                    remark_message(walk, options, before, path, one, other)
         elif has_left:
             lonely(walk, pair, MISSING, pair.left.get(left), path)
         elif has_right and not options.partial:

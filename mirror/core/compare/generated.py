@@ -15,28 +15,27 @@ from typing import Any, Final, TypeAlias
 
 from google.protobuf.message import Message
 
-# Of two messages: (position of the name, left value, right value) of each field where the two are not `==`.
-Differing: TypeAlias = Callable[[Message, Message], list[tuple[int, Any, Any]]]
+# Of two messages: (mark of the name, left value, right value) of each field where the two are not `==`.
+Differing: TypeAlias = Callable[[Message, Message], list[tuple[Any, Any, Any]]]
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
-def differing(names: Sequence[str]) -> Differing:
-    """The function for these attributes of messages."""
+def differing(names: Sequence[str], marks: Sequence[Any]) -> Differing:
+    """The function for these attributes of messages. `marks`: what stands for each name in what it returns."""
     lines = ["def found(left, right):", "    rows = []"]
-    getters: dict[str, Any] = {}
+    space: dict[str, Any] = {f"mark{position}": mark for position, mark in enumerate(marks)}
     for position, name in enumerate(names):
         if _NAME.match(name) and not keyword.iskeyword(name) and not name.startswith("__"):
             read = f"left.{name}", f"right.{name}"
         else:
-            getters[f"get{position}"] = attrgetter(name)
+            space[f"get{position}"] = attrgetter(name)
             read = f"get{position}(left)", f"get{position}(right)"
         lines += [
             f"    one = {read[0]}",
             f"    other = {read[1]}",
-            f"    if one != other: rows.append(({position}, one, other))",
+            f"    if one != other: rows.append((mark{position}, one, other))",
         ]
     lines.append("    return rows")
-    space = dict(getters)
     exec("\n".join(lines), space)  # noqa: S102 - of names that were looked at above
     made: Differing = space["found"]
     return made

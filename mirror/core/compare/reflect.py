@@ -60,7 +60,8 @@ def wire_bytes(message: Message, *, deterministic: bool = False) -> bytes:
 
 def byte_size(message: Message) -> int:
     """The size on the wire; `ByteSize` refuses messages that lack a required field."""
-    return len(wire_bytes(message))
+    kind: Any = type(message)
+    return len(kind.SerializePartialToString(message))  # not by wire_bytes: a keyword costs half as much again
 
 
 def unknown_bytes(message: Message) -> int:

@@ -10,8 +10,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
+from mirror.core.compare.elements import By, Messages, Scalars, Sequences
 from mirror.core.compare.fields import Access, FieldPair, compare_leaf, remark_message
-from mirror.core.compare.lists import By, Messages, Scalars, Sequences, compare_sequences
+from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Rules, Walk, unless_ignored
@@ -76,6 +77,8 @@ class Repeated:
         if not ours and (not theirs or self._options.partial):
             return
         if self._plain and len(ours) == len(theirs) and self._meaning.by is None:
+            if self._leaf is not None and ours == theirs:
+                return
             differing = list(compress(count(), map(ne, ours, theirs)))
             if not differing:
                 return
@@ -83,6 +86,8 @@ class Repeated:
                 at = differing[0]
                 self._single(walk, ours[at], theirs[at], (*path, self._pair.step, Index(at)))
                 return
+            self._compare(walk, ours, theirs, (*path, self._pair.step), self._pair.place, differing)
+            return
         path = (*path, self._pair.step)
         if not self._ignored:
             self._compare(walk, ours, theirs, path, self._pair.place)
@@ -101,16 +106,26 @@ class Repeated:
             compare_leaf(walk, self._leaf, one, other, path, ())
             return
         before = walk.count
-        walk.messages(one, other, path, self._pair.place)
-        remark_message(walk, self._options, before, path, one, other)
+        walk.unequal(walk.plan_for(one, other, self._pair.place), one, other, path)
+        if walk.setting.remarks:
+            remark_message(walk, self._options, before, path, one, other)
 
-    def _compare(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, place: Place) -> None:
+    def _compare(  # noqa: PLR0913, PLR0917 - the two, where they stand, and what is known of them
+        self,
+        walk: Walk,
+        ours: list[Any],
+        theirs: list[Any],
+        path: Path,
+        place: Place,
+        differing: list[int] | None = None,
+    ) -> None:
         elements: Sequences
         if self._leaf is not None:
             elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=self._rules)
         else:
             exact = self._exact and not place.touched
             elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules, exact=exact)
+        elements.known = differing
         meaning = self._meaning
         by = None if place is walk.bare and meaning.keyed else meaning.by
         compare_sequences(elements, meaning.lists, by=by, keyed=meaning.keyed)
@@ -146,12 +161,17 @@ class MapField:
     def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Entries of one key against each other, in order of key."""
         mine, others = self._pair.left.get(left), self._pair.right.get(right)
+        if not mine and (not others or self._options.partial):
+            return
+        if self._gated and len(mine) == len(others) and type(left) is type(right):  # other keys may be refused
+            keys = list(mine)
+            if list(map(mine.get, keys)) == list(map(others.get, keys)):  # half the time of two dictionaries
+                return
         ours, theirs = {key: mine[key] for key in mine}, {key: others[key] for key in others}  # faster than items()
-        if not ours and (not theirs or self._options.partial):
-            return
-        if self._gated and ours == theirs:
-            return
         path = (*path, self._pair.step)
+        if not self._pair.place.rules:
+            self._compare(walk, ours, theirs, path, self._pair.place)
+            return
         unless_ignored(
             walk,
             path,
@@ -197,7 +217,10 @@ class MapField:
     def _entry(self, walk: Walk, one: Any, other: Any, path: Path, place: Place) -> None:
         before = walk.count
         if self._leaf is None:
-            walk.messages(one, other, path, place, self._rules)
+            if self._gated:  # then the two are known to differ
+                walk.unequal(walk.plan_for(one, other, place, self._rules), one, other, path)
+            else:
+                walk.messages(one, other, path, place, self._rules)
             remark_message(walk, self._options, before, path, one, other)
             return
         same = compare_leaf(walk, self._leaf, one, other, path, (*place.rules, *self._rules))
@@ -215,6 +238,9 @@ def _reader(access: Access) -> Callable[[Message], list[Any]]:
     get, has = access.get, access.has
     if has is not None:
         return lambda message: [get(message)] if has(message) else []
+
+    if access.repeated:
+        return lambda message: get(message)[:]
 
     def read(message: Message) -> list[Any]:
         value = get(message)

@@ -14,7 +14,7 @@ REMARKS: Final = frozenset({Kind.MOVED, Kind.MATCHED, Kind.IGNORED})
 
 
 class Result:
-    """What `compare` found; it is never changed once it is made.
+    """What `compare` found; it is never changed once a comparison has ended.
 
     `count` and `ignored_count` are the true figures. Of differences that count, and of those under a rule, the first
     `differences_max` each are kept; beyond, one of each further (path pattern, kind), up to as many again.

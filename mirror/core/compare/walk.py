@@ -18,7 +18,7 @@ from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.reflect import byte_size, unknown_bytes
-from mirror.core.compare.result import Row
+from mirror.core.compare.result import Result, Row
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, Typed, pattern_of
 from mirror.core.rules import Ignore, Place, Rule
@@ -75,30 +75,22 @@ class Setting:
     remarks: bool  # whether more is to be told of an element than what differs in it
 
 
-class Walk:
-    """The state of one comparison; its one owner is the call of `compare`."""
+class Walk(Result):
+    """The state of one comparison; its one owner is the call of `compare`.
 
-    __slots__ = (
-        "_patterns",
-        "_quick_max",
-        "_stop_at",
-        "_work",
-        "count",
-        "depth",
-        "ignored_count",
-        "large",
-        "rows",
-        "setting",
-        "shifts",
-        "types",
-    )
+    It is the result in the making: at its end it is handed out as that, for making another costs as much as two fields.
+    """
 
-    def __init__(self, setting: Setting, types: Types | None) -> None:
+    __slots__ = ("_patterns", "_quick_max", "_stop_at", "_work", "depth", "large", "setting", "shifts", "types")
+    rows: list[Row]
+
+    def __init__(self, setting: Setting, types: Types | None, large: bool = False) -> None:  # noqa: FBT001, FBT002 - on the hot path
         self.setting = setting
         self.types = types
-        self.rows: list[Row] = []
+        self.rows = []
         self.count = self.ignored_count = self.depth = 0
-        self.large = False  # whether the outermost messages are of a size at which to be careful
+        self.complete = True
+        self.large = large  # whether the outermost messages are of a size at which to be careful
         self.shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
         self._stop_at = 0  # of a probe
         self._quick_max = setting.differences_max  # differences to keep without a further look
@@ -139,6 +131,12 @@ class Walk:
         if self.depth == 0:
             self.large = (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
         self.unequal(plan, left, right, path)
+
+    def plan_for(self, left: Message, right: Message, place: Place, inherited: Rules = ()) -> Plan:
+        """How two messages are compared, for `unequal`."""
+        one: Any = type(left)
+        other: Any = type(right)
+        return self.setting.plan_of(one.DESCRIPTOR, other.DESCRIPTOR, place, inherited)
 
     def unequal(self, plan: Plan, left: Message, right: Message, path: Path) -> None:
         """Compare two messages that `==` holds for different, or cannot decide about."""
@@ -231,6 +229,11 @@ class Walk:
         """From here on the right path has other indexes at these positions."""
         self.shifts = shifts
         self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
+
+    def result(self) -> Result:
+        """What was found, once the walk has ended; nothing of the messages' world is kept with it."""
+        self.types = self._patterns = None
+        return self
 
     def mark(self) -> tuple[int, int, int]:
         """Where a walk stands, for `back_to`."""
