@@ -35,10 +35,14 @@ protos: $(VENV)/.ready ## generate the protobuf code anew (with protoc 25)
 	@$(BIN)/python tools/protos.py
 
 bench: $(VENV)/.ready ## ratios against peers, as tables
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e interceptors -e '.[bench]'
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 jaeger: ## build the Jaeger that one live test uses (needs Go and ../shared)
 	@sh tools/jaeger.sh
+
+interop: ## install the interop client that one live test runs (needs Go and ../shared)
+	@sh tools/interop.sh
 
 clean: ## remove what the targets above made
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -32,6 +32,8 @@ class Target(NamedTuple):
 
 TARGETS = (
     Target("protos", "mirror/v1/*.proto", "mirror/v1", "interceptors/grpc_mirror/v1"),
+    # What services' own protos import, so it stands where their generated code looks for it.
+    Target("interceptors", "grpc_mirror/v1/*.proto", "grpc_mirror/v1", "interceptors/grpc_mirror/v1"),
     # The shop's schema as the primary was built from it, and the newer one of the candidate: the same names, two folders.
     Target("demo/protos", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/current/shop/v1", services=True),
     Target("demo/protos/newer", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/newer/shop/v1", services=True),

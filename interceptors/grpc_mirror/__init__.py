@@ -1,53 +1,44 @@
-"""Captures mirrored gRPC calls on the server and sends them to a Mirror collector.
+"""Captures mirrored gRPC calls on the server and sends them to a Mirror collector; guards a shadow's side effects.
 
     server = grpc.server(pool, interceptors=[grpc_mirror.server_interceptor()])
     server = grpc.aio.server(interceptors=[grpc_mirror.aio_server_interceptor()])
+    channel = grpc.intercept_channel(channel, grpc_mirror.client_interceptor(policies={...}))
+    channel = grpc.aio.insecure_channel(target, interceptors=grpc_mirror.aio_client_interceptors(policies={...}))
 
 Settings come from `MIRROR_*`, see the README. All that users import is here.
 """
 
-from __future__ import annotations
-
-from typing import Any
-
-from grpc_mirror.aio_server import AioServerInterceptor
-from grpc_mirror.runtime import flush, observer, shutdown
-from grpc_mirror.server import ServerInterceptor
+from grpc_mirror.current import CurrentCall, current_call, is_shadow_call
+from grpc_mirror.installing import (
+    aio_client_interceptors,
+    aio_server_interceptor,
+    client_interceptor,
+    server_interceptor,
+)
+from grpc_mirror.instrumentor import MirrorInstrumentor
+from grpc_mirror.outbound import OutboundBlocked, outbound
+from grpc_mirror.policies import stub
+from grpc_mirror.primary_only import primary_only
+from grpc_mirror.runtime import flush, shutdown
 from grpc_mirror.settings import Settings, SettingsError
 from grpc_mirror.shadow import is_shadow
 
 __all__ = [
+    "CurrentCall",
+    "MirrorInstrumentor",
+    "OutboundBlocked",
     "Settings",
     "SettingsError",
+    "aio_client_interceptors",
     "aio_server_interceptor",
+    "client_interceptor",
+    "current_call",
     "flush",
     "is_shadow",
+    "is_shadow_call",
+    "outbound",
+    "primary_only",
     "server_interceptor",
     "shutdown",
+    "stub",
 ]
-
-
-def server_interceptor(settings: Settings | None = None, **arguments: Any) -> ServerInterceptor:
-    """The interceptor for `grpc.server(..., interceptors=[...])`.
-
-    Args:
-        settings: everything at once; None: from the environment.
-        **arguments: fields of Settings, which win over the environment's `MIRROR_*`. Not together with `settings`.
-
-    Raises:
-        SettingsError: with every problem at once.
-    """
-    return ServerInterceptor(observer(_chosen(settings, arguments)))
-
-
-def aio_server_interceptor(settings: Settings | None = None, **arguments: Any) -> AioServerInterceptor:
-    """The interceptor for `grpc.aio.server(interceptors=[...])`. Arguments and errors as `server_interceptor`."""
-    return AioServerInterceptor(observer(_chosen(settings, arguments)))
-
-
-def _chosen(settings: Settings | None, arguments: dict[str, Any]) -> Settings:
-    if settings is None:
-        return Settings.from_env(**arguments)
-    if arguments:
-        raise SettingsError([f"{', '.join(sorted(arguments))}: give either settings or single arguments"])
-    return settings

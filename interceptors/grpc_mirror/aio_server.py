@@ -9,7 +9,6 @@ finished at their own end or when the call's task is done, whichever comes first
 from __future__ import annotations
 
 import asyncio
-import functools
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -17,9 +16,11 @@ from typing import Any
 import grpc
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import AioFacts, Raised, aio_outcome, pairs, status_code, type_name
+from grpc_mirror.call import RETURNED, AioFacts, Raised, aio_outcome, status_code, type_name
+from grpc_mirror.current import SERVED, in_call
+from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
@@ -28,24 +29,31 @@ _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDE
 class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Captures mirrored calls of a grpc.aio.Server. A call without `x-mirror-id` keeps its handler untouched."""
 
-    def __init__(self, observer: Observer | None) -> None:
-        """`observer` None: nothing is captured."""
+    def __init__(self, observer: Observer | None, trust: Trust | None = None) -> None:
+        """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
+        self._trust = trust
 
     async def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
         handler = await continuation(handler_call_details)
-        observer = self._observer
-        if observer is None:
+        observer, trust = self._observer, self._trust
+        if observer is None and trust is None:
             return handler
         try:
             metadata = handler_call_details.invocation_metadata
-            if handler is None or not metadata or not is_mirrored(metadata):
+            if handler is None or not metadata:
                 return handler
-            recorder = observer.recorder(handler, handler_call_details.method, metadata)
-            return handler if recorder is None else _AioCall(recorder, handler).wrapped()
+            mark = None if trust is None else trust.mark_of(metadata, observer)
+            method = handler_call_details.method.lstrip("/")
+            if observer is None or not is_mirrored(metadata):
+                return handler if trust is None or mark is None else aio_marked(handler, trust.marked(method, mark))
+            recorder = Recorder(observer, handler, method, metadata)
+            recorder.mark = mark
+            return _AioCall(recorder, handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            observer.fault()
+            if observer is not None:
+                observer.fault()
             return handler
 
 
@@ -82,9 +90,7 @@ class _AioCall:
             task = asyncio.current_task()
             if task is not None:
                 task.add_done_callback(self._on_task_done)
-        functools.update_wrapper(observed, behavior)
-        # update_wrapper would let inspect look through to the service's function: nothing here needs that.
-        del observed.__wrapped__
+        kept_attributes(observed, behavior)
         return rebuilt(self._handler, observed, deserialize, serialize)
 
     def _awaiting(self, behavior: Any) -> Callable[..., Any]:
@@ -125,12 +131,12 @@ class _AioCall:
         def observed(request: Any, context: Any) -> Any:
             delegate, trace_context = self._begin_threaded(context)
             try:
-                response = in_context(trace_context, behavior, request, delegate)
+                response = in_call(self._recorder, trace_context, behavior, request, delegate)
             except BaseException as error:
                 self._end_threaded(error)
                 raise
             if streaming:
-                return _Responses(response, trace_context, self._on_given, self._end_threaded)
+                return _Responses(self._recorder, response, trace_context, self._on_given, self._end_threaded)
             self._returned = True
             if _code_of(delegate):  # grpc sends no message with an error status, so the serialiser won't be asked
                 self._finish()
@@ -158,6 +164,7 @@ class _AioCall:
     def _begin_async(self, context: Any) -> None:
         try:
             self._context = context
+            SERVED.set(self._recorder)  # never reset, as below
             trace_context = self._recorder.begin(context.time_remaining())
             if trace_context is not None:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
@@ -187,6 +194,7 @@ class _AioCall:
     def _on_task_done(self, _task: Any) -> None:
         # Where another interceptor looked up the handler in a task of its own, that task ends before the call begins.
         if self._recorder.begun:
+            self._returned = False  # what had not come to its end by now was cut off
             self._finish()
 
     def _on_malformed(self, error: BaseException | None) -> None:
@@ -220,18 +228,16 @@ class _AioCall:
             return
         try:
             context = self._context
-            malformed = self._error is not None and self._error is self._decoding
-            facts = AioFacts(
-                _code_of(context),
-                asked(context, "details") or "",
-                self._returned,
-                self._raised(),
-                malformed,
-                self._recorder.expired,
-            )
-            outcome = aio_outcome(facts)
-            trailing = () if outcome.ending in _CUT else pairs(asked(context, "trailing_metadata"))
-            self._recorder.finish(outcome, trailing)
+            code, details, raised = _code_of(context), asked(context, "details") or "", self._raised()
+            if self._returned and not (code or details or raised):
+                outcome = RETURNED
+            else:
+                malformed = self._error is not None and self._error is self._decoding
+                outcome = aio_outcome(
+                    AioFacts(code, details, self._returned, raised, malformed, self._recorder.expired)
+                )
+            trailing = None if outcome.ending in _CUT else asked(context, "trailing_metadata")
+            self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
         finally:
@@ -250,11 +256,13 @@ class _Responses:
 
     def __init__(
         self,
+        served: Recorder,
         responses: Any,
         trace_context: Any,
         on_given: Callable[[], None],
         on_end: Callable[[BaseException | None], None],
     ) -> None:
+        self._served = served
         self._responses = responses
         self._trace_context = trace_context
         self._on_given = on_given
@@ -270,7 +278,7 @@ class _Responses:
 
     def __next__(self) -> Any:
         try:
-            response = in_context(self._trace_context, next, self._responses)
+            response = in_call(self._served, self._trace_context, next, self._responses)
         except StopIteration:
             self._end(None)
             raise

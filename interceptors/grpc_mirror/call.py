@@ -11,10 +11,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-from grpc_mirror.propagation import Labels, Placement
+from grpc_mirror.propagation import SpanRef
 from grpc_mirror.v1 import capture_pb2
 
-OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, INTERNAL = 0, 1, 2, 4, 13
+OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL = 0, 1, 2, 4, 9, 13
 _NO_BODY = capture_pb2.OMISSION_NOT_SERIALIZABLE
 _NOT_HELD = capture_pb2.OMISSION_CAPTURE_FULL
 DETAILS_KEY = "grpc-status-details-bin"
@@ -37,34 +37,24 @@ class Message(NamedTuple):
 class Seen:
     """The messages of one direction of one call. One writer: the thread that (de)serialises them."""
 
-    __slots__ = (
-        "_holds",
-        "_messages_max",
-        "_reserved",
-        "count",
-        "held",
-        "messages",
-        "omitted",
-        "omitted_bytes",
-        "type",
-    )
+    # What a direction has at first; set on the instance when it changes, so that most calls cost little to begin.
+    count = 0
+    held = 0  # bytes
+    omitted = 0  # messages over messages_max
+    omitted_bytes = 0
+    type: type[Any] | None = None  # the class of the messages
+    _reserved = HOLD_STEP_BYTES
+    _holds: tuple[object, ...] = ()
 
     def __init__(self, messages_max: int) -> None:
         self.messages: list[Message] = []
-        self.count = 0
-        self.held = 0  # bytes
-        self.omitted = 0  # messages over messages_max
-        self.omitted_bytes = 0
-        self.type: type[Any] | None = None  # the class of the messages
         self._messages_max = messages_max
-        self._reserved = HOLD_STEP_BYTES
-        self._holds: list[object] = []
 
     def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None]) -> None:
         """Take in a message. `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent."""
-        self.count += 1
+        self.count = count = self.count + 1
         size = len(body) if isinstance(body, bytes) else 0
-        if self.count > self._messages_max:
+        if count > self._messages_max:
             self.omitted += 1
             self.omitted_bytes += size
         elif not isinstance(body, bytes):
@@ -78,7 +68,7 @@ class Seen:
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages, self.messages = tuple(self.messages), []
-        self._holds = []
+        self._holds = ()
         return messages
 
     def _extend(self, size: int, reserve: Callable[[int], object | None]) -> bool:
@@ -88,7 +78,7 @@ class Seen:
         hold = reserve(need)
         if hold is None:
             return False
-        self._holds.append(hold)
+        self._holds = (*self._holds, hold)
         self._reserved += need
         return True
 
@@ -110,6 +100,9 @@ class Outcome(NamedTuple):
     message: str
     ending: capture_pb2.Ending
     exception_type: str = ""
+
+
+RETURNED = Outcome(OK, "", capture_pb2.ENDING_RETURNED)  # how most calls end
 
 
 class SyncFacts(NamedTuple):
@@ -136,15 +129,25 @@ class AioFacts(NamedTuple):
     expired: bool
 
 
+class Outbound(NamedTuple):
+    """What identifies a call that the service made while it served a mirrored one."""
+
+    served_method: str
+    served_span_id: bytes
+    policy: capture_pb2.OutboundPolicy
+    position: int  # from 0: of the calls of this method that the mirrored call began
+    ordinal: int  # of those with an equal request
+    grpc: bool  # a method of gRPC, not a name given to `outbound(...)`
+
+
 class CallRecord(NamedTuple):
     """One finished call, as it is handed to a sink. Bodies are bytes, never protobuf objects."""
 
-    labels: Labels
-    role: str
+    metadata: tuple[tuple[str, Any], ...]  # mirror headers, trace context and what the settings allow; no other
     method: str  # pkg.Service/Method
     kind: capture_pb2.CallKind
-    placement: Placement
-    span_id: bytes
+    current: SpanRef | None  # the span that was current in the handler before ours
+    span_id: bytes  # empty: not led, so any will do
     outcome: Outcome
     requests: tuple[Message, ...]
     responses: tuple[Message, ...]
@@ -155,13 +158,16 @@ class CallRecord(NamedTuple):
     omitted: tuple[
         tuple[capture_pb2.Direction, int, int], ...
     ]  # (direction, messages, bytes) over the limit of messages
-    request_metadata: tuple[tuple[str, Any], ...]
     initial_metadata: tuple[tuple[str, Any], ...] | None  # None: unobserved
     trailing_metadata: tuple[tuple[str, Any], ...]
     deadline_ns: int  # remaining at the start; 0: none
     start_unix_ns: int
     duration_ns: int
     size: int  # bytes held
+    blocked_calls: int = 0  # of a served call: outbound calls that were refused
+    outbound: Outbound | None = (
+        None  # set: a call that the service made; its `metadata` are the mirror headers of the served one
+    )
 
 
 def sync_outcome(facts: SyncFacts) -> Outcome:

@@ -1,23 +1,29 @@
 """From a finished call to its Capture and its span. Pure: records in, bytes and frozen records out.
 
-Runs in the sender's thread. Here it is decided which bodies fit the limits; of the others only size and hash are kept:
-equal hashes are equal messages.
+Runs in the sender's thread. What is private is taken out here, before anything is encoded, and it is decided which bodies fit
+the limits; of the others only size and hash are kept: equal hashes are equal messages.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
-from typing import Any
+from functools import lru_cache
+from typing import Any, NamedTuple
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord, Message
+from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
+from grpc_mirror.outbound_span import outbound_of
+from grpc_mirror.private_walk import Leaf
+from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
+from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
+from grpc_mirror.wire import bytes_field, int_field, varint
 
 METADATA_MAX_BYTES = 16 * 1024  # of each kind of metadata
 _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
+_DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
 # Names of google.rpc.Code by number.
@@ -44,99 +50,225 @@ STATUS_NAMES = (
 _SERVER_ERRORS = frozenset({"UNKNOWN", "DEADLINE_EXCEEDED", "UNIMPLEMENTED", "INTERNAL", "UNAVAILABLE", "DATA_LOSS"})
 
 
-def capture_of(record: CallRecord, types: Types, settings: Settings) -> capture_pb2.Capture:
-    """The Capture of one call, within the limits of the settings."""
-    trailing, details = _split_details(record.trailing_metadata)
+class Described(NamedTuple):
+    """What the headers of a call say of it, under the deployment's settings."""
+
+    labels: Labels
+    role: str
+    placement: Placement
+    condition: str  # to be counted; empty: nothing odd
+
+
+def describe(record: CallRecord, settings: Settings) -> Described | None:
+    """Labels, role and place in the trace; None where `x-mirror-id` makes no sense."""
+    labels = read_labels(record.metadata)
+    if not labels.mirror_id or len(labels.mirror_id) > ID_MAX_CHARS:
+        return None
+    role, condition = role_of(settings.role, labels.role)
+    return Described(labels, role, place(labels, record.current), condition)
+
+
+class Captured(NamedTuple):
+    """A serialised Capture, in pieces whose bodies are no copies, and what stands on its span beside."""
+
+    parts: list[bytes]
+    outbound: capture_pb2.Outbound | None  # of a call that the service made
+
+
+def capture_of(record: CallRecord, attempt: int, types: Types, settings: Settings, redactor: Redactor) -> Captured:
+    """The Capture of one call, redacted and within the limits of the settings.
+
+    Most calls have nothing but what is written by hand here. Whatever else one has is written by the generated class: joined,
+    both are one message, since the fields of a serialised message may stand in any order.
+    """
     outcome = record.outcome
-    capture = capture_pb2.Capture(
-        method=record.method,
-        kind=record.kind,
+    head = _head(
+        record.method,
+        record.kind,
+        types,
+        record.initial_metadata is None,
+        outcome.code,
+        outcome.ending,
+        attempt,
+        record.request_count,
+        record.response_count,
+    )
+    # start_unix_ns, duration_ns
+    parts = [head, b"\x88\x01%b\x90\x01%b" % (varint(record.start_unix_ns), varint(record.duration_ns))]
+    if record.deadline_ns:
+        parts.append(int_field(15, record.deadline_ns))
+    if record.blocked_calls:
+        parts.append(int_field(31, record.blocked_calls))
+    redaction = redactor.call(types.request, types.response)
+    messages = _messages(record, settings, redaction, redactor.key_id)
+    outbound = None
+    if record.outbound is not None:  # by what is left: what is private must not be told from a hash of the whole
+        outbound = outbound_of(record.outbound, capture_pb2.Capture.FromString(b"".join(messages)).messages)
+        parts.append(bytes_field(30, outbound.SerializeToString()))
+    parts += messages
+    if _has_more(record, settings):
+        parts.append(_rest(record, settings, redaction, redactor.key_id))
+    return Captured(parts, outbound)
+
+
+@lru_cache(maxsize=1024)
+def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended alike have in common: the key of the cache
+    method: str,
+    kind: capture_pb2.CallKind,
+    types: Types,
+    unobserved: bool,  # noqa: FBT001
+    code: int,
+    ending: capture_pb2.Ending,
+    attempt: int,
+    requests: int,
+    responses: int,
+) -> bytes:
+    return capture_pb2.Capture(
+        method=method,
+        kind=kind,
         request_type=types.request_type,
         response_type=types.response_type,
         schema_fingerprint=types.fingerprint,
-        messages=_messages(record, settings),
-        initial_metadata_unobserved=record.initial_metadata is None,
-        status_code=outcome.code,
-        status_message=outcome.message,
-        status_details=details,
-        ending=outcome.ending,
-        deadline_ns=record.deadline_ns,
-        attempt=record.labels.attempt,
-        start_unix_ns=record.start_unix_ns,
-        duration_ns=record.duration_ns,
-        request_count=record.request_count,
-        response_count=record.response_count,
-        exception_type=outcome.exception_type,
+        initial_metadata_unobserved=unobserved,
+        status_code=code,
+        ending=ending,
+        attempt=attempt,
+        request_count=requests,
+        response_count=responses,
+    ).SerializeToString()
+
+
+def _has_more(record: CallRecord, settings: Settings) -> bool:
+    outcome = record.outcome
+    return bool(
+        record.trailing_metadata or outcome.message or outcome.exception_type or record.omitted or settings.metadata
     )
+
+
+def _rest(record: CallRecord, settings: Settings, redaction: CallRedaction, key_id: str) -> bytes:
+    """What few calls have: texts, details, metadata, what was taken out of them, and what was left out."""
+    outcome = record.outcome
+    trailing, details = _split_details(record.trailing_metadata)
+    request, initial = (_allowed(metadata, settings) for metadata in (record.metadata, record.initial_metadata))
+    outside = redaction.outside(outcome.message, details, request, initial, trailing)
+    capture = capture_pb2.Capture(
+        status_message=outside.status_message,
+        status_details=outside.status_details,
+        exception_type=outcome.exception_type,
+        metadata_truncated=not outside.complete,
+    )
+    _add_leaves(capture.private_leaves, outside.leaves, key_id)
     for direction, messages, size in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
         capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
     for kept, metadata in (
-        (capture.request_metadata, record.request_metadata),
-        (capture.initial_metadata, record.initial_metadata or ()),
-        (capture.trailing_metadata, trailing),
+        (capture.request_metadata, outside.request_metadata),
+        (capture.initial_metadata, outside.initial_metadata),
+        (capture.trailing_metadata, outside.trailing_metadata),
     ):
         if _fill(kept, metadata):
             capture.metadata_truncated = True
-    return capture
+    return capture.SerializeToString()
 
 
-def span_of(record: CallRecord, capture: bytes, server_address: str) -> SpanData:
+def span_of(
+    record: CallRecord, described: Described, span_id: bytes, capture: list[bytes], server_address: str
+) -> SpanData:
     """The span of one call, which carries its serialised Capture."""
-    labels, placement = record.labels, record.placement
+    labels, placement = described.labels, described.placement
     status = STATUS_NAMES[record.outcome.code]
-    found: list[tuple[str, Any]] = [
-        (attributes.ID, labels.mirror_id),
-        (attributes.RUN, labels.run),
-        (attributes.ROLE, record.role),
-        (attributes.EXPECT, ",".join(labels.expect)),
-        (attributes.RPC_SYSTEM, "grpc"),
-        (attributes.RPC_METHOD, record.method),
-        (attributes.RPC_STATUS, status),
-        (attributes.SERVER_ADDRESS, server_address),
-        (attributes.CAPTURE, capture),
-    ]
-    if labels.attempt:
-        found.append((attributes.ATTEMPT, labels.attempt))
     link = placement.link
+    own: tuple[tuple[str, Any], ...] = ((attributes.ID, labels.mirror_id),)
     return SpanData(
-        trace_id=placement.trace_id,
-        span_id=record.span_id,
-        parent_span_id=placement.parent_span_id,
-        trace_state=labels.trace_state,
-        name=record.method,
-        kind=placement.kind,
-        start_unix_ns=record.start_unix_ns,
-        end_unix_ns=record.start_unix_ns + record.duration_ns,
-        attributes=tuple(found),
-        links=() if link is None else (Link(link.trace_id, link.span_id),),
-        error=status in _SERVER_ERRORS,
-        flags=placement.flags,
+        placement.trace_id,
+        span_id,
+        placement.parent_span_id,
+        labels.trace_state,
+        record.method,
+        placement.kind,
+        record.start_unix_ns,
+        record.start_unix_ns + record.duration_ns,
+        (*own, (attributes.ATTEMPT, labels.attempt)) if labels.attempt else own,
+        () if link is None else (Link(link.trace_id, link.span_id),),
+        status in _SERVER_ERRORS,
+        placement.flags,
+        _alike(labels.run, described.role, labels.expect, record.method, status, server_address),
+        capture,
     )
 
 
-def _messages(record: CallRecord, settings: Settings) -> list[capture_pb2.CapturedMessage]:
-    """Requests and responses in the order in which the server saw them, as far as their bodies fit."""
-    seen = [(message, _REQUEST) for message in record.requests] + [(message, _RESPONSE) for message in record.responses]
-    seen.sort(key=lambda one: one[0].offset_ns)
-    room = settings.capture_max_bytes
-    kept = []
+@lru_cache(maxsize=1024)
+def _alike(  # noqa: PLR0913, PLR0917 - the key of the cache
+    run: str, role: str, expect: tuple[str, ...], method: str, status: str, server_address: str
+) -> tuple[tuple[str, str], ...]:
+    """The attributes that the spans of a method that ended alike have in common."""
+    return (
+        (attributes.RUN, run),
+        (attributes.ROLE, role),
+        (attributes.EXPECT, ",".join(expect)),
+        (attributes.RPC_SYSTEM, "grpc"),
+        (attributes.RPC_METHOD, method),
+        (attributes.RPC_STATUS, status),
+        (attributes.SERVER_ADDRESS, server_address),
+    )
+
+
+def _messages(record: CallRecord, settings: Settings, redaction: CallRedaction, key_id: str) -> list[bytes]:
+    """Requests and responses in the order in which the server saw them, as far as their bodies fit; in pieces."""
+    seen = [(message, _REQUEST) for message in record.requests]
+    seen += [(message, _RESPONSE) for message in record.responses]
+    if len(seen) > 2 or (len(seen) == 2 and seen[0][0].offset_ns > seen[1][0].offset_ns):
+        seen.sort(key=_offset)
+    room, limit = settings.capture_max_bytes, settings.message_max_bytes
+    parts: list[bytes] = []
     for message, direction in seen:
-        omission = _omission(message, room, settings.message_max_bytes)
-        captured = capture_pb2.CapturedMessage(
-            direction=direction,
-            offset_ns=message.offset_ns,
-            original_size=message.size,
+        offset_ns, size, raw, _ = message
+        if raw is None or size > limit or size > room:
+            parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
+            continue
+        redacted = redaction.body(raw, direction)
+        body, leaves, omission = redacted
+        if omission or redacted.size > room:
+            parts.append(_without_body(message, direction, omission or _FULL, redaction))
+            continue
+        room -= redacted.size
+        # direction, offset_ns, original_size, private_leaves, and of the body what stands before it
+        head = b"%b%b\x20%b%b\x12%b" % (
+            _DIRECTIONS[direction],
+            varint(offset_ns),
+            varint(size),
+            _leaves(leaves, key_id) if leaves else b"",
+            varint(len(body)),
         )
-        if omission:
-            captured.omission = omission
-            if message.body is not None:
-                captured.hash = hashlib.sha256(message.body).digest()
-        elif message.body is not None:
-            captured.body = message.body
-            room -= message.size
-        kept.append(captured)
-    return kept
+        parts += (b"\x32" + varint(len(head) + len(body)) + head, body)
+    return parts
+
+
+def _offset(one: tuple[Message, capture_pb2.Direction]) -> int:
+    return one[0].offset_ns
+
+
+def _without_body(
+    message: Message, direction: capture_pb2.Direction, omission: capture_pb2.Omission, redaction: CallRedaction
+) -> bytes:
+    captured = capture_pb2.CapturedMessage(
+        direction=direction, offset_ns=message.offset_ns, original_size=message.size, omission=omission
+    )
+    if message.body is not None:
+        captured.hash, captured.key_id = redaction.hash(message.body, direction)
+    return bytes_field(6, captured.SerializeToString())
+
+
+def _leaves(leaves: Iterable[Leaf], key_id: str) -> bytes:
+    """As fields of a CapturedMessage."""
+    captured = capture_pb2.CapturedMessage()
+    _add_leaves(captured.private_leaves, leaves, key_id)
+    return captured.SerializeToString()
+
+
+def _add_leaves(kept: Any, leaves: Iterable[Leaf], key_id: str) -> None:
+    for leaf in leaves:
+        kept.add(path=leaf.path, hmac=leaf.hmac, key_id=key_id if leaf.hmac else "", empty=leaf.empty)
 
 
 def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb2.Omission:
@@ -150,12 +282,17 @@ def _omission(message: Message, room: int, message_max_bytes: int) -> capture_pb
 def _split_details(metadata: tuple[tuple[str, Any], ...]) -> tuple[list[tuple[str, Any]], bytes]:
     """Trailing metadata without the rich status, and that status's bytes."""
     rest, details = [], b""
-    for key, value in metadata:
+    for key, value in pairs(metadata):
         if key == DETAILS_KEY and isinstance(value, bytes):
             details = details or value
         else:
             rest.append((key, value))
     return rest, details
+
+
+def _allowed(metadata: object, settings: Settings) -> list[tuple[str, Any]]:
+    """The pairs whose keys the settings name."""
+    return [pair for pair in pairs(metadata) if pair[0] in settings.metadata]
 
 
 def _fill(kept: Any, metadata: Iterable[tuple[str, Any]]) -> bool:

@@ -24,16 +24,12 @@ class Counters:
 
     def reset(self) -> None:
         """Start anew: a forked child is a source of its own."""
-        self._lock = threading.Lock()
-        self._captured = 0
+        # Re-entrant: a call that never began is noticed when it is collected, which may be while this thread counts.
+        self._lock = threading.RLock()
+        self.captured = 0  # calls handed to the sink; written by its queue only, under that lock
         self._dropped: Counter[str] = Counter()
         self._conditions: Counter[str] = Counter()
         self.source_id = uuid.uuid4().hex
-
-    def capture(self) -> None:
-        """A call was handed to the sink, whether or not it found room there."""
-        with self._lock:
-            self._captured += 1
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Spans are lost for `reason`."""
@@ -48,4 +44,4 @@ class Counters:
     def read(self) -> Counts:
         """The totals, as one consistent copy."""
         with self._lock:
-            return Counts(self._captured, dict(self._dropped), dict(self._conditions))
+            return Counts(self.captured, dict(self._dropped), dict(self._conditions))

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from grpc_mirror.v1 import attributes
@@ -17,8 +18,9 @@ from grpc_mirror.v1 import attributes
 ID_MAX_CHARS = 256
 _LABEL_MAX_CHARS = 256
 _TRACE_STATE_MAX_CHARS = 512
-_TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
-_WANTED = frozenset(
+# Version ff and ids of zeros are invalid.
+_TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
+HEADERS = frozenset(
     {
         attributes.HEADER_ID,
         attributes.HEADER_RUN,
@@ -62,7 +64,6 @@ class Placement(NamedTuple):
     kind: int
     flags: int
     link: SpanRef | None  # a current span of another trace
-    lead: bool  # ours becomes the current span of the handler
 
 
 def is_mirrored(metadata: Iterable[tuple[str, Any]]) -> bool:
@@ -80,17 +81,26 @@ def read_labels(metadata: Iterable[tuple[str, Any]]) -> Labels:
     """
     found: dict[str, str] = {}
     for key, value in metadata:
-        if key in _WANTED and isinstance(value, str):
-            found.setdefault(key, value.strip())
+        if key in HEADERS and key not in found and isinstance(value, str):
+            found[key] = value.strip()
+    get = found.get
     return Labels(
-        mirror_id=found.get(attributes.HEADER_ID, ""),
-        run=found.get(attributes.HEADER_RUN, "")[:_LABEL_MAX_CHARS],
-        role=found.get(attributes.HEADER_ROLE, "").lower()[:_LABEL_MAX_CHARS],
-        expect=_expected(found),
-        attempt=_attempt(found),
-        parent=parse_traceparent(found.get("traceparent", "")),
-        trace_state=found.get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
+        get(attributes.HEADER_ID, ""),
+        *_routed(
+            get(attributes.HEADER_RUN, ""),
+            get(attributes.HEADER_ROLE, ""),
+            get(attributes.HEADER_EXPECT, ""),
+            get(attributes.HEADER_ATTEMPT, ""),
+        ),
+        parse_traceparent(get("traceparent", "")),
+        get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
     )
+
+
+@lru_cache(maxsize=256)
+def _routed(run: str, role: str, expect: str, attempt: str) -> tuple[str, str, tuple[str, ...], int]:
+    """The labels that the calls of a route have alike."""
+    return run[:_LABEL_MAX_CHARS], role.lower()[:_LABEL_MAX_CHARS], _expected(expect), _attempt(attempt)
 
 
 def role_of(setting: str, header: str) -> tuple[str, str]:
@@ -108,12 +118,9 @@ def role_of(setting: str, header: str) -> tuple[str, str]:
 def parse_traceparent(text: str) -> SpanRef | None:
     """A W3C trace context header, level 1: version-traceid-parentid-flags. None where it is invalid."""
     found = _TRACEPARENT.fullmatch(text)
-    if found is None:
+    if found is None or (len(text) > 55 and text.startswith("00")):
         return None
-    version, trace_id, span_id, flags, rest = found.groups()
-    if version == "ff" or (version == "00" and rest) or not trace_id.strip("0") or not span_id.strip("0"):
-        return None
-    return SpanRef(bytes.fromhex(trace_id), bytes.fromhex(span_id), int(flags, 16))
+    return SpanRef(bytes.fromhex(text[3:35]), bytes.fromhex(text[36:52]), int(text[53:55], 16))
 
 
 def derived_trace_id(mirror_id: str) -> bytes:
@@ -125,23 +132,31 @@ def place(labels: Labels, current: SpanRef | None) -> Placement:
     """Where the capture span of a call stands, given the span that is current in its handler.
 
     Below a current span of the same trace it is INTERNAL; else it is a SERVER span below the remote parent (or a
-    root). A current span of another trace is linked. It leads only below a remote parent when no span is current: a
-    synthetic root would override the service's own sampler.
+    root). A current span of another trace is linked.
     """
     remote = labels.parent
     trace_id = remote.trace_id if remote else derived_trace_id(labels.mirror_id)
     if current is not None and current.trace_id == trace_id:
-        return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None, lead=False)
+        return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None)
     parent_span_id, flags = (remote.span_id, remote.flags) if remote else (b"", 0)
-    lead = remote is not None and current is None
-    return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current, lead=lead)
+    return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current)
 
 
-def _expected(found: Mapping[str, str]) -> tuple[str, ...]:
-    named = {part.strip().lower() for part in found.get(attributes.HEADER_EXPECT, "").split(",")}
+def leader_of(metadata: Iterable[tuple[str, Any]]) -> str:
+    """The `traceparent` below which our span becomes the handler's current one, where no span is current there yet.
+
+    Only below a remote parent: a synthetic root would override the service's own sampler. Empty: there is none.
+    """
+    for key, value in metadata:
+        if key == "traceparent" and isinstance(value, str):
+            return value.strip()
+    return ""
+
+
+def _expected(text: str) -> tuple[str, ...]:
+    named = {part.strip().lower() for part in text.split(",")}
     return tuple(role for role in (attributes.CANDIDATE, attributes.SECONDARY) if role in named)
 
 
-def _attempt(found: Mapping[str, str]) -> int:
-    text = found.get(attributes.HEADER_ATTEMPT, "")
+def _attempt(text: str) -> int:
     return min(int(text), 0xFFFFFFFF) if text.isascii() and text.isdecimal() and len(text) < 11 else 0

@@ -7,16 +7,18 @@ All of it runs on the service's threads and on its clock, so each step is a few 
 from __future__ import annotations
 
 import os
+import threading
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol
+from collections import Counter
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple, Protocol
 
 import grpc
 from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from grpc_mirror import propagation
-from grpc_mirror.call import OK, CallRecord, Outcome, Seen, pairs
+from grpc_mirror.call import OK, CallRecord, Outcome, Seen
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
 from grpc_mirror.settings import Settings
@@ -27,6 +29,13 @@ _NO_DEADLINE_S = 10 * 365 * 86_400.0
 # The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
 _DEADLINE_SLACK = 0.02
 _OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
+OUTBOUND_MAX = 1000  # captured outbound calls of one served call; later ones are counted
+_KINDS = {  # by (request_streaming, response_streaming)
+    (False, False): capture_pb2.CALL_KIND_UNARY,
+    (True, False): capture_pb2.CALL_KIND_CLIENT_STREAM,
+    (False, True): capture_pb2.CALL_KIND_SERVER_STREAM,
+    (True, True): capture_pb2.CALL_KIND_BIDI_STREAM,
+}
 _UNARY_RESPONSE = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_CLIENT_STREAM)
 
 
@@ -45,86 +54,93 @@ class Observer:
         self.counters = counters
         self.budget = budget
         self.sink = sink
-        self.allowed = frozenset(settings.metadata)
-
-    def recorder(self, handler: Any, method: str, metadata: Sequence[tuple[str, Any]]) -> Recorder | None:
-        """A recorder for one mirrored call; None where the labels make no sense."""
-        labels = propagation.read_labels(metadata)
-        if not labels.mirror_id or len(labels.mirror_id) > propagation.ID_MAX_CHARS:
-            self.counters.notice("mirror_id_invalid")
-            return None
-        role, condition = propagation.role_of(self.settings.role, labels.role)
-        if condition:
-            self.counters.notice(condition)
-        recorder = Recorder(self, labels, role, method.lstrip("/"))
-        recorder.kind = call_kind(handler)
-        if self.allowed:
-            recorder.request_metadata = self.allow(metadata)
-        return recorder
-
-    def allow(self, metadata: object) -> tuple[tuple[str, Any], ...]:
-        """The pairs whose keys the settings name."""
-        return tuple(pair for pair in pairs(metadata) if pair[0] in self.allowed)
+        self.observes_initial = bool(settings.metadata)
+        self.messages_max = settings.stream_messages_max
+        self.wanted = propagation.HEADERS.union(settings.metadata)
 
     def fault(self) -> None:
         """Our own code failed. Counted; the service goes on."""
         self.counters.notice("internal_error")
 
 
-def call_kind(handler: Any) -> capture_pb2.CallKind:
-    """The kind of a grpc.RpcMethodHandler."""
-    if handler.request_streaming:
-        return capture_pb2.CALL_KIND_BIDI_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_CLIENT_STREAM
-    return capture_pb2.CALL_KIND_SERVER_STREAM if handler.response_streaming else capture_pb2.CALL_KIND_UNARY
+class Tally:
+    """Counts the calls that the service makes while it serves one call. Handlers may make them from several threads."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._begun: Counter[str] = Counter()
+        self._requests: Counter[tuple[str, tuple[int, ...]]] = Counter()
+        self.blocked = 0
+
+    def begin(self, method: str, *, blocked: bool) -> int | None:
+        """The index of a call of this method; None: over OUTBOUND_MAX."""
+        with self._lock:
+            self.blocked += blocked
+            if self._begun.total() >= OUTBOUND_MAX:
+                return None
+            self._begun[method] += 1
+            return self._begun[method] - 1
+
+    def block(self) -> None:
+        """A call that was begun otherwise was refused in the end."""
+        with self._lock:
+            self.blocked += 1
+
+    def ordinal(self, method: str, bodies: tuple[int, ...]) -> int:
+        """How many calls of this method had requests of the same hashes before."""
+        with self._lock:
+            self._requests[method, bodies] += 1
+            return self._requests[method, bodies] - 1
 
 
 class Recorder:
     """One call. Made by the interceptor, filled by the closures around its handler, finished exactly once."""
 
-    def __init__(self, observer: Observer, labels: propagation.Labels, role: str, method: str) -> None:
+    # What a call has at first; set on the instance when it changes.
+    current: propagation.SpanRef | None = None
+    span_id = b""  # empty: nothing stands below our span, so the sender gives it one
+    deadline_ns = 0
+    initial_metadata: tuple[tuple[str, Any], ...] | None = None
+    begun = False
+    finished = False
+    mark: str | None = None  # what a trusted shadow upstream has signed
+    tally: Tally | None = None  # made by the first outbound call
+
+    def __init__(self, observer: Observer, handler: Any, method: str, metadata: Iterable[tuple[str, Any]]) -> None:
+        wanted, messages_max = observer.wanted, observer.messages_max
         self.observer = observer
-        self.labels = labels
-        self.role = role
         self.method = method
-        self.kind: capture_pb2.CallKind = capture_pb2.CALL_KIND_UNSPECIFIED
+        self.metadata = tuple([pair for pair in metadata if pair[0] in wanted])
+        self.kind = _KINDS[bool(handler.request_streaming), bool(handler.response_streaming)]
         self.start_unix_ns = time.time_ns()
         self.start_ns = time.perf_counter_ns()
-        self.requests = Seen(observer.settings.stream_messages_max)
-        self.responses = Seen(observer.settings.stream_messages_max)
-        self.placement: propagation.Placement | None = None
-        self.span_id = b""
-        self.deadline_ns = 0
-        self.request_metadata: tuple[tuple[str, Any], ...] = ()
-        self.initial_metadata: tuple[tuple[str, Any], ...] | None = None
-        self.begun = False
-        self.finished = False
+        self.requests = Seen(messages_max)
+        self.responses = Seen(messages_max)
 
-    def request(self, body: object) -> None:
-        """A request message came, as bytes."""
-        if not self.finished:
-            self.requests.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
-
-    def response(self, body: object) -> None:
-        """A response message is about to be sent, as bytes."""
-        if not self.finished:
-            self.responses.add(body, time.perf_counter_ns() - self.start_ns, self.observer.budget.reserve)
+    def __del__(self) -> None:
+        """A call whose handler never began leaves no capture, so it is counted: its client gave up, or others refused it."""
+        if not self.begun and not self.finished and hasattr(self, "observer"):
+            self.observer.counters.notice("not_started")
 
     def begin(self, remaining_s: float | None) -> Any:
         """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
         self.begun = True
-        elapsed_ns = time.perf_counter_ns() - self.start_ns
         if remaining_s is not None and remaining_s < _NO_DEADLINE_S:
+            elapsed_ns = time.perf_counter_ns() - self.start_ns
             self.deadline_ns = max(1, int(remaining_s * 1e9) + elapsed_ns)
-        current = trace.get_current_span().get_span_context()
-        seen = None
-        if current.is_valid:
-            ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
-            seen = propagation.SpanRef(*ids, int(current.trace_flags))
-        self.placement = propagation.place(self.labels, seen)
-        if not self.placement.lead:
+        context = otel_context.get_current()
+        if context:
+            current = trace.get_current_span(context).get_span_context()
+            if current.is_valid:
+                ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
+                self.current = propagation.SpanRef(*ids, int(current.trace_flags))
+                return None
+        parent = propagation.leader_of(self.metadata)
+        if not parent:
             return None
-        self.span_id = os.urandom(8)
-        return trace.set_span_in_context(trace.NonRecordingSpan(_span_context(self.placement, self.span_id)))
+        led = LedSpan(parent)
+        self.span_id = led.span_id
+        return trace.set_span_in_context(led, context)
 
     @property
     def expired(self) -> bool:
@@ -134,49 +150,71 @@ class Recorder:
         slack_ns = max(int(_DEADLINE_SLACK * 1e9), int(_DEADLINE_SLACK * self.deadline_ns))
         return time.perf_counter_ns() - self.start_ns >= self.deadline_ns - slack_ns
 
-    def finish(self, outcome: Outcome, trailing_metadata: object) -> None:
+    def finish(self, outcome: Outcome, trailing_metadata: tuple[tuple[str, Any], ...]) -> None:
         """The call is over: freeze what was seen and hand it off. Later calls do nothing."""
         if self.finished:
             return
         self.finished = True
         duration_ns = time.perf_counter_ns() - self.start_ns
         requests, responses = self.requests, self.responses
+        asked, answers = requests.release(), responses.release()
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
-        answers = responses.release()
-        trailing = pairs(trailing_metadata)
-        size = _OVERHEAD_BYTES + requests.held + responses.held + _metadata_bytes(trailing)
+        tally = self.tally
         record = CallRecord(
-            self.labels,
-            self.role,
+            self.metadata,
             self.method,
             self.kind,
-            self.placement or propagation.place(self.labels, None),
-            self.span_id or os.urandom(8),
+            self.current,
+            self.span_id,
             outcome,
-            requests.release(),
+            asked,
             answers if sent else (),
             requests.type,
             responses.type,
             requests.count,
             responses.count if sent else 0,
-            tuple(
-                (direction, seen.omitted, seen.omitted_bytes)
-                for direction, seen in (
-                    (capture_pb2.DIRECTION_REQUEST, requests),
-                    (capture_pb2.DIRECTION_RESPONSE, responses),
-                )
-                if seen.omitted
-            ),
-            self.request_metadata,
+            omitted_of(requests, responses) if requests.omitted or responses.omitted else (),
             self.initial_metadata,
-            trailing,
+            trailing_metadata,
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
-            size,
+            size_of(requests, responses, trailing_metadata),
+            0 if tally is None else tally.blocked,
         )
         self.observer.sink.put(record)
+
+
+class LedSpan(trace.NonRecordingSpan):
+    """Our span as the handler's current one, below a remote parent: its trace, its flags.
+
+    Few handlers ask for it, so the header is read when one does.
+    """
+
+    def __init__(self, traceparent: str) -> None:
+        self.span_id = os.urandom(8)
+        self._traceparent = traceparent
+        self._made: trace.SpanContext | None = None
+
+    def get_span_context(self) -> trace.SpanContext:
+        """The context; invalid where the header is. Threads that ask at once may be given equal ones."""
+        if self._made is None:
+            parent = propagation.parse_traceparent(self._traceparent)
+            self._made = trace.INVALID_SPAN_CONTEXT if parent is None else _span_context(parent, self.span_id)
+        return self._made
+
+    def __repr__(self) -> str:
+        return f"LedSpan({self._traceparent!r})"
+
+
+def _span_context(parent: propagation.SpanRef, span_id: bytes) -> trace.SpanContext:
+    return trace.SpanContext(
+        int.from_bytes(parent.trace_id, "big"),
+        int.from_bytes(span_id, "big"),
+        is_remote=False,
+        trace_flags=trace.TraceFlags(parent.flags),
+    )
 
 
 def codecs(
@@ -198,13 +236,14 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
     `original` None hands the handler raw bytes, and so does this. `on_malformed` gets the exception of the original,
     or None where that gave None.
     """
-    fault = recorder.observer.fault
+    observer, seen, start_ns, clock = recorder.observer, recorder.requests, recorder.start_ns, time.perf_counter_ns
 
     def request(raw: bytes) -> Any:
         try:
-            recorder.request(raw)
+            if not recorder.finished:
+                seen.add(raw, clock() - start_ns, observer.budget.reserve)
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            fault()
+            observer.fault()
         if original is None:
             return raw
         try:
@@ -214,8 +253,8 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
             raise
         if message is None:
             on_malformed(None)
-        elif recorder.requests.type is None:
-            recorder.requests.type = type(message)
+        elif seen.type is None:
+            seen.type = type(message)
         return message
 
     return request
@@ -223,7 +262,7 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
 
 def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseException]) -> Any:
     """A response serialiser that sees the bytes of one call. Exceptions of the original go to `unsendable` too."""
-    fault = recorder.observer.fault
+    observer, seen, start_ns, clock = recorder.observer, recorder.responses, recorder.start_ns, time.perf_counter_ns
 
     def response(message: Any) -> Any:
         if original is None:
@@ -234,12 +273,13 @@ def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseExceptio
             except Exception as error:
                 unsendable.append(error)
                 raise
-            if recorder.responses.type is None:
-                recorder.responses.type = type(message)
+            if seen.type is None:
+                seen.type = type(message)
         try:
-            recorder.response(raw)
+            if not recorder.finished:
+                seen.add(raw, clock() - start_ns, observer.budget.reserve)
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            fault()
+            observer.fault()
         return raw
 
     return response
@@ -247,17 +287,41 @@ def _serializer(recorder: Recorder, original: Any, unsendable: list[BaseExceptio
 
 def rebuilt(handler: Any, behavior: Any, deserializer: Any, serializer: Any) -> Any:
     """A handler of the same kind around other functions."""
-    if handler.request_streaming:
-        make = (
-            grpc.stream_stream_rpc_method_handler
-            if handler.response_streaming
-            else grpc.stream_unary_rpc_method_handler
-        )
-    else:
-        make = (
-            grpc.unary_stream_rpc_method_handler if handler.response_streaming else grpc.unary_unary_rpc_method_handler
-        )
-    return make(behavior, request_deserializer=deserializer, response_serializer=serializer)
+    asks, answers = bool(handler.request_streaming), bool(handler.response_streaming)
+    return _Handler(
+        asks,
+        answers,
+        deserializer,
+        serializer,
+        None if asks or answers else behavior,
+        behavior if answers and not asks else None,
+        behavior if asks and not answers else None,
+        behavior if asks and answers else None,
+    )
+
+
+class _Fields(NamedTuple):
+    """What grpc looks for on a handler."""
+
+    request_streaming: bool
+    response_streaming: bool
+    request_deserializer: Any
+    response_serializer: Any
+    unary_unary: Any
+    unary_stream: Any
+    stream_unary: Any
+    stream_stream: Any
+
+
+class _Handler(_Fields, grpc.RpcMethodHandler):  # type: ignore[type-arg] # generic in the stubs only
+    """A handler as grpc's own functions make it, which import a module each time."""
+
+
+def kept_attributes(observed: Any, behavior: Any) -> None:
+    """Give `observed` what grpc looks for on a handler's function, such as experimental_thread_pool."""
+    attributes = getattr(behavior, "__dict__", None)
+    if attributes:
+        observed.__dict__.update(attributes)
 
 
 def behavior_of(handler: Any) -> Any:
@@ -284,13 +348,16 @@ def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:
         otel_context.detach(token)
 
 
-def _span_context(placement: propagation.Placement, span_id: bytes) -> trace.SpanContext:
-    return trace.SpanContext(
-        int.from_bytes(placement.trace_id, "big"),
-        int.from_bytes(span_id, "big"),
-        is_remote=False,
-        trace_flags=trace.TraceFlags(placement.flags),
-    )
+def omitted_of(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
+    """(direction, messages, bytes) of what was over the limit of messages."""
+    directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
+    return tuple((direction, seen.omitted, seen.omitted_bytes) for direction, seen in directions if seen.omitted)
+
+
+def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
+    """The bytes that a record holds, for the queue's bound."""
+    size = _OVERHEAD_BYTES + requests.held + responses.held
+    return size + _metadata_bytes(trailing_metadata) if trailing_metadata else size
 
 
 def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:

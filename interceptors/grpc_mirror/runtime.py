@@ -107,6 +107,8 @@ def _announce(settings: Settings) -> None:
         _LOG.error("grpc_mirror: role %s without MIRROR_ROLE: is_shadow() is false here", settings.role)
     if settings.bearer and not settings.secure:
         _LOG.warning("grpc_mirror: the bearer token goes to %s unencrypted; set MIRROR_TLS", settings.target)
+    if settings.redact == "off":
+        _LOG.warning("grpc_mirror: redaction is off: private fields leave this process as they are")
     if not settings.version:
         _LOG.warning(
             "grpc_mirror: no service.version (OTEL_RESOURCE_ATTRIBUTES=service.version=...): the verdict cannot pass"

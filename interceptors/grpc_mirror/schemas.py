@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord
+from grpc_mirror.call import DETAILS_KEY, CallRecord, pairs
 from grpc_mirror.v1 import schema_pb2
 from grpc_mirror.wire import any_values
 
@@ -34,6 +34,8 @@ class Types(NamedTuple):
     request_type: str
     response_type: str
     fingerprint: str
+    request: Descriptor | None = None
+    response: Descriptor | None = None
 
 
 def schema_of(descriptors: Iterable[Descriptor], loaded: Iterable[FileDescriptor] = ()) -> schema_pb2.Schema:
@@ -116,7 +118,8 @@ class SchemaRegistry:
             descriptor for descriptor in (request, response, *map(_message_type, details)) if descriptor is not None
         ]
         fingerprint = self._learn(known) if known else ""
-        return Types(request.full_name if request else "", response.full_name if response else "", fingerprint)
+        ours, theirs = (one.full_name if one else "" for one in (request, response))
+        return Types(ours, theirs, fingerprint, request, response)
 
     def _learn(self, descriptors: list[Descriptor]) -> str:
         schema = schema_of(descriptors, loaded_files())
@@ -180,7 +183,7 @@ def _message_type(full_name: str) -> Descriptor | None:
 
 
 def _detail_types(record: CallRecord) -> tuple[str, ...]:
-    for key, value in record.trailing_metadata:
+    for key, value in pairs(record.trailing_metadata):
         if key == DETAILS_KEY and isinstance(value, bytes):
             return tuple(sorted({name for name, _ in any_values(value)}))
     return ()

@@ -3,22 +3,24 @@
 `intercept_service` runs on the server's one serving thread, under its lock, and so do the deserialiser and the final
 callback; handlers run in the pool. The record is frozen in that callback: it fires when the status has been sent, or
 when the client is gone, which may be before the handler ends. A call that is over before its handler was started (its
-client gave up while it queued for a thread) has no context and so leaves no record.
+client gave up while it queued for a thread) has no context and so leaves no record; it is counted as `not_started`.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
 
-from grpc_mirror.call import Outcome, Raised, SyncFacts, pairs, status_code, sync_outcome, type_name
+from grpc_mirror.call import RETURNED, Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
+from grpc_mirror.current import in_call
+from grpc_mirror.marked import Trust, marked
 from grpc_mirror.propagation import is_mirrored
-from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, in_context, rebuilt
+from grpc_mirror.recorder import Observer, Recorder, asked, behavior_of, codecs, kept_attributes, rebuilt
 from grpc_mirror.v1 import capture_pb2
 
+_CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
 _CALLING = "Exception calling application: "
 _ITERATING = "Exception iterating responses: "
 
@@ -26,24 +28,31 @@ _ITERATING = "Exception iterating responses: "
 class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Captures mirrored calls of a sync grpc.Server. A call without `x-mirror-id` keeps its handler untouched."""
 
-    def __init__(self, observer: Observer | None) -> None:
-        """`observer` None: nothing is captured."""
+    def __init__(self, observer: Observer | None, trust: Trust | None = None) -> None:
+        """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
+        self._trust = trust
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
         handler = continuation(handler_call_details)
-        observer = self._observer
-        if observer is None:
+        observer, trust = self._observer, self._trust
+        if observer is None and trust is None:
             return handler
         try:
             metadata = handler_call_details.invocation_metadata
-            if handler is None or not metadata or not is_mirrored(metadata):
+            if handler is None or not metadata:
                 return handler
-            recorder = observer.recorder(handler, handler_call_details.method, metadata)
-            return handler if recorder is None else _SyncCall(recorder, handler).wrapped()
+            mark = None if trust is None else trust.mark_of(metadata, observer)
+            method = handler_call_details.method.lstrip("/")
+            if observer is None or not is_mirrored(metadata):
+                return handler if trust is None or mark is None else marked(handler, trust.marked(method, mark))
+            recorder = Recorder(observer, handler, method, metadata)
+            recorder.mark = mark
+            return _SyncCall(recorder, handler).wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
-            observer.fault()
+            if observer is not None:
+                observer.fault()
             return handler
 
 
@@ -62,8 +71,7 @@ class _SyncCall:
     def wrapped(self) -> Any:
         behavior = behavior_of(self._handler)
         observed = self._streaming(behavior) if self._handler.response_streaming else self._unary(behavior)
-        # Keeps attributes that grpc looks for on the function, such as experimental_thread_pool.
-        functools.update_wrapper(observed, behavior)
+        kept_attributes(observed, behavior)
         return rebuilt(
             self._handler, observed, *codecs(self._recorder, self._handler, self._on_malformed, self._unsendable)
         )
@@ -72,7 +80,7 @@ class _SyncCall:
         def observed(request: Any, context: Any) -> Any:
             trace_context = self._begin(context)
             try:
-                response = in_context(trace_context, behavior, request, context)
+                response = in_call(self._recorder, trace_context, behavior, request, context)
             except BaseException as error:
                 self._on_raise(error, _CALLING)
                 raise
@@ -87,11 +95,15 @@ class _SyncCall:
             if send:  # grpc's experimental non-blocking handlers push their responses through a callback
                 send = (self._pushing(send[0]),)
             try:
-                responses = in_context(trace_context, behavior, request, context, *send)
+                responses = in_call(self._recorder, trace_context, behavior, request, context, *send)
             except BaseException as error:
                 self._on_raise(error, _CALLING)
                 raise
-            return responses if send else _Responses(responses, trace_context, self._on_end, self._on_raise)
+            return (
+                responses
+                if send
+                else _Responses(self._recorder, responses, trace_context, self._on_end, self._on_raise)
+            )
 
         return observed
 
@@ -118,14 +130,14 @@ class _SyncCall:
     def _watch_initial_metadata(self, context: Any) -> None:
         observer, recorder = self._recorder.observer, self._recorder
         recorder.initial_metadata = ()
-        if not observer.allowed:
+        if not observer.observes_initial:
             return
         send = context.send_initial_metadata
 
         def send_initial_metadata(initial_metadata: Any) -> None:
             send(initial_metadata)
             try:
-                recorder.initial_metadata = observer.allow(initial_metadata)
+                recorder.initial_metadata = tuple(initial_metadata or ())
             except Exception:  # noqa: BLE001 - ours must never reach the service
                 observer.fault()
 
@@ -157,25 +169,23 @@ class _SyncCall:
         self._malformed = True
         self._finish()
 
-    def _status(self) -> tuple[int | None, str | None]:
-        code = asked(self._context, "code")
-        details = asked(self._context, "details")
-        text = details.decode("utf-8", "replace") if isinstance(details, bytes) else details
-        return status_code(code, numbers=False), text
-
-    def _outcome(self, code: int | None, details: str | None) -> Outcome:
-        state = getattr(self._context, "_state", None)
-        unsendable = type_name(self._unsendable[0]) if self._unsendable else ""
+    def _outcome(self) -> Outcome:
+        context = self._context
+        code, details = asked(context, "code"), asked(context, "details")
+        # Whether a status went out before the client left is in no public API. Without it: what else was seen.
+        sent = getattr(getattr(context, "_state", None), "statused", True)
+        failed = self._raised or self._malformed or self._unsendable
+        if sent and self._returned and code is None and not details and not failed:
+            return RETURNED
         return sync_outcome(
             SyncFacts(
-                code,
-                details,
+                status_code(code, numbers=False),
+                details.decode("utf-8", "replace") if isinstance(details, bytes) else details,
                 self._returned,
                 self._raised,
                 self._malformed,
-                unsendable,
-                # Whether a status went out before the client left is in no public API. Without it: what else was seen.
-                getattr(state, "statused", True),
+                type_name(self._unsendable[0]) if self._unsendable else "",
+                sent,
                 self._recorder.expired,
             )
         )
@@ -184,10 +194,10 @@ class _SyncCall:
         if self._recorder.finished:
             return
         try:
-            outcome = self._outcome(*self._status())
-            answered = outcome.ending not in (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
-            trailing = pairs(asked(self._context, "trailing_metadata")) if answered else ()
-            self._recorder.finish(outcome, trailing)
+            outcome = self._outcome()
+            cut = outcome is not RETURNED and outcome.ending in _CUT
+            trailing = None if cut else asked(self._context, "trailing_metadata")
+            self._recorder.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._recorder.observer.fault()
         finally:
@@ -198,15 +208,17 @@ class _SyncCall:
 
 
 class _Responses:
-    """A handler's response iterator, watched. Each step runs in the handler's OpenTelemetry context."""
+    """A handler's response iterator, watched. Each step runs as part of the call and in its OpenTelemetry context."""
 
     def __init__(
         self,
+        served: Recorder,
         responses: Any,
         trace_context: Any,
         on_end: Callable[[], None],
         on_raise: Callable[[BaseException, str], None],
     ) -> None:
+        self._served = served
         self._responses = responses
         self._trace_context = trace_context
         self._on_end = on_end
@@ -217,7 +229,7 @@ class _Responses:
 
     def __next__(self) -> Any:
         try:
-            return in_context(self._trace_context, next, self._responses)
+            return in_call(self._served, self._trace_context, next, self._responses)
         except StopIteration:
             self._on_end()
             raise

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
+from grpc_mirror import private_paths
 from grpc_mirror.v1 import attributes
 
 _KIB = 1024
@@ -22,6 +23,10 @@ _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
 _SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
+_REDACT = ("auto", "on", "off")
+_KEY_MIN_CHARS = 16
+# Patterns by commas or blanks, which may also stand in a quoted key.
+_PATTERN = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s,"])+|"')
 _METADATA_KEY = re.compile(r"[0-9a-z_.\-]+")
 
 
@@ -45,6 +50,11 @@ class Settings:
         role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
         sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
         metadata: names of request and initial metadata to capture; all other names are left out.
+        redact: `auto`: calls whose types hold private fields, or of which `private` names a place; `on`: all; `off`: none.
+        private: path patterns of what is private beside the fields that say so themselves, see private_paths.py.
+        redaction_key: of the hashes that stand in private values' place; the same on all replicas. Empty: no hashes.
+        hash_few_values: hash bool, enum and numbers too, though whoever sees many hashes can guess them.
+        keep_status_message: send the text of a redacted call's status as it is.
         tls: encrypt the connection to the collector; an https endpoint implies it.
         ca_file: PEM file of the authorities to trust instead of the system's.
         bearer: token sent as `authorization: Bearer ...`.
@@ -65,12 +75,22 @@ class Settings:
         flush_on_sigterm: None: install a handler only in the main thread and where SIGTERM has its default action;
             True: the same, and warn where that is impossible; False: never.
         exporter: an OpenTelemetry SpanExporter for the tracer sink; None: our own, which goes to `endpoint`.
+        outbound_allow: patterns of methods that a shadow may call, beside the policies given to the client interceptor.
+        outbound_allow_safe: a shadow may call methods declared `idempotency_level = NO_SIDE_EFFECTS`.
+        shadow_key: shared key of the header by which a shadow marks the calls that it makes; empty: it marks none.
+        trust_shadow: heed that header of callers: their calls are served as a shadow's.
+        instrument_clients: the instrumentor puts the client interceptor on channels too.
     """
 
     endpoint: str = ""
     role: str = ""
     sink: str = "direct"
     metadata: tuple[str, ...] = ()
+    redact: str = "auto"
+    private: tuple[str, ...] = ()
+    redaction_key: str = field(default="", repr=False)
+    hash_few_values: bool = False
+    keep_status_message: bool = False
     tls: bool = False
     ca_file: str = ""
     bearer: str = field(default="", repr=False)
@@ -90,6 +110,11 @@ class Settings:
     shutdown_timeout_s: float = 3.0
     flush_on_sigterm: bool | None = None
     exporter: Any = None
+    outbound_allow: tuple[str, ...] = ()
+    outbound_allow_safe: bool = False
+    shadow_key: str = field(default="", repr=False)
+    trust_shadow: bool = False
+    instrument_clients: bool = False
 
     def __post_init__(self) -> None:
         """Check everything and report all of it."""
@@ -154,6 +179,11 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_ROLE": "role",
     "MIRROR_SINK": "sink",
     "MIRROR_METADATA": "metadata",
+    "MIRROR_REDACT": "redact",
+    "MIRROR_PRIVATE": "private",
+    "MIRROR_REDACTION_KEY": "redaction_key",
+    "MIRROR_HASH_FEW_VALUES": "hash_few_values",
+    "MIRROR_KEEP_STATUS_MESSAGE": "keep_status_message",
     "MIRROR_TLS": "tls",
     "MIRROR_CA_FILE": "ca_file",
     "MIRROR_BEARER": "bearer",
@@ -170,7 +200,24 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_RETRY_MAX_S": "retry_max_s",
     "MIRROR_SHUTDOWN_TIMEOUT_S": "shutdown_timeout_s",
     "MIRROR_FLUSH_ON_SIGTERM": "flush_on_sigterm",
+    "MIRROR_OUTBOUND_ALLOW": "outbound_allow",
+    "MIRROR_OUTBOUND_ALLOW_SAFE": "outbound_allow_safe",
+    "MIRROR_SHADOW_KEY": "shadow_key",
+    "MIRROR_TRUST_SHADOW": "trust_shadow",
+    "MIRROR_INSTRUMENT_CLIENTS": "instrument_clients",
 }
+_FLAGS = frozenset(
+    {
+        "tls",
+        "flush_on_sigterm",
+        "hash_few_values",
+        "keep_status_message",
+        "outbound_allow_safe",
+        "trust_shadow",
+        "instrument_clients",
+    }
+)
+_SHADOW_KEY_MIN_CHARS = 16
 _FIELDS = tuple(f.name for f in fields(Settings))
 
 
@@ -225,16 +272,35 @@ def _problems(settings: Settings) -> list[str]:
         for key in settings.metadata
         if not _METADATA_KEY.fullmatch(key)
     ]
+    found += _redaction_problems(settings)
     found += [
         f"{name}={getattr(settings, name)!r}: must be above zero"
         for name in _FIELDS
         if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max")) and not getattr(settings, name) > 0
     ]
+    if settings.shadow_key and len(settings.shadow_key) < _SHADOW_KEY_MIN_CHARS:
+        found.append(f"shadow_key: shorter than {_SHADOW_KEY_MIN_CHARS} characters; make one: openssl rand -base64 32")
+    if settings.trust_shadow and not settings.shadow_key:
+        found.append("trust_shadow: without shadow_key there is no way to know whom to trust; set MIRROR_SHADOW_KEY")
     if settings.message_max_bytes > settings.capture_max_bytes:
         found.append("message_max_bytes: above capture_max_bytes, so it would never apply")
     if settings.capture_max_bytes + 64 * _KIB > settings.batch_max_bytes:
         found.append("batch_max_bytes: must hold one capture (capture_max_bytes) and 64 KiB for its span")
     return [problem for problem in found if problem]
+
+
+def _redaction_problems(settings: Settings) -> list[str]:
+    found = []
+    if settings.redact not in _REDACT:
+        found.append(
+            f"redact={settings.redact!r}: one of {', '.join(_REDACT)}{_did_you_mean(settings.redact, _REDACT)}"
+        )
+    if settings.redact == "off" and settings.private:
+        found.append("private: names private fields, but redact=off would send them as they are")
+    found += [f"private: {text!r}: {problem}" for text in settings.private if (problem := private_paths.problem(text))]
+    if settings.redaction_key and len(settings.redaction_key) < _KEY_MIN_CHARS:
+        found.append(f"redaction_key: shorter than {_KEY_MIN_CHARS} characters; make one with `openssl rand -hex 32`")
+    return found
 
 
 def _misspelt(environ: Mapping[str, str], arguments: Mapping[str, Any]) -> list[str]:
@@ -271,11 +337,14 @@ def _resource(environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _parse(name: str, text: str) -> Any:
     """The value of a variable's text, by the unit or kind that its setting's name ends in."""
-    if name == "role":
+    if name in ("role", "redact"):
         return text.lower()
-    if name == "metadata":
-        return tuple(key.strip().lower() for key in text.split(",") if key.strip())
-    if name in ("tls", "flush_on_sigterm"):
+    if name == "private":
+        return tuple(_PATTERN.findall(text))
+    if name in ("metadata", "outbound_allow"):
+        words = text.lower() if name == "metadata" else text
+        return tuple(word.strip() for word in words.split(",") if word.strip())
+    if name in _FLAGS:
         return _parse_flag(text)
     if name.endswith("_bytes"):
         return _parse_size(text)
@@ -305,4 +374,4 @@ def _parse_number(name: str, text: str) -> float:
 
 
 def _shown(name: str, text: str) -> str:
-    return "(hidden)" if name == "bearer" else repr(text)
+    return "(hidden)" if name in ("bearer", "redaction_key", "shadow_key") else repr(text)

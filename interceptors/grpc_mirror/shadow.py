@@ -28,3 +28,10 @@ def is_shadow() -> bool:
     if problem:
         raise SettingsError([problem])
     return role in (attributes.CANDIDATE, attributes.SECONDARY)
+
+
+def shadow_reason() -> str:
+    """Why effects are refused here, for messages; asked where they are."""
+    if is_shadow():
+        return f"this is a shadow (MIRROR_ROLE={os.environ.get('MIRROR_ROLE', '').strip().lower()})"
+    return "the caller of this call is a shadow (x-mirror-shadow)"

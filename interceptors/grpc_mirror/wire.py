@@ -10,12 +10,17 @@ import struct
 from collections.abc import Iterator
 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
+_SHORT = tuple(bytes((value,)) for value in range(0x80))  # varints of one byte, which most are
 
 
 def varint(value: int) -> bytes:
     """A non-negative integer below 2**64 as a base-128 varint."""
     if value < 0x80:
-        return bytes((value,))
+        return _SHORT[value]
+    if value < 0x4000:
+        return bytes((value & 0x7F | 0x80, value >> 7))
+    if value < 0x200000:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
     out = bytearray()
     while value >= 0x80:
         out.append(value & 0x7F | 0x80)

@@ -44,7 +44,7 @@ class Sample:
 METRICS: Final = (
     Metric("mirror_batches_total", "counter", "OTLP requests that were accepted.", ("protocol",)),
     Metric("mirror_batches_refused_total", "counter", "OTLP requests that were refused.", ("protocol", "reason")),
-    Metric("mirror_spans_total", "counter", "Spans received: call, schema, report, or ordinary ones.", ("kind",)),
+    Metric("mirror_spans_total", "counter", "Spans received: call, outbound, schema, report, ordinary.", ("kind",)),
     Metric("mirror_spans_rejected_total", "counter", "Spans of ours that could not be used.", ("reason",)),
     Metric("mirror_queue_bytes", "gauge", "Bytes between the listeners and the pipeline."),
     Metric("mirror_unknown_run_total", "counter", "Calls of runs that the configuration does not allow."),

@@ -50,6 +50,7 @@ class Batch:
     calls: tuple[CallRecord, ...] = ()
     schemas: tuple[bytes, ...] = ()  # serialised mirror.v1.Schema
     reports: tuple[Report, ...] = ()
+    outbound: int = 0  # captures of calls that a service made while it served a mirrored one: not compared yet
     ordinary: int = 0  # spans that are not ours
     rejected: Mapping[str, int] = field(default_factory=dict)  # by reason, a key of REJECTIONS
 
@@ -111,6 +112,7 @@ class _Cut:
         self._calls: list[CallRecord] = []
         self._schemas: list[bytes] = []
         self._reports: list[Report] = []
+        self._outbound = 0
         self._ordinary = 0
         self._rejected: Counter[str] = Counter()
 
@@ -135,6 +137,8 @@ class _Cut:
         elif names.REPORT in found:
             data = message_bytes(found[names.REPORT], schema_pb2.SourceReport, "malformed_report")
             self._reports.append(Report(resource(), data))
+        elif names.OUTBOUND in found:
+            self._outbound += 1  # of the same run and id as the served call, and maybe of its method: no half of a pair
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
             call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
             self._calls.append(call)
@@ -146,6 +150,7 @@ class _Cut:
             calls=tuple(self._calls),
             schemas=tuple(self._schemas),
             reports=tuple(self._reports),
+            outbound=self._outbound,
             ordinary=self._ordinary,
             rejected=dict(self._rejected),
         )

@@ -40,7 +40,7 @@ VERDICT: Final = "mirror.verdict"
 WANTED: Final = frozenset(
     {
         names.ID, names.RUN, names.ROLE, names.EXPECT, names.ATTEMPT, names.CAPTURE, names.SCHEMA, names.REPORT,
-        names.RPC_METHOD, _RPC_SERVICE, VERDICT, *_STATUS_ATTRIBUTES,
+        names.OUTBOUND, names.RPC_METHOD, _RPC_SERVICE, VERDICT, *_STATUS_ATTRIBUTES,
     }
 )  # fmt: skip
 

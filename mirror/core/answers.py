@@ -15,6 +15,7 @@ from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.walk import Walk, unless_ignored
 from mirror.core.model import Kind
 from mirror.core.path import Field, Key, Path
+from mirror.core.private import compare_private, private_values
 from mirror.core.rules import Ignore, MethodRules, Place
 from mirror.core.schemas import SchemaBook
 from mirror.core.streams import Body, compare_bodies, compare_stream
@@ -44,7 +45,7 @@ def same_messages(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool
 
 
 def _content(message: capture_pb2.CapturedMessage) -> tuple[object, ...]:
-    leaves = sorted((leaf.path, leaf.hmac, leaf.key_id) for leaf in message.private_leaves)
+    leaves = sorted((leaf.path, leaf.hmac, leaf.key_id, leaf.empty) for leaf in message.private_leaves)
     return message.body, message.omission, message.hash, message.key_id, leaves
 
 
@@ -71,11 +72,35 @@ class Answers:
         if not (left.initial_metadata_unobserved or right.initial_metadata_unobserved):
             self._metadata(walk, "initial_metadata")
         self._metadata(walk, "trailing_metadata")
+        self._private(walk)
         if not (same_messages(left, right) and walk.options.nan_equal):
             self._messages(walk)
 
     def _place(self, path: Path) -> Place:
         return self._rules.walk(path)
+
+    def _private(self, walk: Walk) -> None:
+        """What was taken out beside the messages, as far as it is compared at all."""
+        left, right = self._left, self._right
+        if not (left.private_leaves or right.private_leaves):
+            return
+        unobserved = left.initial_metadata_unobserved or right.initial_metadata_unobserved
+        partial = left.metadata_truncated or right.metadata_truncated
+        ours, theirs = private_values(left.private_leaves), private_values(right.private_leaves)
+        compared = {path for path in ours.keys() | theirs.keys() if self._compares(walk, path, unobserved=unobserved)}
+        if partial:
+            compared = {path for path in compared if "_metadata[" not in path or (path in ours and path in theirs)}
+        ours, theirs = ({path: side[path] for path in compared if path in side} for side in (ours, theirs))
+        compare_private(walk, ours, theirs, (), self._place(()))
+
+    def _compares(self, walk: Walk, path: str, *, unobserved: bool) -> bool:
+        name, _, rest = path.partition("[")
+        if name == "trailing_metadata":
+            key = rest.removesuffix("]").strip('"')
+            return not any(fnmatchcase(key, pattern) for pattern in walk.options.trailing_metadata_ignore)
+        if name == "status.message":
+            return walk.options.status_message
+        return path.startswith("status.details") or (name == "initial_metadata" and not unobserved)
 
     def _metadata(self, walk: Walk, name: str) -> None:
         """By key, each key's values sorted. Of metadata that was cut short, only keys that both sides have."""
@@ -161,7 +186,7 @@ def _body(message: capture_pb2.CapturedMessage, type_: type[Message] | None) -> 
     if message.omission:
         shown = f"({message.original_size} bytes, left out of the capture)"
         return Body(None, (message.key_id, message.hash), shown, "left out of the capture")
-    private = {leaf.path: leaf.hmac for leaf in message.private_leaves}
+    private = private_values(message.private_leaves)
     if type_ is None:
         return Body(None, message.body, message.body, "no protobuf message", private)
     try:

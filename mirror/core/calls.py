@@ -29,6 +29,7 @@ _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
     capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
 }
+_PRIVATE: Final = (capture_pb2.OMISSION_PRIVATE, capture_pb2.OMISSION_REDACTION_FAILED)
 
 
 def status_name(code: int) -> str:
@@ -52,7 +53,7 @@ class CallComparer:
        metadata of two different outcomes are not held against each other.
     6. Hashes made with different keys: incomparable, `redaction_key`. Messages left out of the capture whose hashes are
        not the same on both sides, or of which there is no hash: `too_large` (`not_serializable` for those without
-       bytes). A capture of over MESSAGES_MAX messages: `too_large`.
+       bytes, `private` where redaction left them out). A capture of over MESSAGES_MAX messages: `too_large`.
     7. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
        and initial metadata where both sides saw it, as sorted values by key, at `trailing_metadata["key"]`; the messages
        at `response` or `responses[i]`, under the schemas of their senders. A message that cannot be decoded differs,
@@ -163,7 +164,7 @@ def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> st
     if _too_many(left, right):
         return "too_large"
     ours, theirs = responses(left), responses(right)
-    keys = [_key_ids(messages) for messages in (ours, theirs)]
+    keys = [_key_ids(capture, messages) for capture, messages in ((left, ours), (right, theirs))]
     if all(keys) and len(keys[0] | keys[1]) > 1:
         return "redaction_key"
     omitted = [message for message in (*ours, *theirs) if message.omission]
@@ -172,7 +173,7 @@ def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> st
     if _left_out(left, len(ours)) or _left_out(right, len(theirs)):
         return "too_large"
     if omitted and (not all(m.hash for m in omitted) or _hashes(ours) != _hashes(theirs)):
-        return "too_large"
+        return "private" if any(m.omission in _PRIVATE for m in omitted) else "too_large"
     return ""
 
 
@@ -180,9 +181,10 @@ def _too_many(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
     return max(len(left.messages), len(right.messages)) > MESSAGES_MAX
 
 
-def _key_ids(messages: Iterable[capture_pb2.CapturedMessage]) -> set[str]:
+def _key_ids(capture: capture_pb2.Capture, messages: Iterable[capture_pb2.CapturedMessage]) -> set[str]:
     found = {message.key_id for message in messages if message.hash}
-    return found | {leaf.key_id for message in messages for leaf in message.private_leaves if leaf.hmac}
+    leaves = [*capture.private_leaves, *(leaf for message in messages for leaf in message.private_leaves)]
+    return found | {leaf.key_id for leaf in leaves if leaf.hmac}
 
 
 def _left_out(capture: capture_pb2.Capture, captured: int) -> bool:

@@ -12,21 +12,29 @@ from collections.abc import Iterable, Mapping
 from itertools import zip_longest
 from typing import Final, TypeAlias
 
+from grpc_mirror.v1.capture_pb2 import PrivateLeaf
+
 from mirror.core.compare.walk import Walk
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, PathPattern, PathSyntaxError, Step, pattern_of
 from mirror.core.rules import Ignore, KeyedList, Place, UnorderedList
 
+EMPTY: Final = b"empty"  # in place of the hash (32 bytes) of a private value that was set, and empty
 PRIVATE_NOTE: Final = "private: only hashes of it are kept"
 Leaves: TypeAlias = Mapping[
     str, bytes
 ]  # path below the message -> hash; empty: there was a value, and no more is known
 
 
+def private_values(leaves: Iterable[PrivateLeaf]) -> dict[str, bytes]:
+    """The hashes of private leaves by path: nothing where there is none, EMPTY of an empty value."""
+    return {leaf.path: EMPTY if leaf.empty else leaf.hmac for leaf in leaves}
+
+
 def compare_private(walk: Walk, left: Leaves, right: Leaves, path: Path, place: Place) -> None:
     """Report leaves whose hashes differ or that only one side has; `path` is that of the message.
 
-    One without a hash says only that there was a value. Values never appear: there are none.
+    One without a hash says only that there was a value, and that it was not empty. Values never appear: there are none.
     """
     if left == right:
         return
@@ -47,7 +55,8 @@ def compare_private(walk: Walk, left: Leaves, right: Leaves, path: Path, place: 
 
 
 def _report(walk: Walk, one: bytes | None, other: bytes | None, path: Path, rule: str) -> None:
-    if one == other or (one is not None and other is not None and not (one and other)):
+    blind = one is not None and other is not None and not (one and other) and EMPTY not in (one, other)
+    if one == other or blind:
         return
     kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
     walk.add(path, kind, rule=rule, note=PRIVATE_NOTE)

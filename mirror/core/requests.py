@@ -20,7 +20,7 @@ from mirror.core.compare.engine import Comparer
 from mirror.core.compare.walk import Types, Walk
 from mirror.core.model import Difference
 from mirror.core.path import Field, Index, Path
-from mirror.core.private import steps_of
+from mirror.core.private import EMPTY, private_values, steps_of
 from mirror.core.rules import Place
 from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.core.streams import Body, compare_bodies
@@ -93,7 +93,7 @@ def _compare(  # noqa: PLR0913, PLR0917 - two messages, and where they stand
     if left is None and right is None:
         return  # neither can be read
     ours, theirs = _private(one), _private(other)
-    both = {text for text in ours.keys() & theirs.keys() if ours[text][1] == theirs[text][1]}
+    both = {text for text in ours.keys() & theirs.keys() if _told(ours[text], theirs[text])}
     first, second = (
         Body(message, captured.body, captured.body, UNREAD_NOTE, {text: leaves[text][0] for text in both})
         for message, captured, leaves in ((left, one, ours), (right, other, theirs))
@@ -116,7 +116,13 @@ def _common(body: bytes, kinds: tuple[type[Message], type[Message]]) -> Message 
 
 
 def _private(message: capture_pb2.CapturedMessage) -> dict[str, tuple[bytes, str]]:
-    return {leaf.path: (leaf.hmac, leaf.key_id) for leaf in message.private_leaves}
+    values = private_values(message.private_leaves)
+    return {leaf.path: (values[leaf.path], leaf.key_id) for leaf in message.private_leaves}
+
+
+def _told(one: tuple[bytes, str], other: tuple[bytes, str]) -> bool:
+    """Whether two leaves can be held against each other: made with one key, or an empty one, which needs none."""
+    return one[1] == other[1] or EMPTY in (one[0], other[0])
 
 
 def _one_sided(one: capture_pb2.CapturedMessage, other: capture_pb2.CapturedMessage) -> set[str]:

@@ -10,7 +10,7 @@ from mirror.core.model import EpochKey, Hypothesis, MethodCounts
 from mirror.core.noise import Evidence, Judgement
 from mirror.core.policy import Policy
 
-_BY_SIZE: Final = ("too_large", "not_serializable")
+_BY_SIZE: Final = ("too_large", "not_serializable", "private")
 _BY_ANSWER: Final = (*_BY_SIZE, "request_cut_short")  # reasons that may follow from what a shadow answered
 # Reasons that are not the request's own: something between the calls and us keeps them from being compared.
 UNREADABLE: Final = (*_BY_SIZE, "schema", "redaction_key", "capture", "request_drift")

@@ -32,6 +32,7 @@ from mirror.serve import tree
 from mirror.serve.tree import Node
 
 SchemaLookup: TypeAlias = Callable[[str], DescriptorPool | None]  # by fingerprint; None: not known
+_PATHS_SHOWN = 20  # of private values that were taken out
 _STREAMED_REQUESTS: Final = (CALL_KIND_CLIENT_STREAM, CALL_KIND_BIDI_STREAM)
 _STREAMED_RESPONSES: Final = (CALL_KIND_SERVER_STREAM, CALL_KIND_BIDI_STREAM)
 SECTIONS: Final = ("response", "status", "trailing_metadata", "initial_metadata", "request", "request_metadata")
@@ -204,6 +205,13 @@ def _omitted(capture: Capture) -> Iterable[str]:
     for one in capture.omitted:
         side = "requests" if one.direction == DIRECTION_REQUEST else "responses"
         yield f"{one.messages:,} {side} ({one.bytes:,} bytes): {_word(Omission.Name(one.reason), 'OMISSION_')}"
+    taken = [leaf.path for leaf in capture.private_leaves]
+    for message in capture.messages:
+        side = "response" if message.direction == DIRECTION_RESPONSE else "request"
+        taken += [f"{side}: {leaf.path}" for leaf in message.private_leaves]
+    if taken:
+        more = f" and {len(taken) - _PATHS_SHOWN:,} more" if len(taken) > _PATHS_SHOWN else ""
+        yield f"private, taken out by the service: {', '.join(taken[:_PATHS_SHOWN])}{more}"
     if capture.metadata_truncated:
         yield "metadata went over its limit"
     if capture.initial_metadata_unobserved:

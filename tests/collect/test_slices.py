@@ -51,6 +51,13 @@ def test_our_own_compare_span_coming_back_is_ordinary() -> None:
     assert cut(otlp_slices_pb2.Span(attributes=attributes)).ordinary == 1
 
 
+def test_a_call_that_a_service_made_is_counted_and_no_half_of_a_pair() -> None:
+    """It has the run and id of the call that it served, and may have its method too."""
+    made = call_span("m1", "candidate", mirror__outbound=METHOD, mirror__outbound__policy="blocked")
+    batch = cut(call_span("m1", "candidate"), made)
+    assert (batch.outbound, len(batch.calls), batch.ordinary, batch.rejected_spans) == (1, 1, 0, 0)
+
+
 def test_schemas_and_reports_are_handed_on() -> None:
     schema = schema_pb2.Schema(fingerprint="f").SerializeToString()
     report = schema_pb2.SourceReport(source_id="s").SerializeToString()

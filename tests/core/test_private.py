@@ -6,7 +6,7 @@ import pytest
 
 from mirror.core.compare import Comparer
 from mirror.core.path import Field, render
-from mirror.core.private import PRIVATE_NOTE, compare_private
+from mirror.core.private import EMPTY, PRIVATE_NOTE, compare_private
 from mirror.core.rules import Ignore, KeyedList, UnorderedList
 from tests.core.compare.shapes import rule, rules
 
@@ -30,6 +30,10 @@ CASES = [
     ("removed without a hash on both", {"pin": b""}, {"pin": b""}, []),
     ("without a hash on one side says nothing", {"pin": b""}, {"pin": b"1"}, []),
     ("without a hash, and not there at all", {"pin": b""}, {}, ["response.pin missing"]),
+    ("empty on both", {"pin": EMPTY}, {"pin": EMPTY}, []),
+    ("empty, and not, under a key", {"pin": EMPTY}, {"pin": b"1"}, ["response.pin value"]),
+    ("empty, and not, without a hash", {"pin": EMPTY}, {"pin": b""}, ["response.pin value"]),
+    ("empty, and not there at all", {"pin": EMPTY}, {}, ["response.pin missing"]),
     ("a key of a map", {'cards["a.b"].pin': b"1"}, {'cards["a.b"].pin': b"2"}, ['response.cards["a.b"].pin value']),
     ("a path that is none", {"a..b": b"1"}, {"a..b": b"2"}, ["response.a..b value"]),
     ("a pattern is no path", {"a[*]": b"1"}, {"a[*]": b"2"}, ["response.a[*] value"]),

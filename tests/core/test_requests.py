@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from mirror.core.model import Role, Verdict
 from mirror.core.path import render
+from mirror.core.private import EMPTY
 from mirror.core.rules import Ignore
 from tests.core.compare.shapes import SHOP, order, rule, schema
 from tests.core.test_calls import FINGERPRINT, SCHEMA, capture, comparer, omitted, outcome, record
@@ -33,10 +34,11 @@ def asked(*requests, type_name="shop.Order", answer='id: "1"', **told) -> captur
 
 
 def redacted(text: str, **leaves: tuple[bytes, str]) -> capture_pb2.CapturedMessage:
-    """A request from which leaves were taken out: path (`__` for a dot) to hash and key."""
+    """A request from which leaves were taken out: path (`__` for a dot) to hash and key; EMPTY of an empty value."""
     made = capture_pb2.CapturedMessage(body=order(text).SerializeToString())
     for path, (hmac, key_id) in leaves.items():
-        made.private_leaves.add(path=path.replace("__", "."), hmac=hmac, key_id=key_id)
+        told = {"empty": True} if hmac == EMPTY else {"hmac": hmac, "key_id": key_id}
+        made.private_leaves.add(path=path.replace("__", "."), **told)
     return made
 
 
@@ -107,6 +109,9 @@ K, L = "k", "l"
         ((b"1", K), (b"2", K), ["request.card.number value"]),
         ((b"1", K), (b"2", L), []),
         ((b"1", K), (b"", ""), []),
+        ((EMPTY, ""), (EMPTY, ""), []),
+        ((EMPTY, ""), (b"1", K), ["request.card.number value"]),
+        ((b"", ""), (EMPTY, ""), ["request.card.number value"]),
     ],
 )
 def test_private_leaves_of_requests(left, right, expected):

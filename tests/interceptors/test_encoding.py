@@ -3,7 +3,15 @@
 import contextlib
 
 from grpc_mirror import wire
-from grpc_mirror.sinks.otlp import Link, SpanData, request_bytes, resource_bytes, span_bytes
+from grpc_mirror.sinks.otlp import (
+    Link,
+    SpanData,
+    request_bytes,
+    request_of_items,
+    resource_bytes,
+    span_bytes,
+    span_item,
+)
 from grpc_mirror.v1 import otlp_slices_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -32,6 +40,8 @@ spans = st.builds(
     links=st.lists(st.builds(Link, ids, span_ids), max_size=2).map(tuple),
     error=st.booleans(),
     flags=st.integers(0, 255),
+    alike=st.lists(st.tuples(st.text(max_size=20), st.text()), max_size=3).map(tuple),
+    capture=st.lists(st.binary(max_size=200), max_size=4).map(tuple),
 )
 
 
@@ -54,9 +64,26 @@ def test_a_span_reads_back(span):
     )
     assert (read.name, read.kind, read.flags) == (span.name, span.kind, span.flags)
     assert (read.start_time_unix_nano, read.end_time_unix_nano) == (span.start_unix_ns, span.end_unix_ns)
-    assert [(a.key, value_of(a.value)) for a in read.attributes] == list(span.attributes)
+    capture = [("mirror.capture", b"".join(span.capture))] if span.capture else []
+    assert [(a.key, value_of(a.value)) for a in read.attributes] == [*span.alike, *span.attributes, *capture]
     assert [(link.trace_id, link.span_id) for link in read.links] == list(span.links)
     assert (read.status.code == otlp_slices_pb2.SPAN_STATUS_CODE_ERROR) is span.error
+
+
+@given(st.lists(spans, max_size=3), st.sampled_from([0, 100, 40_000]))
+def test_a_request_of_pieces_is_that_of_whole_spans(batch, size):
+    """Large spans stay in pieces until their batch is put together; what goes out is the same."""
+    batch = [span._replace(capture=(*span.capture, bytes(size))) for span in batch]
+    items = [span_item(span) for span in batch]
+    assert [size for _, size in items] == [sum(map(len, parts)) for parts, _ in items]
+    assert request_of_items(b"resource", [parts for parts, _ in items]) == request_bytes(
+        b"resource", [span_bytes(span) for span in batch]
+    )
+
+
+@given(st.integers(0, 2**64 - 1))
+def test_a_varint_reads_back(value):
+    assert list(wire.fields(b"\x08" + wire.varint(value))) == [(1, value)]
 
 
 @given(st.lists(spans, max_size=3))

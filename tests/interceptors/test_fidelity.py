@@ -2,12 +2,20 @@
 
 # ruff: noqa: N802 - gRPC names handlers after their methods
 
+import asyncio
 import contextlib
+import gc
+from concurrent import futures
 from dataclasses import replace
+from types import SimpleNamespace
 
 import grpc
 import grpc_mirror
 import pytest
+from grpc_mirror.aio_server import _AioCall
+from grpc_mirror.counters import Counters
+from grpc_mirror.holding import HoldBudget
+from grpc_mirror.recorder import Observer, Recorder
 from grpc_mirror.v1 import attributes, capture_pb2
 
 from tests.interceptors.echo import KINDS, Note
@@ -54,11 +62,11 @@ def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, m
     with client_of(flavour, []) as bare:
         expected = answers(bare)
     interceptor = interceptor_for(flavour, settings)
-    for name in ("begin", "request", "response", "finish"):
-        monkeypatch.setattr(f"grpc_mirror.recorder.Recorder.{name}", broken)
+    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "call.Seen.add"):
+        monkeypatch.setattr(f"grpc_mirror.{name}", broken)
     with client_of(flavour, [interceptor]) as ours:
         assert answers(ours, "m") == expected
-        monkeypatch.setattr("grpc_mirror.recorder.Observer.recorder", broken)
+        monkeypatch.setattr("grpc_mirror.recorder.Recorder.__init__", broken)
         assert answers(ours, "m") == expected
     assert interceptor._observer.counters.read().conditions["internal_error"] > len(expected)
 
@@ -95,7 +103,49 @@ def test_an_id_that_makes_no_sense_is_not_captured(settings, mirror_id):
     interceptor = interceptor_for("sync", settings)
     with client_of("sync", [interceptor]) as client:
         assert client.call("Unary", notes("x"), "", [("x-mirror-id", mirror_id)]).responses
-    assert interceptor._observer.counters.read().conditions == {"mirror_id_invalid": 1}
+    assert grpc_mirror.flush(20)
+    assert interceptor._observer.counters.read().dropped == {"mirror_id_invalid": 1}
+
+
+def test_a_call_whose_handler_never_began_is_counted(receiver, settings):
+    """Its client gives up while it waits for the server's only thread."""
+    interceptor, echo = interceptor_for("sync", settings), SyncEcho()
+    server = grpc.server(futures.ThreadPoolExecutor(1), interceptors=[interceptor])
+    server.add_generic_rpc_handlers((handlers(echo),))
+    client = Client(server.add_insecure_port("127.0.0.1:0"))
+    server.start()
+    first = client.start("Unary", notes("hang"), "first")
+    assert echo.started.acquire(timeout=20)
+    assert client.call("Unary", notes("late"), "late", timeout=0.2).code is grpc.StatusCode.DEADLINE_EXCEEDED
+    echo.released.set()
+    assert client.see("Unary", first).code is grpc.StatusCode.OK
+    client.close()
+    server.stop(None).wait()
+    del server
+    gc.collect()
+    assert interceptor._observer.counters.read().conditions == {"not_started": 1}
+    assert receiver.call("first").capture.status_code == 0
+
+
+@pytest.mark.parametrize("serialized", [True, False])
+def test_a_plain_function_cut_before_its_answer_was_serialised_did_not_answer(settings, serialized):
+    """On an aio server the task of such a call can end between the handler's return and the serialiser."""
+    records = []
+    sink = SimpleNamespace(put=records.append)
+    handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
+    recorder = Recorder(Observer(settings, Counters(), HoldBudget(1), sink), handler, "a.B/C", [("x-mirror-id", "1")])
+
+    async def serve():
+        wrapped = _AioCall(recorder, handler).wrapped()
+        answer = wrapped.unary_unary(wrapped.request_deserializer(b"hi"), SimpleNamespace(time_remaining=lambda: None))
+        if serialized:
+            wrapped.response_serializer(answer)
+
+    asyncio.run(serve())
+    (record,) = records
+    answered = capture_pb2.ENDING_RETURNED, 0, 1
+    cut = capture_pb2.ENDING_CLIENT_CANCELLED, grpc.StatusCode.CANCELLED.value[0], 0
+    assert (record.outcome.ending, record.outcome.code, record.response_count) == (answered if serialized else cut)
 
 
 def test_metadata_is_captured_by_allowlist_only(receiver, settings):

@@ -1,6 +1,7 @@
 """Settings: arguments over environment over defaults; every problem at once; the role from the deployment alone."""
 
 import logging
+import re
 from pathlib import Path
 
 import grpc_mirror
@@ -79,6 +80,45 @@ def test_the_role_is_no_argument():
 
 def test_the_bearer_token_is_shown_nowhere():
     assert "secret" not in repr(Settings(bearer="secret"))
+
+
+def test_private_paths_come_by_commas_or_blanks():
+    environ = {"MIRROR_PRIVATE": 'request.card.number, **.email trailing_metadata["a, b"]'}
+    assert Settings.from_env(environ).private == ("request.card.number", "**.email", 'trailing_metadata["a, b"]')
+
+
+@pytest.mark.parametrize(
+    ("pattern", "told"),
+    [
+        ("requst.card", "did you mean 'request'?"),
+        ("request..card", "column 9"),
+        ("request card", "column 8"),
+        ("request.items[x]", "column 14"),
+        ('request.labels["a]', "column 15"),
+        ("card.number", "starts with 'card'"),
+        ("", "empty"),
+        ("request" + ".a" * 100, "more than 100 steps"),
+    ],
+)
+def test_private_paths_that_are_none_stop_the_start(pattern, told):
+    """A path with a slip of the pen would let through what it was to keep."""
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        Settings(private=(pattern,))
+
+
+def test_redaction_settings_are_checked():
+    environ = {"MIRROR_REDACT": "of", "MIRROR_REDACTION_KEY": "short secret"}
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env(environ)
+    assert "one of auto, on, off; did you mean 'off'?" in str(error.value)
+    assert "shorter than 16 characters" in str(error.value)
+    assert "short secret" not in str(error.value)
+    with pytest.raises(SettingsError, match="redact=off would send them"):
+        Settings(redact="off", private=("request.a",))
+
+
+def test_the_redaction_key_is_shown_nowhere():
+    assert "a secret of 16 characters" not in repr(Settings(redaction_key="a secret of 16 characters"))
 
 
 def test_without_an_endpoint_one_clear_line_and_no_capture(caplog, monkeypatch):

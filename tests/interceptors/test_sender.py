@@ -11,7 +11,6 @@ import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_mirror.call import CallRecord, Message, Outcome
 from grpc_mirror.counters import Counters
-from grpc_mirror.propagation import Labels, place
 from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.direct import DirectTransport
@@ -26,14 +25,12 @@ KIB = 1024
 
 
 def record(mirror_id="1", body=b"\n\x02hi", *, response=b"", size=None):
-    labels = Labels(mirror_id, "run", "", (), 0, None, "")
     messages = [Message(0, len(body), body)]
     return CallRecord(
-        labels=labels,
-        role="primary",
+        metadata=(("x-mirror-id", mirror_id), ("x-mirror-run", "run")),
         method="mirrortest.Echo/Unary",
         kind=capture_pb2.CALL_KIND_UNARY,
-        placement=place(labels, None),
+        current=None,
         span_id=b"\1" * 8,
         outcome=Outcome(0, "", capture_pb2.ENDING_RETURNED),
         requests=tuple(messages),
@@ -43,7 +40,6 @@ def record(mirror_id="1", body=b"\n\x02hi", *, response=b"", size=None):
         request_count=1,
         response_count=1 if response else 0,
         omitted=(),
-        request_metadata=(),
         initial_metadata=None,
         trailing_metadata=(),
         deadline_ns=0,

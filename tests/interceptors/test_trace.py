@@ -37,22 +37,22 @@ def test_without_a_traceparent_the_trace_id_follows_from_the_mirror_id():
     """All replicas get the same one, whatever instrumentation they have."""
     placement = place(labelled(), None)
     assert placement.trace_id == derived_trace_id("id")
-    assert (placement.parent_span_id, placement.kind, placement.lead) == (b"", KIND_SERVER, False)
+    assert (placement.parent_span_id, placement.kind) == (b"", KIND_SERVER)
 
 
-def test_below_a_remote_parent_it_leads_with_the_flags_as_they_came():
+def test_below_a_remote_parent_it_is_a_server_span_with_the_flags_as_they_came():
     placement = place(labelled(REMOTE), None)
-    assert placement == (REMOTE.trace_id, REMOTE.span_id, KIND_SERVER, 0, None, True)
+    assert placement == (REMOTE.trace_id, REMOTE.span_id, KIND_SERVER, 0, None)
 
 
 def test_below_a_current_span_of_the_same_trace_it_is_internal():
     current = SpanRef(REMOTE.trace_id, b"\1" * 8, 1)
-    assert place(labelled(REMOTE), current) == (REMOTE.trace_id, b"\1" * 8, KIND_INTERNAL, 1, None, False)
+    assert place(labelled(REMOTE), current) == (REMOTE.trace_id, b"\1" * 8, KIND_INTERNAL, 1, None)
 
 
 def test_a_current_span_of_another_trace_is_linked():
     current = SpanRef(b"\2" * 16, b"\1" * 8, 1)
-    assert place(labelled(REMOTE), current) == (REMOTE.trace_id, REMOTE.span_id, KIND_SERVER, 0, current, False)
+    assert place(labelled(REMOTE), current) == (REMOTE.trace_id, REMOTE.span_id, KIND_SERVER, 0, current)
     assert place(labelled(), current).link == current
 
 

@@ -10,6 +10,7 @@ from grpc_mirror.v1 import capture_pb2, comparison_pb2
 from mirror.config import Config
 from mirror.config.sections import Web
 from mirror.serve import pages
+from mirror.serve.calls import view
 from mirror.serve.sides import Mark, sides
 from tests.serve.shopdata import FINGERPRINT, POOL, message
 
@@ -174,6 +175,16 @@ def test_a_message_that_was_left_out_says_why():
     made.messages.add(direction=capture_pb2.DIRECTION_RESPONSE, original_size=300_000, omission=1)
     (one,) = compared(made.SerializeToString(), b"").replicas[0].call.messages
     assert (one.omission, one.size, one.base64) == ("message too large", 300_000, "")
+
+
+def test_private_values_that_were_taken_out_are_named():
+    capture = capture_pb2.Capture.FromString(captured(b""))
+    capture.private_leaves.add(path="status.message")
+    for n in range(25):
+        capture.messages[0].private_leaves.add(path=f"cards[{n}].number", hmac=b"1")
+    (told,) = view(capture.SerializeToString(), schemas).omitted
+    assert told.startswith("private, taken out by the service: status.message, response: cards[0].number, ")
+    assert told.endswith(" and 6 more")
 
 
 def test_status_details_are_unpacked():

@@ -64,14 +64,13 @@ class DirectTransport:
         self._channel = OtlpChannel(settings)
         self._resource = otlp.resource_bytes(resource)
 
-    def encode(self, span: otlp.SpanData) -> tuple[bytes, int]:
-        """A serialised Span."""
-        raw = otlp.span_bytes(span)
-        return raw, len(raw) + otlp.SPAN_OVERHEAD_BYTES
+    def encode(self, span: otlp.SpanData) -> tuple[list[bytes], int]:
+        """A serialised Span, in pieces."""
+        return otlp.span_item(span)
 
-    def send(self, items: Sequence[bytes]) -> SendResult:
+    def send(self, items: Sequence[Sequence[bytes]]) -> SendResult:
         """Export serialised spans."""
-        return self._channel.send(otlp.request_bytes(self._resource, items))
+        return self._channel.send(otlp.request_of_items(self._resource, items))
 
     def close(self) -> None:
         """Close the connection."""

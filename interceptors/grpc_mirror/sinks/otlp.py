@@ -1,17 +1,19 @@
 """OTLP traces, written by hand. Pure: frozen records in, bytes out (opentelemetry/proto/trace/v1, collector/trace/v1).
 
-Attributes that repeat on every span of a method (run, role, method, status) are encoded once and kept.
+What repeats on every span of a method (its name, run, role, status) is encoded once and kept. A capture stays in the pieces
+in which it came until its batch is put together: a body is copied once on its way out.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import otlp_slices_pb2
-from grpc_mirror.wire import bytes_field, fixed32_field, fixed64_field, int_field, varint
+from grpc_mirror.wire import bytes_field, int_field, varint
 
 METHOD = "/opentelemetry.proto.collector.trace.v1.TraceService/Export"
 STATUS_ERROR = 2
@@ -19,9 +21,13 @@ STATUS_ERROR = 2
 REQUEST_OVERHEAD_BYTES = 16 * 1024
 SPAN_OVERHEAD_BYTES = 8  # tag and length of one span
 
-# Whose values differ from span to span: keeping them encoded would only fill the cache.
-_UNIQUE = frozenset({names.ID, names.CAPTURE, names.SCHEMA, names.REPORT})
-_SHORT = 256
+# Fields 7 and 8 (fixed64 times) and 16 (fixed32 flags) of a Span with their tags.
+_TIMES_AND_FLAGS = struct.Struct("<BQBQ2sI")
+# Tags with lengths of the ids, and of the attribute that holds a capture.
+_TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
+_CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode()) + b"\x12"
+# A large span is copied only when its batch is put together.
+_JOIN_MAX_BYTES = 32 * 1024
 
 
 class Link(NamedTuple):
@@ -46,26 +52,56 @@ class SpanData(NamedTuple):
     links: tuple[Link, ...] = ()
     error: bool = False
     flags: int = 0  # W3C trace flags
+    alike: tuple[tuple[str, str], ...] = ()  # more attributes, which many spans have alike
+    capture: Sequence[bytes] = ()  # the value of `mirror.capture`, in pieces; empty: no such attribute
 
 
 def span_bytes(span: SpanData) -> bytes:
     """A serialised Span. Its first field is the trace id, so that a receiver can cut it out without decoding."""
-    parts = [bytes_field(1, span.trace_id), bytes_field(2, span.span_id)]
+    return b"".join(_span_parts(span))
+
+
+def span_item(span: SpanData) -> tuple[list[bytes], int]:
+    """A serialised Span as an element of its batch, in pieces, and its bytes."""
+    parts = _span_parts(span)
+    size = sum(map(len, parts))
+    head = b"\x12" + varint(size)
+    if size <= _JOIN_MAX_BYTES:
+        return [head + b"".join(parts)], len(head) + size
+    return [head, *parts], len(head) + size
+
+
+def _span_parts(span: SpanData) -> list[bytes]:
+    parts = [_TRACE_ID, span.trace_id, _SPAN_ID, span.span_id]
+    if span.parent_span_id:
+        parts += (_PARENT_ID, span.parent_span_id)
     if span.trace_state:
         parts.append(bytes_field(3, span.trace_state.encode()))
-    if span.parent_span_id:
-        parts.append(bytes_field(4, span.parent_span_id))
-    parts += [
-        bytes_field(5, span.name.encode()),
-        int_field(6, span.kind),
-        fixed64_field(7, span.start_unix_ns),
-        fixed64_field(8, span.end_unix_ns),
-    ]
-    parts += [_span_attribute(key, value) for key, value in span.attributes]
-    parts += [bytes_field(13, bytes_field(1, link.trace_id) + bytes_field(2, link.span_id)) for link in span.links]
-    if span.error:
+    parts += (
+        _alike(span.name, span.kind, span.error, span.alike),
+        _TIMES_AND_FLAGS.pack(0x39, span.start_unix_ns, 0x41, span.end_unix_ns, b"\x85\x01", span.flags),
+    )
+    parts += [bytes_field(9, _key_value(key, value)) for key, value in span.attributes]
+    if span.links:
+        parts += [bytes_field(13, bytes_field(1, link.trace_id) + bytes_field(2, link.span_id)) for link in span.links]
+    capture = span.capture
+    if capture:
+        size = sum(map(len, capture))
+        length = varint(size)
+        value = varint(1 + len(length) + size)  # length of the AnyValue that holds the capture
+        attribute = varint(len(_CAPTURE_KEY) + len(value) + 1 + len(length) + size)
+        parts.append(b"\x4a%b%b%b\x3a%b" % (attribute, _CAPTURE_KEY, value, length))
+        parts += capture
+    return parts
+
+
+@lru_cache(maxsize=1024)
+def _alike(name: str, kind: int, error: bool, attributes: tuple[tuple[str, str], ...]) -> bytes:  # noqa: FBT001 - a key
+    """What the spans of a method that ended alike have in common."""
+    parts = [bytes_field(5, name.encode()), int_field(6, kind)]
+    parts += [bytes_field(9, _key_value(key, value)) for key, value in attributes]
+    if error:
         parts.append(bytes_field(15, int_field(3, STATUS_ERROR)))
-    parts.append(fixed32_field(16, span.flags))
     return b"".join(parts)
 
 
@@ -75,25 +111,26 @@ def resource_bytes(attributes: Iterable[tuple[str, Any]]) -> bytes:
 
 
 def request_bytes(resource: bytes, spans: Sequence[bytes]) -> bytes:
-    """A serialised ExportTraceServiceRequest with one resource and our scope."""
-    scope = otlp_slices_pb2.SliceScopeSpans(scope=bytes_field(1, names.SCOPE.encode()), spans=spans)
-    resource_spans = otlp_slices_pb2.SliceResourceSpans(resource=resource, scope_spans=[scope])
-    return otlp_slices_pb2.SliceRequest(resource_spans=[resource_spans]).SerializeToString()
+    """A serialised ExportTraceServiceRequest with one resource and our scope, of serialised spans."""
+    return request_of_items(resource, [[b"\x12" + varint(len(span)), span] for span in spans])
 
 
-def _span_attribute(key: str, value: Any) -> bytes:
-    if isinstance(value, str) and key not in _UNIQUE and len(value) < _SHORT:
-        return _kept(key, value)
-    return bytes_field(9, _key_value(key, value))
-
-
-@lru_cache(maxsize=2048)
-def _kept(key: str, value: str) -> bytes:
-    return bytes_field(9, _key_value(key, value))
+def request_of_items(resource: bytes, items: Sequence[Sequence[bytes]]) -> bytes:
+    """A serialised ExportTraceServiceRequest with one resource and our scope, of the pieces that `span_item` gave."""
+    parts = [part for item in items for part in item]
+    size = sum(map(len, parts))
+    scope = bytes_field(1, bytes_field(1, names.SCOPE.encode()))
+    head = bytes_field(1, resource) + b"\x12" + varint(len(scope) + size) + scope
+    return b"".join([b"\x0a" + varint(len(head) + size), head, *parts])
 
 
 def _key_value(key: str, value: Any) -> bytes:
-    return bytes_field(1, key.encode()) + bytes_field(2, _any_value(value))
+    return _key(key) + bytes_field(2, _any_value(value))
+
+
+@lru_cache(maxsize=1024)
+def _key(key: str) -> bytes:
+    return bytes_field(1, key.encode())
 
 
 def _any_value(value: Any) -> bytes:  # noqa: PLR0911 - one return for each kind of value

@@ -27,8 +27,8 @@ class BoundedQueue:
 
     def put(self, record: CallRecord) -> bool:
         """Take a record. Returns whether there was room."""
-        self._counters.capture()
         with self._lock:
+            self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
             full = len(self._records) >= self._max_calls or self._bytes + record.size > self._max_bytes
             if not self._closed and not full:
                 self._records.append(record)
@@ -42,8 +42,14 @@ class BoundedQueue:
         """At most `count` of the oldest records."""
         with self._lock:
             taken = [self._records.popleft() for _ in range(min(count, len(self._records)))]
-            self._bytes -= sum(record.size for record in taken)
+            for record in taken:
+                self._bytes -= record.size
         return taken
+
+    @property
+    def filled(self) -> float:
+        """The share of its room that is taken, 0 to 1."""
+        return max(len(self._records) / self._max_calls, self._bytes / self._max_bytes)
 
     def close(self) -> int:
         """Take nothing any more. Returns how many were left, which are dropped and counted."""

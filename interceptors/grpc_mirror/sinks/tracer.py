@@ -25,7 +25,7 @@ from grpc_mirror.sinks.transport import SendResult
 from grpc_mirror.v1 import attributes
 
 _LOG = logging.getLogger("grpc_mirror")
-_KINDS = {1: trace.SpanKind.INTERNAL, 2: trace.SpanKind.SERVER}
+_KINDS = {1: trace.SpanKind.INTERNAL, 2: trace.SpanKind.SERVER, 3: trace.SpanKind.CLIENT}
 _KIND_NUMBERS = {
     trace.SpanKind.INTERNAL: 1,
     trace.SpanKind.SERVER: 2,
@@ -86,13 +86,16 @@ class TracerTransport:
         Raises:
             RuntimeError: the SDK made no span, since OTEL_SDK_DISABLED is set.
         """
+        found: dict[str, Any] = dict(span.alike + span.attributes)
+        if span.capture:
+            found[attributes.CAPTURE] = b"".join(span.capture)
         self._ids.trace_id = int.from_bytes(span.trace_id, "big")
         self._ids.span_id = int.from_bytes(span.span_id, "big")
         sdk_span = self._tracer.start_span(
             span.name,
             context=_parent(span),
             kind=_KINDS.get(span.kind, trace.SpanKind.INTERNAL),
-            attributes=dict(span.attributes),
+            attributes=found,
             links=[trace.Link(_context_of(link.trace_id, link.span_id, 0)) for link in span.links],
             start_time=span.start_unix_ns,
         )
@@ -104,7 +107,7 @@ class TracerTransport:
             raise RuntimeError(
                 "the OpenTelemetry SDK makes no spans; unset OTEL_SDK_DISABLED or use MIRROR_SINK=direct"
             )
-        size = sum(len(value) for _, value in span.attributes if isinstance(value, (str, bytes)))
+        size = sum(len(value) for value in found.values() if isinstance(value, (str, bytes)))
         return ended, size + 1024
 
     def send(self, items: Sequence[ReadableSpan]) -> SendResult:

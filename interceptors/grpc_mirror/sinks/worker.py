@@ -1,8 +1,8 @@
 """What the one sender thread does: takes records, encodes them in small slices, sends batches, tries again.
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
-it encodes a few spans at a time and sleeps in between. All state here belongs to this thread; others speak to it
-through `Control`.
+it encodes for half a millisecond and sleeps in between; waking up costs too, so the slices are no shorter. All state
+here belongs to this thread; others speak to it through `Control`.
 """
 
 from __future__ import annotations
@@ -18,9 +18,11 @@ from collections.abc import Callable
 from typing import Any
 
 from grpc_mirror.call import CallRecord
-from grpc_mirror.capture import capture_of, span_of
+from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
+from grpc_mirror.outbound_span import outbound_span
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
@@ -30,8 +32,13 @@ from grpc_mirror.v1 import attributes, schema_pb2
 
 _LOG = logging.getLogger("grpc_mirror")
 
-SLICE_SPANS = 4
-YIELD_S = 0.0005
+SLICE_S = 0.0005
+SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
+YIELD_S = 0.002
+YIELD_FULL_S = 0.0005  # where the queue is filling up
+FILLING = 0.25  # of its room
+# A batch of this size goes out whatever its age: putting together and sending much more at once is felt by the calls.
+BATCH_BYTES = 512 * 1024
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
 BACKOFF_FIRST_S = 0.25
 BACKOFF_MAX_S = 5.0
@@ -72,6 +79,7 @@ class Worker:
         self._control = control
         self._transport = connect()
         self._schemas = SchemaRegistry()
+        self._redactor = Redactor(settings, counters.notice)
         self._shipped: set[str] = set()
         self._batch: list[Any] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -94,6 +102,9 @@ class Worker:
                 self._guarded_step()
             self._guarded_step()  # the last report
         finally:
+            unmatched = ", ".join(self._redactor.unmatched())
+            if unmatched:
+                self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
 
@@ -108,12 +119,9 @@ class Worker:
         urgent = self._control.urgent
         waiting = list(self._control.flushes)
         self._refresh_schemas()
-        records = self._queue.take(SLICE_SPANS)
-        for record in records:
-            self._encode(record)
-        if records:
+        if self._encode_slice():
             if not urgent:
-                time.sleep(YIELD_S)
+                time.sleep(YIELD_FULL_S if self._queue.filled > FILLING else YIELD_S)
             if self._due():
                 self._deliver()
             return
@@ -125,8 +133,20 @@ class Worker:
             self._control.wake.wait(self._tick_s)
             self._control.wake.clear()
 
+    def _encode_slice(self) -> bool:
+        """Encode for some time, a few records at least. Returns whether there were any."""
+        until = time.perf_counter() + SLICE_S
+        records = self._queue.take(SLICE_RECORDS)
+        if not records:
+            return False
+        while records:
+            for record in records:
+                self._encode(record)
+            records = self._queue.take(SLICE_RECORDS) if time.perf_counter() < until else []
+        return True
+
     def _due(self) -> bool:
-        full = len(self._batch) >= self._settings.batch_max_spans
+        full = len(self._batch) >= self._settings.batch_max_spans or self._batch_bytes >= BATCH_BYTES
         return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._settings.batch_age_s)
 
     def _answer(self, waiting: list[threading.Event]) -> None:
@@ -136,11 +156,25 @@ class Worker:
 
     def _encode(self, record: CallRecord) -> None:
         try:
+            described = describe(record, self._settings)
+            if described is None:
+                self._counters.drop("mirror_id_invalid")
+                return
+            if described.condition:
+                self._counters.notice(described.condition)
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
-            capture = capture_of(record, types, self._settings).SerializeToString()
-            self._add(span_of(record, capture, self._host), calls=1)
+            captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
+            span_id = record.span_id or os.urandom(8)
+            span = span_of(record, described, span_id, captured.parts, self._host)
+            if record.outbound is not None and captured.outbound is not None:
+                span = outbound_span(span, record.outbound, captured.outbound)
+            self._add(span, calls=1)
+            if self._redactor.unhashed:
+                self._tell(
+                    "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
+                )
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)

@@ -12,6 +12,12 @@ ROLE: Final = "mirror.role"
 EXPECT: Final = "mirror.expect"  # comma-separated roles: "candidate,secondary"
 ATTEMPT: Final = "mirror.attempt"  # int; 0 or absent: unknown
 CAPTURE: Final = "mirror.capture"  # bytes: one mirror.v1.Capture
+# Beside those, of a call that the service made while it served a mirrored one.
+OUTBOUND: Final = "mirror.outbound"  # whom it called: pay.v1.Pay/Charge, or the name given to outbound(...)
+OUTBOUND_REQUEST_HASH: Final = "mirror.outbound.request_hash"  # hexadecimal; as in mirror.v1.Outbound
+OUTBOUND_ORDINAL: Final = "mirror.outbound.ordinal"  # int, from 0: of equal requests to the same method
+OUTBOUND_POLICY: Final = "mirror.outbound.policy"  # sent, blocked, stubbed
+OUTBOUND_SERVED: Final = "mirror.outbound.served"  # the mirrored call's own method
 # Span attributes of a process's own reports.
 SCHEMA: Final = "mirror.schema"  # bytes: one mirror.v1.Schema
 REPORT: Final = "mirror.report"  # bytes: one mirror.v1.SourceReport
@@ -35,6 +41,8 @@ HEADER_RUN: Final = "x-mirror-run"
 HEADER_ROLE: Final = "x-mirror-role"
 HEADER_EXPECT: Final = "x-mirror-expect"
 HEADER_ATTEMPT: Final = "x-envoy-attempt-count"
+# What a shadow stamps on the calls that it makes.
+HEADER_SHADOW: Final = "x-mirror-shadow"
 
 PRIMARY: Final = "primary"
 CANDIDATE: Final = "candidate"

@@ -37,6 +37,14 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_TOO_MANY_MESSAGES: _ClassVar[Omission]
     OMISSION_PRIVATE: _ClassVar[Omission]
     OMISSION_NOT_SERIALIZABLE: _ClassVar[Omission]
+    OMISSION_REDACTION_FAILED: _ClassVar[Omission]
+
+class OutboundPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    OUTBOUND_POLICY_UNSPECIFIED: _ClassVar[OutboundPolicy]
+    OUTBOUND_POLICY_SENT: _ClassVar[OutboundPolicy]
+    OUTBOUND_POLICY_BLOCKED: _ClassVar[OutboundPolicy]
+    OUTBOUND_POLICY_STUBBED: _ClassVar[OutboundPolicy]
 CALL_KIND_UNSPECIFIED: CallKind
 CALL_KIND_UNARY: CallKind
 CALL_KIND_CLIENT_STREAM: CallKind
@@ -57,16 +65,23 @@ OMISSION_CAPTURE_FULL: Omission
 OMISSION_TOO_MANY_MESSAGES: Omission
 OMISSION_PRIVATE: Omission
 OMISSION_NOT_SERIALIZABLE: Omission
+OMISSION_REDACTION_FAILED: Omission
+OUTBOUND_POLICY_UNSPECIFIED: OutboundPolicy
+OUTBOUND_POLICY_SENT: OutboundPolicy
+OUTBOUND_POLICY_BLOCKED: OutboundPolicy
+OUTBOUND_POLICY_STUBBED: OutboundPolicy
 
 class PrivateLeaf(_message.Message):
-    __slots__ = ("path", "hmac", "key_id")
+    __slots__ = ("path", "hmac", "key_id", "empty")
     PATH_FIELD_NUMBER: _ClassVar[int]
     HMAC_FIELD_NUMBER: _ClassVar[int]
     KEY_ID_FIELD_NUMBER: _ClassVar[int]
+    EMPTY_FIELD_NUMBER: _ClassVar[int]
     path: str
     hmac: bytes
     key_id: str
-    def __init__(self, path: _Optional[str] = ..., hmac: _Optional[bytes] = ..., key_id: _Optional[str] = ...) -> None: ...
+    empty: bool
+    def __init__(self, path: _Optional[str] = ..., hmac: _Optional[bytes] = ..., key_id: _Optional[str] = ..., empty: bool = ...) -> None: ...
 
 class CapturedMessage(_message.Message):
     __slots__ = ("direction", "body", "offset_ns", "original_size", "omission", "hash", "key_id", "private_leaves")
@@ -108,8 +123,22 @@ class Omitted(_message.Message):
     bytes: int
     def __init__(self, reason: _Optional[_Union[Omission, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
 
+class Outbound(_message.Message):
+    __slots__ = ("served_method", "policy", "index", "request_hash", "ordinal")
+    SERVED_METHOD_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    INDEX_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_HASH_FIELD_NUMBER: _ClassVar[int]
+    ORDINAL_FIELD_NUMBER: _ClassVar[int]
+    served_method: str
+    policy: OutboundPolicy
+    index: int
+    request_hash: bytes
+    ordinal: int
+    def __init__(self, served_method: _Optional[str] = ..., policy: _Optional[_Union[OutboundPolicy, str]] = ..., index: _Optional[int] = ..., request_hash: _Optional[bytes] = ..., ordinal: _Optional[int] = ...) -> None: ...
+
 class Capture(_message.Message):
-    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated")
+    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated", "private_leaves", "outbound", "blocked_calls")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REQUEST_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -133,6 +162,9 @@ class Capture(_message.Message):
     OMITTED_FIELD_NUMBER: _ClassVar[int]
     EXCEPTION_TYPE_FIELD_NUMBER: _ClassVar[int]
     METADATA_TRUNCATED_FIELD_NUMBER: _ClassVar[int]
+    PRIVATE_LEAVES_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_FIELD_NUMBER: _ClassVar[int]
+    BLOCKED_CALLS_FIELD_NUMBER: _ClassVar[int]
     method: str
     kind: CallKind
     request_type: str
@@ -156,4 +188,7 @@ class Capture(_message.Message):
     omitted: _containers.RepeatedCompositeFieldContainer[Omitted]
     exception_type: str
     metadata_truncated: bool
-    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ...) -> None: ...
+    private_leaves: _containers.RepeatedCompositeFieldContainer[PrivateLeaf]
+    outbound: Outbound
+    blocked_calls: int
+    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ..., private_leaves: _Optional[_Iterable[_Union[PrivateLeaf, _Mapping]]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., blocked_calls: _Optional[int] = ...) -> None: ...

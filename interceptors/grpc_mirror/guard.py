@@ -1,0 +1,113 @@
+"""What is to become of one outbound call: the part of the client interceptors that both flavours of grpc share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+from google.protobuf import descriptor_pool
+from google.protobuf.descriptor_pb2 import MethodOptions
+from google.protobuf.message import Message
+
+from grpc_mirror.current import SERVED, current_call
+from grpc_mirror.outgoing import BLOCKED, SENT, STUBBED, Outgoing
+from grpc_mirror.policies import ALLOW, BLOCK, Policies, Policy, Stub
+from grpc_mirror.settings import Settings
+from grpc_mirror.shadow import is_shadow, shadow_reason
+from grpc_mirror.shadow_header import sign
+from grpc_mirror.v1 import capture_pb2
+
+_LOG = logging.getLogger("grpc_mirror")
+_TELEMETRY = "opentelemetry.proto.collector."  # exports of traces, metrics and logs: no part of what a call does
+_TOLD_MAX = 100  # methods whose first block is logged
+
+
+class Plan(NamedTuple):
+    """What is to become of one outbound call."""
+
+    method: str
+    policy: Policy
+    header: str  # to stamp on the call; empty: none
+
+    def outgoing(self, kind: capture_pb2.CallKind, timeout_s: float | None) -> Outgoing:
+        """The watch over this call."""
+        policy = SENT if self.policy == ALLOW else STUBBED if isinstance(self.policy, Stub) else BLOCKED
+        return Outgoing(self.method, kind, policy, timeout_s=timeout_s)
+
+
+class Guard:
+    """Decides for each call of a channel. In a process that is no shadow, calls outside mirrored ones cost a look."""
+
+    def __init__(self, policies: Policies, key: str = "", clock: Callable[[], float] = time.time) -> None:
+        """Raises SettingsError where `MIRROR_ROLE` is wrong. `clock` gives unix seconds."""
+        self._policies = policies
+        self._key = key
+        self._clock = clock
+        self._shadow = is_shadow()
+        self._told: set[str] = set()
+
+    def plan(self, method: str | bytes) -> Plan | None:
+        """The plan for a call of `/pkg.Service/Method`; None: pass it on untouched."""
+        served = SERVED.get()
+        if served is None and not self._shadow:
+            return None
+        text = method.decode() if isinstance(method, bytes) else method
+        name = text.removeprefix("/")
+        if name.startswith(_TELEMETRY):
+            return None
+        if not self._shadow and (served is None or served.mark is None):
+            return Plan(name, ALLOW, "")
+        policy = self._policies.of(name)
+        if policy == BLOCK:
+            self._tell(name)
+        header = ""
+        if self._key and policy == ALLOW:
+            call = current_call()
+            header = sign(self._key, call.id if call else "", self._clock())
+        return Plan(name, policy, header)
+
+    def _tell(self, method: str) -> None:
+        if method not in self._told and len(self._told) < _TOLD_MAX:
+            self._told.add(method)
+            _LOG.warning("%s (logged once a method)", blocked_text(method))
+
+
+def guard_of(settings: Settings, policies: Mapping[str, Policy] | None, default: Policy) -> Guard:
+    """The guard of one interceptor. A pattern given in code wins over the same one of the settings.
+
+    Raises:
+        SettingsError: with every problem.
+    """
+    from_settings: dict[str, Policy] = dict.fromkeys(settings.outbound_allow, ALLOW)
+    rules = {**from_settings, **(policies or {})}
+    allow_safe = settings.outbound_allow_safe
+    return Guard(Policies(rules, default=default, allow_safe=allow_safe, is_safe=is_safe), settings.shadow_key)
+
+
+def is_safe(method: str) -> bool:
+    """Whether the service's descriptor declares `idempotency_level = NO_SIDE_EFFECTS`; False where it is not loaded."""
+    service, _, name = method.partition("/")
+    try:
+        found = descriptor_pool.Default().FindServiceByName(service).methods_by_name[name]
+    except KeyError:
+        return False
+    return bool(found.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
+
+
+def blocked_text(method: str) -> str:
+    """What the caller is told of a blocked call."""
+    return (
+        f"grpc-mirror: the call of {method} is blocked, since {shadow_reason()}; give it a policy in "
+        "client_interceptor(policies=...) or allow it by MIRROR_OUTBOUND_ALLOW"
+    )
+
+
+def copied(answer: Any) -> Any:
+    """A message of a stub for one call: the caller may change what it gets."""
+    if not isinstance(answer, Message):
+        return answer
+    copy = type(answer)()
+    copy.CopyFrom(answer)
+    return copy
