@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos bench jaeger clean
+.PHONY: help setup demo test lint format protos bench jaeger interop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
