@@ -219,28 +219,26 @@ def _messages(record: CallRecord, settings: Settings, redaction: CallRedaction, 
     seen += [(message, _RESPONSE) for message in record.responses]
     if len(seen) > 2 or (len(seen) == 2 and seen[0][0].offset_ns > seen[1][0].offset_ns):
         seen.sort(key=_offset)
-    room, limit = settings.capture_max_bytes, settings.message_max_bytes
+    room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public
     parts: list[bytes] = []
     for message, direction in seen:
         offset_ns, size, raw, _ = message
         if raw is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
             continue
-        redacted = redaction.body(raw, direction)
-        body, leaves, omission = redacted
-        if omission or redacted.size > room:
-            parts.append(_without_body(message, direction, omission or _FULL, redaction))
-            continue
-        room -= redacted.size
-        # direction, offset_ns, original_size, private_leaves, and of the body what stands before it
-        head = b"%b%b\x20%b%b\x12%b" % (
-            _DIRECTIONS[direction],
-            varint(offset_ns),
-            varint(size),
-            _leaves(leaves, key_id) if leaves else b"",
-            varint(len(body)),
-        )
-        parts += (b"\x32" + varint(len(head) + len(body)) + head, body)
+        start = b"%b%b\x20%b" % (_DIRECTIONS[direction], varint(offset_ns), varint(size))  # offset_ns, original_size
+        if direction not in public:
+            redacted = redaction.body(raw, direction)
+            raw, leaves, omission = redacted
+            size = redacted.size
+            if omission or size > room:
+                parts.append(_without_body(message, direction, omission or _FULL, redaction))
+                continue
+            if leaves:
+                start += _leaves(leaves, key_id)
+        room -= size
+        start += b"\x12" + varint(len(raw))
+        parts += (b"\x32" + varint(len(start) + len(raw)) + start, raw)
     return parts
 
 

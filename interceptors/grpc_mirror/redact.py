@@ -28,6 +28,7 @@ from grpc_mirror.v1 import capture_pb2
 from grpc_mirror.wire import bytes_field, fields, int_field
 
 _TYPES_MAX = 4096
+_REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
 _PRIVATE, _FAILED = capture_pb2.OMISSION_PRIVATE, capture_pb2.OMISSION_REDACTION_FAILED
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 # Free text in google.rpc's usual details: of a redacted call it is as private as the status's own text.
@@ -78,6 +79,14 @@ class Outside(NamedTuple):
     complete: bool = True  # False: metadata were dropped
 
 
+class Kinds(NamedTuple):
+    """What is known of all calls of one request and response type."""
+
+    plans: dict[capture_pb2.Direction, Plan | None]
+    strict: bool  # these calls are redacted
+    public: frozenset[capture_pb2.Direction]  # whose messages can hold nothing private: they leave as they are
+
+
 class Redactor:
     """Redacts calls by the settings. Holds what was found out about message types; one owner."""
 
@@ -94,20 +103,26 @@ class Redactor:
         self.patterns = patterns
         self.configured = Patterns(settings.private)  # without those of the status's texts
         self.allowed = frozenset(settings.metadata)
-        self._types: dict[tuple[Descriptor | None, Descriptor | None], tuple[Plan | None, Plan | None]] = {}
+        self._kinds: dict[tuple[Descriptor | None, Descriptor | None], Kinds] = {}
 
     def call(self, request: Descriptor | None, response: Descriptor | None) -> CallRedaction:
         """The redaction of one call, by its message types; None: no protobuf message."""
+        kinds = self._kinds.get((request, response))
+        if kinds is None:
+            if len(self._kinds) > _TYPES_MAX:
+                self._kinds.clear()
+            kinds = self._kinds[request, response] = self._kinds_of(request, response)
+        return CallRedaction(self, kinds)
+
+    def _kinds_of(self, request: Descriptor | None, response: Descriptor | None) -> Kinds:
         if self.settings.redact == "off":
-            return CallRedaction(self, None, None, strict=False)
-        plans = self._types.get((request, response))
-        if plans is None:
-            if len(self._types) > _TYPES_MAX:
-                self._types.clear()
-            plans = self._types[request, response] = self._plan("request", request), self._plan("response", response)
-        strict = self.settings.redact == "on" or any(plan is not None and plan.private for plan in plans)
-        unreadable = bool(self.configured) and None in plans
-        return CallRedaction(self, *plans, strict=strict or unreadable)
+            return Kinds({_REQUEST: None, _RESPONSE: None}, strict=False, public=frozenset({_REQUEST, _RESPONSE}))
+        everything = self.settings.redact == "on"
+        plans = {_REQUEST: self._plan("request", request), _RESPONSE: self._plan("response", response)}
+        private = any(plan is not None and plan.private for plan in plans.values())
+        unreadable = bool(self.configured) and None in plans.values()
+        idle = {direction for direction, plan in plans.items() if plan is not None and plan.idle}
+        return Kinds(plans, strict=everything or private or unreadable, public=frozenset(() if everything else idle))
 
     def _plan(self, direction: str, descriptor: Descriptor | None) -> Plan | None:
         if descriptor is None:
@@ -116,7 +131,7 @@ class Redactor:
 
     def unmatched(self) -> tuple[str, ...]:
         """Patterns for messages that named nothing in any type seen so far; with a slip in them they keep nothing back."""
-        if not self._types:
+        if not self._kinds or self.settings.redact == "off":
             return ()
         return tuple(
             text
@@ -142,17 +157,18 @@ class Redactor:
 class CallRedaction:
     """One call: first its messages, then what stands outside of them."""
 
-    def __init__(self, redactor: Redactor, request: Plan | None, response: Plan | None, *, strict: bool) -> None:
+    __slots__ = ("_plans", "_redactor", "public", "strict")
+
+    def __init__(self, redactor: Redactor, kinds: Kinds) -> None:
         self._redactor = redactor
-        self._plans = {capture_pb2.DIRECTION_REQUEST: request, capture_pb2.DIRECTION_RESPONSE: response}
-        self.strict = strict  # whether this call is redacted, as far as is known by now
+        self._plans, self.strict, self.public = kinds  # `strict`: it is redacted, as far as is known by now
 
     def body(self, raw: bytes, direction: capture_pb2.Direction) -> Body:
         """What may leave of a serialised message. Never raises."""
         plan = self._plans[direction]
-        everything = self._redactor.settings.redact == "on"
-        if (plan is None and not self.strict) or (plan is not None and plan.idle and not everything):
+        if direction in self.public or (plan is None and not self.strict):
             return Body(raw)
+        everything = self._redactor.settings.redact == "on"
         try:
             if plan is None or plan.whole:
                 return Body(b"", (), _PRIVATE)
