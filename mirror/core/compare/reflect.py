@@ -117,15 +117,6 @@ def _skip(data: bytes, at: int, tag: int) -> int:
         tag, at = _varint(data, at)
 
 
-def known_part(message: Message) -> Message:
-    """A copy without unknown fields."""
-    kind = type(message)
-    copy = kind()
-    kind.CopyFrom(copy, message)
-    kind.DiscardUnknownFields(copy)
-    return copy
-
-
 def _has_shape(descriptor: Descriptor) -> bool:
     for name, kind in _SHAPES[descriptor.full_name].items():
         field = descriptor.fields_by_name.get(name)

@@ -125,7 +125,7 @@ class Walk(Result):
         self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = (), size: int = -1
     ) -> None:
         """Compare two messages that are both there. `size`: bytes of both, where the caller knows."""
-        plan = self.setting.plan_of(descriptor_of(left), descriptor_of(right), place, inherited)
+        plan = self.plan_for(left, right, place, inherited)
         if plan.gated and left == right:
             return
         if self.depth == 0:
@@ -252,11 +252,6 @@ class Walk(Result):
         probing._stop_at, probing._quick_max, probing._work = stop_at, 0, self._work
         probing.depth, probing.large = self.depth, self.large
         return probing
-
-    @property
-    def probing(self) -> bool:
-        """Whether this walk only counts."""
-        return self._stop_at > 0
 
     def differ(self, left: Message, right: Message, path: Path) -> bool:
         """Whether two messages really differ, rules apart."""
