@@ -168,14 +168,20 @@ class Compiler:
             for side, names in zip((left, right), self._options.only or ((), ()), strict=True)
         )
         by_value = replace(self._options, equivalent=True, partial=False)
-        for number in sorted(ours if self._options.partial else ours.keys() | theirs.keys()):
+        extra = (number for number, field in theirs.items() if not self._options.partial or self._is_forced(field))
+        for number in sorted(ours.keys() | set(extra)):
             one, other = ours.get(number), theirs.get(number)
             if self._options.equivalent:
                 one, other = one or other, other or one
-            if (one is None) is not (other is None):
+            if (one is None) is not (other is None) and not self._ignored(ours.get(number) or theirs[number]):
                 yield self._named_once(one, other)
                 continue
             yield self._part(one, other, parent=place, inherited=(), options=by_value)
+
+    def _is_forced(self, field: FieldDescriptor) -> bool:
+        """Whether a field that only the right has counts even in a partial comparison."""
+        bare = not (field.has_presence or is_repeated(field))
+        return bare and self._options.force_no_presence and not self._options.equivalent
 
     @staticmethod
     def _named_once(left: FieldDescriptor | None, right: FieldDescriptor | None) -> Part:

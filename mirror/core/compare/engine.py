@@ -10,9 +10,9 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.compiler import Compiler
 from mirror.core.compare.options import CompareOptions
+from mirror.core.compare.reflect import EQUAL_MAX_BYTES, UNKNOWN_MAX_BYTES, byte_size, same_messages
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import (
-    UNKNOWN_MAX_BYTES,
     Plan,
     Setting,
     TooComplexError,
@@ -77,7 +77,7 @@ def compare(
     Order: as found, by field number, unknown fields first, what is in a message before the message; in a list order,
     couples, added, missing. `path` is where it stands on the left, of what was added on the right.
     """
-    return comparer(rules, options).compare(left, right, root=root)
+    return comparer(rules, options).compare(left, right, byte_size(left) + byte_size(right), root)
 
 
 class Comparer:
@@ -107,17 +107,17 @@ class Comparer:
     def compare(
         self, left: Message, right: Message, size: int = -1, root: Path = RESPONSE, types: Types | None = None
     ) -> Result:
-        """See `compare`. `size`: how many bytes the two were parsed from together, where the caller knows; -1: counted.
+        """See `compare`. `size`: how many bytes the two were parsed from together; -1: not known, and they are not large.
 
         `types`: where to look for the types of Anys that the messages' own pools do not know.
         """
-        if self._quick and left == right:
+        if self._quick and (left == right if size <= EQUAL_MAX_BYTES else same_messages(left, right, size)):
             return SAME
         kind = type(left)
         plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
         if plan is None:
             plan = self._plan(left, right, root)
-        if not self._quick and plan.gated and left == right:
+        if not self._quick and plan.gated and same_messages(left, right, size):
             return SAME
         walk = Walk(self._setting)
         if types is not None:

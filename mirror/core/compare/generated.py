@@ -18,7 +18,7 @@ from typing import Any, Final
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from mirror.core.compare.walk import Part, Plan, Unknown, compare_many_unknown, too_deep, work_is_over
+from mirror.core.compare.walk import Part, Plan, Unknown, stopped_by_unknown, too_deep, work_is_over
 
 WRITTEN_MAX: Final = 500  # parts of one type that are written out; further ones are called
 _NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -77,7 +77,10 @@ def plan_of(parts: Iterable[Part], unknown: Unknown | None, depth_max: int, *, g
         fields, compare = code.bind(UnknownFieldSet), code.bind(unknown)
         code.add(
             "large = walk.large",
-            f"if large: {code.bind(compare_many_unknown)}(walk, {compare}, left, right, path)",
+            "if large:",
+            f"    if {code.bind(stopped_by_unknown)}(walk, {compare}, left, right, path):",
+            "        walk.depth = depth",
+            "        return",
             "else:",
             f"    one = {fields}(left)",
             f"    other = {fields}(right)",

@@ -13,6 +13,9 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.values import is_repeated
 
+UNKNOWN_MAX_BYTES: Final = 131_072  # of unknown fields in one message
+TAGS_MAX: Final = 500_000  # that are read to see how many bytes are of unknown fields
+EQUAL_MAX_BYTES: Final = 1_000_000  # of two messages that `==` may be asked about whatever is in them
 ANY: Final = "google.protobuf.Any"
 TIMES: Final = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})
 FIELD_MASK: Final = "google.protobuf.FieldMask"
@@ -64,23 +67,38 @@ def byte_size(message: Message) -> int:
     return len(kind.SerializePartialToString(message))  # not by wire_bytes: a keyword costs half as much again
 
 
-def many_unknown_bytes(message: Message, limit: int) -> bool:
-    """Whether over `limit` bytes of the message's own records are of fields that its schema does not know.
+def same_messages(left: Message, right: Message, size: int) -> bool:
+    """Whether `==` holds. `size`: bytes of both.
 
-    Reads the tags on the wire, for decoding unknown fields takes a hundred times their size and a copy all of it.
+    On unknown fields `==` takes twenty times their size in memory: of many in the outermost messages bytes are compared.
+    """
+    if size > EQUAL_MAX_BYTES and (many_unknown(left) or many_unknown(right)):
+        return wire_bytes(left, deterministic=True) == wire_bytes(right, deterministic=True)
+    return left == right
+
+
+def many_unknown(message: Message) -> str:
+    """Where over UNKNOWN_MAX_BYTES of the message's own records may be of fields that its schema does not know: the reason.
+
+    Reads the tags on the wire, for decoding unknown fields takes a hundred times their size and a copy all of it. Over
+    TAGS_MAX tags, those in groups counted, are not read.
     """
     data = wire_bytes(message)
-    if len(data) <= limit:
-        return False
+    if len(data) <= UNKNOWN_MAX_BYTES:
+        return ""
     descriptor: Any = type(message).DESCRIPTOR
     known = {field.number for field, _ in set_fields(message)} | set(descriptor.fields_by_number)
-    at = found = 0
-    while at < len(data) and found <= limit:
+    at = found = tags = 0
+    while at < len(data) and found <= UNKNOWN_MAX_BYTES and tags <= TAGS_MAX:
         start, number = at, 0
         tag, at = _varint(data, at)
-        number, at = tag >> 3, _skip(data, at, tag)
+        number = tag >> 3
+        at, read = _skip(data, at, tag, TAGS_MAX - tags)
         found += (at - start) * (number not in known)
-    return found > limit
+        tags += read
+    if tags > TAGS_MAX:
+        return f"a message of over {TAGS_MAX} records"
+    return f"over {UNKNOWN_MAX_BYTES} bytes of unknown fields" if found > UNKNOWN_MAX_BYTES else ""
 
 
 def _varint(data: bytes, at: int) -> tuple[int, int]:
@@ -94,10 +112,11 @@ def _varint(data: bytes, at: int) -> tuple[int, int]:
         shift += 7
 
 
-def _skip(data: bytes, at: int, tag: int) -> int:
-    """Where the record with this tag ends; groups are left by counting."""
-    depth = 0
+def _skip(data: bytes, at: int, tag: int, tags_max: int) -> tuple[int, int]:
+    """Where the record with this tag ends, groups left by counting, and how many tags it has; over `tags_max` it stops."""
+    depth = tags = 0
     while True:
+        tags += 1
         match tag & 7:
             case 0:
                 at = _varint(data, at)[1]
@@ -112,8 +131,8 @@ def _skip(data: bytes, at: int, tag: int) -> int:
                 depth -= 1
             case _:
                 at += 4
-        if depth <= 0:
-            return at
+        if depth <= 0 or tags > tags_max:
+            return at, tags
         tag, at = _varint(data, at)
 
 

@@ -102,7 +102,8 @@ class AnyPart:
         inner = _opened(walk, classes, (one.value, other.value), path)
         if inner:
             step = Typed(name)
-            walk.messages(*inner, (*path, step), self._place.step(step))
+            size = len(one.value) + len(other.value)
+            walk.messages(*inner, (*path, step), self._place.step(step), size=size)
         elif self._by_meaning:
             why = f"no schema for {name}" if classes is None else f"cannot be decoded as {name}"
             self._explained(walk, left, right, path, why)

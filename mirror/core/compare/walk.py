@@ -17,7 +17,7 @@ from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.reflect import byte_size, many_unknown_bytes
+from mirror.core.compare.reflect import UNKNOWN_MAX_BYTES, byte_size, many_unknown, same_messages
 from mirror.core.compare.result import Result, Row
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, Typed, pattern_of
@@ -29,7 +29,6 @@ Types: TypeAlias = Callable[[str], tuple[type[Message], type[Message]] | None]
 Part: TypeAlias = Callable[["Walk", Message, Message, Path], None]  # compares one field, or some, of unequal messages
 Unknown: TypeAlias = Callable[["Walk", Any, Any, Path], None]  # compares two UnknownFieldSets
 NAMES_MAX: Final = 10_000  # paths remembered by their names beyond the limit
-UNKNOWN_MAX_BYTES: Final = 131_072  # of unknown fields in one message; decoding them costs a hundred times as much
 
 
 class TooComplexError(Exception):
@@ -122,7 +121,7 @@ class Walk(Result):
     ) -> None:
         """Compare two messages that are both there. `size`: bytes of both, where the caller knows."""
         plan = self.plan_for(left, right, place, inherited)
-        if plan.gated and left == right:
+        if plan.gated and same_messages(left, right, size):
             return
         if self.depth == 0:
             self.large = is_large(left, right, size)
@@ -252,20 +251,24 @@ def work_is_over(path: Path) -> None:
     raise TooComplexError(path)
 
 
-def compare_many_unknown(walk: Walk, compare: Unknown, left: Message, right: Message, path: Path) -> None:
-    """Unknown fields in a large message: very many are not decoded. What is in a small one need not be asked again."""
+def stopped_by_unknown(walk: Walk, compare: Unknown, left: Message, right: Message, path: Path) -> bool:
+    """Compare the unknown fields of messages that may hold very many; whether they do, and are left alone.
+
+    What is in small messages need not be asked again.
+    """
     if byte_size(left) <= UNKNOWN_MAX_BYTES and byte_size(right) <= UNKNOWN_MAX_BYTES:
         walk.large = False
-    elif any(many_unknown_bytes(side, UNKNOWN_MAX_BYTES) for side in (left, right)):
-        walk.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
-        return
+    elif why := many_unknown(left) or many_unknown(right):
+        walk.add(path, Kind.VALUE, note=f"too complex: {why}")
+        return True
     ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
     if ours or theirs:
         compare(walk, ours, theirs, path)
+    return False
 
 
 def is_large(left: Message, right: Message, size: int) -> bool:
-    """Whether either may hold so many unknown fields that each message is asked before its own are decoded.
+    """Whether either may hold so many unknown fields that it is asked before any are decoded.
 
     `size`: bytes of both, or -1.
     """

@@ -1,0 +1,60 @@
+"""Where no rule can meet anything below a place, the place is as good as one without rules; in doubt it is not."""
+
+from __future__ import annotations
+
+import pytest
+
+from mirror.core.compare.reach import meets_message
+from mirror.core.path import Field
+from mirror.core.rules import Ignore, NormalisedText, UnorderedList
+from tests.core.compare.shapes import order, rule, rules
+
+RESPONSE = (Field("response"),)
+
+
+def meets(*made):
+    """Whether rules at these paths meet anything in an Order that stands at `response`."""
+    return meets_message(rules(*made).walk(RESPONSE), order().DESCRIPTOR)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "response",
+        "response.id",
+        "response.main.sku",
+        "response.items[*].tags[*]",
+        "response.items[3].sku",
+        'response.labels["env"]',
+        "response.**",
+        "response.*.nope",
+        "response.240[0]",
+        "response.detail.(shop.Card).number",
+        "response.detail.nope",
+    ],
+)
+def test_a_rule_at_what_is_there_or_may_be_there_meets_it(path):
+    assert meets(rule(Ignore, path))
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "response.nope",
+        "response.main.nope",
+        "response.id.nope",
+        "response.items[*].nope",
+        "response.labels[*].nope",
+        "response.numbers[*].nope",
+        "status.code",
+        "responses[*].id",
+    ],
+)
+def test_a_rule_for_another_type_or_another_place_meets_nothing(path):
+    assert not meets(rule(Ignore, path))
+
+
+def test_of_several_rules_one_that_meets_something_is_enough():
+    far = rule(UnorderedList, "response.main.nope"), rule(NormalisedText, "response.nope", case=True)
+    assert not meets(*far)
+    assert meets(*far, rule(Ignore, "response.id"))
