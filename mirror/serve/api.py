@@ -103,6 +103,16 @@ def _runs(api: APIRouter, site: Site) -> None:
             run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
         )
 
+    @api.get("/runs/{run}/rule-changes", tags=["runs"])
+    def run_rule_changes(run: _RunInPath, epoch: _EpochId = None) -> models.RuleChanges:
+        """Which rules came and went, when, and what started anew with them."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        history = site.reader.rule_changes(shown.id) if shown else []
+        return models.RuleChanges(
+            run=found.name, epoch=shown.id if shown else None, changes=[shape.rule_change_out(one) for one in history]
+        )
+
 
 def _verdict(api: APIRouter, site: Site) -> None:
     @api.get("/verdict", tags=["verdict"])

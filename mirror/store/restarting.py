@@ -48,10 +48,10 @@ def restart(connection: Connection, method: Row[Any], change: RuleChange) -> Res
     n = method.triples - before.triples
     x = unexplained_pairs(connection, method.id, n)
     bound = "restarted"
-    if change.nothing and not found.restarted:
+    if not found.restarted and (change.nothing or change.ignores_more):
         bound = "kept"
-    elif change.ignores_more and found.recountable:
-        bound = "recounted" if found.restarted else "kept"
+    elif change.ignores_more and found.recountable and n:  # without triples there are no signatures
+        bound = "recounted"
     if bound == "restarted":
         connection.execute(delete(signatures).where(signatures.c.method_id == method.id))
         connection.execute(update(hypotheses).where(hypotheses.c.method_id == method.id).values(left_out=0))

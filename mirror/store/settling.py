@@ -58,12 +58,13 @@ def take_over(connection: Connection, changes: Changes, standing: Standing) -> t
     if changes.in_force is None:
         return standing, True
     asked = select(meta.c.value).where(meta.c.name == _TAKEN_OVER)
+    if changes.takes_over:  # a row that is there can be locked
+        connection.execute(upsert(connection, meta, keys=("name",), add=()), [{"name": _TAKEN_OVER, "value": "0"}])
     found = connection.execute(asked.with_for_update(read=not changes.takes_over)).scalar()
     number = int(found or 0)
     if changes.takes_over:
         number += 1
-        row = {"name": _TAKEN_OVER, "value": str(number)}
-        connection.execute(upsert(connection, meta, keys=("name",), add=(), put=("value",)), [row])
+        connection.execute(update(meta).where(meta.c.name == _TAKEN_OVER).values(value=str(number)))
         standing = Standing(number)
     if standing.rules is not changes.in_force.rules:
         standing = Standing(standing.taken_over, changes.in_force.rules)
