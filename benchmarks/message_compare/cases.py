@@ -17,7 +17,7 @@ SITUATIONS: Final = ("same", "reordered", "one", "five")
 EQUAL: Final = ("same", "reordered")
 SCHEMA: Final = "bench.fds"
 
-Pair = tuple[Message, Message]
+Pair = tuple[Message, Message, int]  # the two, and how many bytes they were parsed from
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +81,9 @@ def load(folder: Path, wanted: list[Case]) -> dict[Case, list[Pair]]:
     loaded = {}
     for case in wanted:
         cls = GetMessageClass(pool.FindMessageTypeByName(f"bench.{case.shape.name}"))
-        messages = [cls.FromString(record) for record in split((folder / f"{case.name}.bin").read_bytes())]
-        loaded[case] = list(zip(messages[::2], messages[1::2], strict=True))
+        records = list(split((folder / f"{case.name}.bin").read_bytes()))
+        loaded[case] = [
+            (cls.FromString(one), cls.FromString(other), len(one) + len(other))
+            for one, other in zip(records[::2], records[1::2], strict=True)
+        ]
     return loaded

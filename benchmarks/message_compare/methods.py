@@ -10,7 +10,7 @@ from typing import Final
 
 from google.protobuf.json_format import MessageToDict
 
-from mirror.core.compare import Comparer, Result
+from mirror.core.compare import Comparer
 from mirror.core.path import PathPattern
 from mirror.core.rules import Ignore, MethodRules, Rule, Scope, Tolerance, UnorderedList
 
@@ -49,18 +49,14 @@ def rules_elsewhere(number: int = RULES) -> MethodRules:
     return MethodRules(tuple(made))
 
 
-def compare_ours(comparer: Comparer, pair: Pair) -> Result:
-    """The one place that calls the engine."""
-    return comparer.compare(pair[0], pair[1])
-
-
 def counting(comparer: Comparer) -> Pass:
     """How many differences there are."""
 
     def run(pairs: list[Pair]) -> int:
         found = 0
-        for pair in pairs:
-            found += compare_ours(comparer, pair).count
+        compare = comparer.compare
+        for left, right, size in pairs:
+            found += compare(left, right, size=size).count
         return found
 
     return run
@@ -71,8 +67,9 @@ def materialising(comparer: Comparer) -> Pass:
 
     def run(pairs: list[Pair]) -> int:
         found = kept = 0
-        for pair in pairs:
-            result = compare_ours(comparer, pair)
+        compare = comparer.compare
+        for left, right, size in pairs:
+            result = compare(left, right, size=size)
             found += result.count
             kept += len(result.differences)
         return found if kept else 0
@@ -82,12 +79,12 @@ def materialising(comparer: Comparer) -> Pass:
 
 def equality(pairs: list[Pair]) -> int:
     """`==` of upb: a yes or no."""
-    return sum(left != right for left, right in pairs)
+    return sum(left != right for left, right, _ in pairs)
 
 
 def dictionaries(pairs: list[Pair]) -> int:
     """Both to dictionaries, and `==` of these: a yes or no."""
-    return sum(MessageToDict(left) != MessageToDict(right) for left, right in pairs)
+    return sum(MessageToDict(left) != MessageToDict(right) for left, right, _ in pairs)
 
 
 def deepdiff() -> Pass | None:
@@ -96,7 +93,7 @@ def deepdiff() -> Pass | None:
         return None
     from deepdiff import DeepDiff  # noqa: PLC0415 - an extra
 
-    return lambda pairs: sum(bool(DeepDiff(MessageToDict(left), MessageToDict(right))) for left, right in pairs)
+    return lambda pairs: sum(bool(DeepDiff(MessageToDict(left), MessageToDict(right))) for left, right, _ in pairs)
 
 
 def fast() -> dict[str, Pass]:

@@ -190,7 +190,7 @@ def _body(message: capture_pb2.CapturedMessage, type_: type[Message] | None) -> 
     if type_ is None:
         return Body(None, message.body, message.body, "no protobuf message", private)
     try:
-        return Body(type_.FromString(message.body), private=private)
+        return Body(type_.FromString(message.body), private=private, size=len(message.body))
     except (DecodeError, RecursionError) as error:
         name = type_.DESCRIPTOR.full_name
         return Body(None, message.body, message.body, f"cannot be decoded as {name}: {_reason(error)}", private)

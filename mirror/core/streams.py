@@ -35,6 +35,7 @@ class Body:
     private: Mapping[str, bytes] = field(
         default_factory=dict
     )  # path of a leaf that was taken out -> its hash; empty: no hash
+    size: int = -1  # bytes that the message was parsed from; -1: not known
 
     @property
     def unread(self) -> bool:
@@ -50,7 +51,8 @@ class Body:
 def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place) -> None:
     """Compare two messages that are both there; what one side cannot read is one difference, unless bytes are equal."""
     if left.message is not None and right.message is not None:
-        walk.messages(left.message, right.message, path, place)
+        size = left.size + right.size if left.size >= 0 and right.size >= 0 else -1
+        walk.messages(left.message, right.message, path, place, size=size)
         compare_private(walk, left.private, right.private, path, place)
     elif left.key is None or left.key != right.key:
         ignore = place.find(Ignore)
@@ -75,6 +77,9 @@ class _Bodies(Messages):
     def canonical(self, element: Any) -> Hashable:
         private = tuple(sorted(element.private.items()))
         return (element.key, private) if element.message is None else (canonical(element.message), private)
+
+    def some(self, element: Any) -> int:
+        return 0 if element.message is None else super().some(element.message)
 
     def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
         return 1 if element.message is None else leaves(element.message, enough) + len(element.private)

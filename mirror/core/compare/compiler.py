@@ -20,20 +20,23 @@ from mirror.core.compare.fields import (
     IgnoredField,
     NamedOnce,
     OneSided,
-    ScalarRun,
+    PlainScalar,
     SingleMessage,
     SingleScalar,
     ignore_id,
 )
+from mirror.core.compare.generated import plan_of
 from mirror.core.compare.keys import keys_of
 from mirror.core.compare.lists import key_rule
 from mirror.core.compare.options import CompareOptions, FieldOptions, Lists
+from mirror.core.compare.reach import meets_field, meets_message
 from mirror.core.compare.reflect import is_any, is_field_mask, is_time, is_value
 from mirror.core.compare.repeated import ListMeaning, MapField, Repeated
 from mirror.core.compare.special import (
     AnyPart,
     ExtensionsPart,
     compare_closed,
+    compare_ignored,
     compare_masks,
     compare_times,
     compare_value,
@@ -62,11 +65,12 @@ _TYPE_NAMES: Final = {
 class Compiler:
     """Plans by (left descriptor, right descriptor, place, inherited rules); kept, up to PLANS_MAX.
 
-    `ruled`: whether any rule ignores something, of which the options may want to be told.
+    `bare`: the place of no rules. `ruled`: whether any rule ignores something, of which the options may want to be told.
     """
 
-    def __init__(self, options: CompareOptions, *, ruled: bool = False) -> None:
+    def __init__(self, options: CompareOptions, bare: Place, *, ruled: bool = False) -> None:
         self._options = options
+        self._bare = bare
         self._fields = {each.name: each for each in options.fields}
         self._closures = Closures()
         told = options.ignores and (ruled or any(each.ignore for each in options.fields))
@@ -80,21 +84,26 @@ class Compiler:
         if found is None:
             if len(self._plans) >= PLANS_MAX:
                 self._plans.clear()
-            parts = tuple(self._parts(left, right, place, inherited))
-            found = self._plans[left, right, place, inherited] = self._plan(parts, left, right, place)
+            found = self._plans[left, right, place, inherited] = self._made(left, right, place, inherited)
         return found
 
     def root(self, left: Descriptor, right: Descriptor, place: Place) -> Plan:
         """The plan of the outermost messages, of which `options.only` may name the fields to look at."""
-        if self._options.only is None:
+        if self._options.only is None or ignore_id(place):
             return self.plan(left, right, place)
-        parts = tuple(self._only(left, right, place))
-        return self._plan(parts, left, right, place)._replace(gated=False, unknown=None)
+        return plan_of(self._only(left, right, place), None, self._options.depth_max, gated=False)
 
-    def _plan(self, parts: tuple[Part, ...], left: Descriptor, right: Descriptor, place: Place) -> Plan:
+    def _made(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Plan:
+        if place.touched and not (meets_message(place, left) or meets_message(place, right)):
+            return self.plan(left, right, self._bare, inherited)
+        gated = self._gated(left, right)
+        ignore = ignore_id(place)
+        if ignore:
+            return Plan(partial(compare_ignored, ignore), gated)
         opened = is_any(left) and is_any(right)  # its own unknown fields are looked at where it stays closed
         unknown = None if self._options.equivalent or opened else partial(compare_unknown, place)
-        return Plan(ignore_id(place), unknown, len(parts) + 1, parts, self._gated(left, right))
+        parts = self._parts(left, right, place, inherited)
+        return plan_of(parts, unknown, self._options.depth_max, gated=gated)
 
     def _gated(self, left: Descriptor, right: Descriptor) -> bool:
         return self.gates and self._equal_is_same(left, right)
@@ -106,7 +115,7 @@ class Compiler:
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         if left.full_name == right.full_name:
             if is_any(left) and is_any(right):
-                yield AnyPart(place, self._bare(left, right, place), by_meaning=self._options.by_meaning).compare
+                yield AnyPart(place, self._closed(left, right, place), by_meaning=self._options.by_meaning)
                 return
             meant = self._by_meaning(left, right, place, (*place.rules, *inherited))
             if meant is not None:
@@ -117,9 +126,9 @@ class Compiler:
         yield from self._declared(left, right, place, rules, valued=wrapper)
         if left.is_extendable or right.is_extendable:
             make = partial(self._part, parent=place, inherited=(), options=self._options)
-            yield ExtensionsPart(make).compare
+            yield ExtensionsPart(make)
 
-    def _bare(self, left: Descriptor, right: Descriptor, place: Place) -> Part:
+    def _closed(self, left: Descriptor, right: Descriptor, place: Place) -> Part:
         """Compares an Any field by field, without opening it."""
         parts = tuple(self._declared(left, right, place, (), valued=False))
         unknown = None if self._options.equivalent else partial(compare_unknown, place)
@@ -141,22 +150,16 @@ class Compiler:
     def _declared(
         self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules, *, valued: bool
     ) -> Iterable[Part]:
-        """In order of number, neighbouring plain scalars in one part."""
+        """In order of number."""
         options = replace(self._options, equivalent=True) if valued else self._options
-        run: list[tuple[str, Rules, Leaf]] = []
         numbers = sorted({field.number for side in (left, right) for field in side.fields})
         for number in numbers:
             one, other = left.fields_by_number.get(number), right.fields_by_number.get(number)
             if one is not None and one is other and self._is_plain(one):
                 rules = (*place.step(Field(one.name)).rules, *inherited)
-                run.append((one.name, rules, self._leaf(one, one)))
-                continue
-            if run:
-                yield ScalarRun(run, options).compare
-                run = []
-            yield self._part(one, other, parent=place, inherited=inherited, options=options)
-        if run:
-            yield ScalarRun(run, options).compare
+                yield PlainScalar(one.name, rules, self._leaf(one, one), options)
+            else:
+                yield self._part(one, other, parent=place, inherited=inherited, options=options)
 
     def _only(self, left: Descriptor, right: Descriptor, place: Place) -> Iterable[Part]:
         """The named fields, by value; one that is named for one side only is missing or added."""
@@ -180,7 +183,7 @@ class Compiler:
         if field is None:
             raise ValueError("a part needs a field")
         step = Typed(field.full_name) if field.is_extension else Field(field.name)
-        return NamedOnce(step, Access.of(field), Kind.ADDED if left is None else Kind.MISSING).compare
+        return NamedOnce(step, Access.of(field), Kind.ADDED if left is None else Kind.MISSING)
 
     def _is_plain(self, field: FieldDescriptor) -> bool:
         special = field.has_presence or is_repeated(field) or is_message(field) or field.is_extension
@@ -216,13 +219,15 @@ class Compiler:
         ours = None if left is None else Access.of(left)
         theirs = None if right is None else Access.of(right)
         if self._ignored(newer) or (options.ignores and place.find(Ignore)):
-            return IgnoredField(step, ours, theirs, remark=options.ignores).compare
+            return IgnoredField(step, ours, theirs, remark=options.ignores)
         if left is None or right is None or ours is None or theirs is None:
             side = "primary" if right is None else "shadow"
             note = f"only the {side}'s schema has this field"
-            return OneSided(step, place, left=ours, right=theirs, note=note, partial=options.partial).compare
+            return OneSided(step, place, left=ours, right=theirs, note=note, partial=options.partial)
         if not place.touched and left.name != newer.name:
             place = parent.step(Field(left.name))  # a rule may use either name of a renamed field
+        if place.touched and not (meets_field(place, left) or meets_field(place, right)):
+            place = self._bare
         return self._both(left, right, FieldPair(step, place, ours, theirs, (*place.rules, *inherited)), options)
 
     def _both(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions) -> Part:
@@ -231,12 +236,12 @@ class Compiler:
             return self._map(left, right, pair, options)
         if is_map(left) or is_map(right) or not comparable(left, right):
             note = f"the type changed from {_type_name(left)} to {_type_name(right)}"
-            return OneSided(pair.step, pair.place, left=pair.left, right=pair.right, note=note).compare
+            return OneSided(pair.step, pair.place, left=pair.left, right=pair.right, note=note)
         if is_repeated(left) or is_repeated(right):
             return self._repeated(left, right, pair, options)
         if is_message(left):
-            return SingleMessage(pair, options).compare
-        return SingleScalar(pair, self._leaf(left, right), options, left.default_value).compare
+            return SingleMessage(pair, options, gated=self._gated(type_of(left), type_of(right)))
+        return SingleScalar(pair, self._leaf(left, right), options, left.default_value)
 
     def _map(self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions) -> Part:
         one, other = _map_field(left, right, 2)
@@ -247,10 +252,11 @@ class Compiler:
             options,
             leaf=leaf,
             gated=gated,
+            quick=gated and left is right,
             rules=leaf_rules(pair.place),
             keyed=not self._ignored(_map_field(left, right, 1)[0]),
             valued=not self._ignored(one),
-        ).compare
+        )
 
     def _repeated(
         self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions
@@ -267,7 +273,7 @@ class Compiler:
             exact=exact,
             told=not self.gates,
             rules=leaf_rules(pair.place),
-        ).compare
+        )
 
     def _list_meaning(self, left: FieldDescriptor, right: FieldDescriptor, place: Place) -> ListMeaning:
         own = self._fields.get(left.full_name, _NO_OPTIONS)

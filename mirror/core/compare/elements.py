@@ -5,20 +5,22 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Hashable, Iterable, Sequence
+from functools import lru_cache
 from itertools import compress, count
-from operator import ne
+from operator import attrgetter, ne
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
 from mirror.core.compare.align import SWAP_MIN
 from mirror.core.compare.reflect import set_fields, wire_bytes
-from mirror.core.compare.values import Leaf
-from mirror.core.compare.walk import Rules, Walk, counted
+from mirror.core.compare.values import Leaf, is_message, is_repeated
+from mirror.core.compare.walk import Plan, Rules, Walk, counted
 from mirror.core.model import Kind
-from mirror.core.path import Index, Key, Path
+from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
+SOME_MAX: Final = 10  # fields of an element that are read to see that it has some leaves
 LEAVES_MAX: Final = 256  # counted of one element
 CELLS_MAX: Final = 8192  # pairs of elements tried in one alignment
 ALIGN_WORK_MAX: Final = 200_000  # leaves looked at in one alignment
@@ -91,13 +93,13 @@ class Sequences(ABC):
 
     def at(self, index: int, side: int = 0) -> Path:
         """The path of an element."""
-        return (*self.path, Index(index) if self.keys is None else Key(self.keys[side][index]))
+        return (*self.path, nth(index) if self.keys is None else Key(self.keys[side][index]))
 
     def lonely(self, kind: Kind, index: int) -> None:
         """Report an element that stands on one side only."""
         side = int(kind is Kind.ADDED)
         value = self.shown(side, index)
-        self.walk.lonely(self.at(index, side), self.place.step(Index(index)), kind, value)
+        self.walk.lonely(self.at(index, side), self.place.step(nth(index)), kind, value)
 
 
 class Scalars(Sequences):
@@ -155,13 +157,14 @@ class Scalars(Sequences):
         if not self._ruled:
             return ""
         self.walk.spend(1, self.path)
-        return self._leaf.excuse((*self.place.step(Index(index)).rules, *self._rules), one, other)
+        return self._leaf.excuse((*self.place.step(nth(index)).rules, *self._rules), one, other)
 
 
 class Messages(Sequences):
     """Elements that are messages. `gated`: two that are `==` are the same."""
 
     composite = True
+    plan: Plan | None = None  # of every two elements, where these are of one type and no rule tells them apart
 
     def __init__(  # noqa: PLR0913 - the base's five and what is known of the type
         self,
@@ -217,8 +220,10 @@ class Messages(Sequences):
 
     def poor(self, index: int, differences: int) -> bool:
         """By the share of leaves."""
-        enough = math.floor(differences / SWAP_MIN) + 1
-        return differences > 0 and differences >= SWAP_MIN * self.size(self.left[index], enough)
+        if differences == 0:
+            return False
+        enough, element = math.floor(differences / SWAP_MIN) + 1, self.left[index]
+        return self.some(element) < enough and differences >= SWAP_MIN * self.size(element, enough)
 
     def cost(self, left: int, right: int) -> float:
         """The share of leaves in which the two differ."""
@@ -230,7 +235,10 @@ class Messages(Sequences):
 
     def report(self, left: int, right: int) -> None:
         """All that differs within."""
-        place = self.place.step(Index(left)) if self.place.touched else self.place
+        if left == right and self.plan is not None and self.known is not None:  # these differ
+            self.plan.look(self.walk, self.left[left], self.right[right], (*self.path, nth(left)))
+            return
+        place = self.place.step(nth(left)) if self.place.touched else self.place
         self.look(self.walk, left, right, place)
 
     def look(self, walk: Walk, left: int, right: int, place: Place) -> None:
@@ -245,6 +253,10 @@ class Messages(Sequences):
         """What is equal only for equal elements of one type."""
         return canonical(element)
 
+    def some(self, element: Any) -> int:
+        """How many leaves it has at least, quickly told."""
+        return len(list(filter(None, _some_of(type(element))(element))))
+
     def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
         """How many leaves it has, at least `enough` if so many."""
         return leaves(element, enough)
@@ -252,7 +264,7 @@ class Messages(Sequences):
     def count(self, left: int, right: int, stop_at: int) -> int:
         """By a probe."""
         self.walk.spend(1, self.path)
-        place = self.place.step(Index(left))
+        place = self.place.step(nth(left))
         if place.find(Ignore):
             return 0
         return counted(self.walk.probe(stop_at), lambda probing: self.look(probing, left, right, place))
@@ -267,6 +279,24 @@ class Messages(Sequences):
 def canonical(message: Message) -> bytes:
     """Bytes that are equal for equal messages of one type (the order of unknown fields apart)."""
     return wire_bytes(message, deterministic=True)
+
+
+@lru_cache(maxsize=256)
+def _some_of(kind: type[Message]) -> Callable[[Message], tuple[Any, ...]]:
+    """Reads fields of a message, and of single messages in it, that are leaves where they are not empty or default."""
+    descriptor: Any = kind.DESCRIPTOR
+    some = _plain_names(descriptor)
+    for field in descriptor.fields:
+        if is_message(field) and not is_repeated(field):
+            some += [f"{field.name}.{name}" for name in _plain_names(field.message_type)]
+    if len(some) > 1:
+        return attrgetter(*some[:SOME_MAX])
+    return lambda message: tuple(attrgetter(name)(message) for name in some)
+
+
+def _plain_names(descriptor: Any) -> list[str]:
+    """Scalars without presence, and lists of scalars."""
+    return [field.name for field in descriptor.fields if not (field.has_presence or is_message(field))]
 
 
 def leaves(message: Message, enough: int = LEAVES_MAX) -> int:

@@ -87,7 +87,7 @@ class Comparer:
         self.rules = rules
         self.options = options
         ruled = any(isinstance(rule, Ignore) for rule in rules.rules)
-        self._compiler = Compiler(options, ruled=ruled)
+        self._compiler = Compiler(options, NO_RULES.start, ruled=ruled)
         gates = self._compiler.gates and options.nan_equal
         self._setting = Setting(
             self._compiler.plan,
@@ -119,9 +119,13 @@ class Comparer:
             plan = self._plan(left, right, root)
         if not self._quick and plan.gated and left == right:
             return SAME
-        walk = Walk(self._setting, types, (size < 0 or size > UNKNOWN_MAX_BYTES) and is_large(left, right, size))
+        walk = Walk(self._setting)
+        if types is not None:
+            walk.types = types
+        if (size < 0 or size > UNKNOWN_MAX_BYTES) and is_large(left, right, size):
+            walk.large = True
         try:
-            walk.unequal(plan, left, right, root)
+            plan.look(walk, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
@@ -132,7 +136,8 @@ class Comparer:
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
         """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""
-        walk = Walk(self._setting, types)
+        walk = Walk(self._setting)
+        walk.types = types
         try:
             look(walk)
         except TooComplexError as stop:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from operator import attrgetter, methodcaller
 from types import MethodDescriptorType
@@ -13,7 +13,7 @@ from google.protobuf.descriptor import FieldDescriptor
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from mirror.core.compare.generated import differing
+from mirror.core.compare.generated import Code
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.presence import is_default
 from mirror.core.compare.values import Leaf, is_repeated
@@ -28,11 +28,16 @@ VALUE, MISSING, ADDED = Kind.VALUE, Kind.MISSING, Kind.ADDED  # looking up a mem
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """How one side's field is read. `has`: None where the field has no presence."""
+    """How one side's field is read. `has`: None where the field has no presence.
+
+    `asked` is what a written function asks instead, with the message and `name`: HasField, where it is surely that.
+    """
 
     get: Callable[[Any], Any]
     has: Callable[[Any], bool] | None
     repeated: bool = False
+    name: str = ""
+    asked: Any = None
 
     @classmethod
     def of(cls, field: FieldDescriptor) -> Access:
@@ -44,14 +49,15 @@ class Access:
             )
         name = field.name
         if not field.has_presence:
-            return cls(attrgetter(name), None, is_repeated(field))
+            return cls(attrgetter(name), None, is_repeated(field), name)
         if field.containing_type is not None and "HasField" in field.containing_type.fields_by_name:
             # Then the message's attribute is that field.
             return cls(attrgetter(name), lambda message: bool(type(message).HasField(message, name)))
         asked: Any = GetMessageClass(field.containing_type).HasField if field.containing_type is not None else None
         if type(asked) is not MethodDescriptorType:
             return cls(attrgetter(name), methodcaller("HasField", name))
-        return cls(attrgetter(name), lambda message: asked(message, name))  # a third of the time of a look-up by name
+        # A third of the time of a look-up by name.
+        return cls(attrgetter(name), lambda message: asked(message, name), name=name, asked=asked)
 
     def holds(self, message: Message) -> bool:
         """Whether the field is set or, without presence, not empty or default."""
@@ -68,47 +74,66 @@ class FieldPair:
     right: Access
     rules: Rules  # those that hold for a value here: of the place, and of a wrapper around it
 
+    def has(self, code: Code) -> tuple[str, str] | None:
+        """Two expressions: whether the field is set on either side. None: they are not to be written out."""
+        name, asked = self.left.name, self.left.asked
+        if asked is None or asked is not self.right.asked or name != self.right.name:
+            return None
+        bound = code.bind(asked)
+        return f"{bound}(left, {name!r})", f"{bound}(right, {name!r})"
 
-class ScalarRun:
-    """Neighbouring scalars without presence, of one schema: read and held against each other all at once.
+
+class PlainScalar:
+    """A scalar without presence, of one schema.
 
     `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
     """
 
-    __slots__ = ("_added", "_differing", "_valued")
+    __slots__ = ("_added", "_asks", "_leaf", "_name", "_read", "_rules", "_steps", "_valued")
 
-    def __init__(
-        self, fields: Sequence[tuple[str, Rules, Leaf]], options: CompareOptions, *, valued: bool = False
-    ) -> None:
+    def __init__(self, name: str, rules: Rules, leaf: Leaf, options: CompareOptions, *, valued: bool = False) -> None:
+        self._name = name
+        self._read = attrgetter(name)
+        self._steps = (Field(name),)
+        self._rules = rules
+        self._leaf = leaf
+        self._asks = bool(rules) or leaf.named or leaf.inexact  # whether values that differ are to be asked something
         self._valued = valued or options.equivalent
         self._added = not options.partial or (options.force_no_presence and not options.equivalent)
-        # `asks`: whether two values that are there and not `==` are still to be asked something.
-        marks = [
-            ((Field(name),), bool(rules) or leaf.named or leaf.inexact, rules, leaf) for name, rules, leaf in fields
-        ]
-        self._differing = differing([name for name, _, _ in fields], marks)
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By value; one that is at its default on one side is missing or added."""
-        for (steps, asks, rules, leaf), one, other in self._differing(left, right):
-            if one and other and not asks:
-                walk.add(path + steps, VALUE, one, other)
-                continue
-            if (leaf.loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
-                continue
-            if one and other:
-                kind = VALUE
-            elif one:
-                kind = VALUE if self._valued else MISSING
-            elif self._added:
-                kind = VALUE if self._valued else ADDED
-            else:
-                continue
-            if kind is VALUE and leaf.loose and leaf.near(one, other):
-                continue
-            rule = leaf.excuse(rules, one, other) if rules else ""
-            ours, theirs = leaf.shown(one, other) if leaf.named else (one, other)
-            walk.add(path + steps, kind, ours, theirs, rule)
+        one, other = self._read(left), self._read(right)
+        if one != other:
+            self.differ(walk, one, other, path)
+
+    def write(self, code: Code) -> None:
+        """The same."""
+        left, right = code.read(self._name)
+        differ = code.bind(self.differ)
+        code.add(f"one = {left}", f"other = {right}", f"if one != other: {differ}(walk, one, other, path)")
+
+    def differ(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
+        """Report two values that are not `==`, `path` is the message's, unless they are the same after all."""
+        if one and other and not self._asks:
+            walk.add(path + self._steps, VALUE, one, other)
+            return
+        leaf = self._leaf
+        if (leaf.loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
+            return
+        if one and other:
+            kind = VALUE
+        elif one:
+            kind = VALUE if self._valued else MISSING
+        elif self._added:
+            kind = VALUE if self._valued else ADDED
+        else:
+            return
+        if kind is VALUE and leaf.loose and leaf.near(one, other):
+            return
+        rule = leaf.excuse(self._rules, one, other) if self._rules else ""
+        ours, theirs = leaf.shown(one, other) if leaf.named else (one, other)
+        walk.add(path + self._steps, kind, ours, theirs, rule)
 
 
 def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stand
@@ -143,7 +168,16 @@ class SingleScalar:
         """Of a field without presence; -0.0 is on the wire, and so set."""
         return value != self._default or (value == 0 and isinstance(value, float) and math.copysign(1.0, value) < 0)
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def write(self, code: Code) -> None:
+        """Equal values of equal presence are told; anything else by a call."""
+        part, has = code.bind(self), self._pair.has(code)
+        if has is None or self._matches:
+            code.add(f"{part}(walk, left, right, path)")
+            return
+        left, right = code.read(self._pair.left.name)
+        code.add(f"if {left} != {right} or {has[0]} is not {has[1]}: {part}(walk, left, right, path)")
+
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """By presence, then by value. Where one schema has no presence, unset equals default."""
         pair = self._pair
         one, other = pair.left.get(left), pair.right.get(right)
@@ -168,36 +202,55 @@ class SingleScalar:
 
 
 class SingleMessage:
-    """A message or group field."""
+    """A message or group field. `gated`: two that are `==` are the same."""
 
-    __slots__ = ("_options", "_pair", "_plan")
+    __slots__ = ("_gated", "_options", "_pair", "_plan", "_steps")
 
-    def __init__(self, pair: FieldPair, options: CompareOptions) -> None:
+    def __init__(self, pair: FieldPair, options: CompareOptions, *, gated: bool) -> None:
         self._pair = pair
         self._options = options
+        self._gated = gated
+        self._steps = (pair.step,)
         self._plan: Plan | None = None  # of the messages in this field; found at the first use, for types recur
 
-    def plan(self, walk: Walk, left: Message, right: Message) -> Plan:
-        """How the two messages are compared."""
-        one: Any = type(left)
-        other: Any = type(right)
-        found = self._plan = walk.plan_of(one.DESCRIPTOR, other.DESCRIPTOR, self._pair.place)
+    def write(self, code: Code) -> None:
+        """Two that are there and equal are told, and two that are not there; anything else by a call."""
+        part, has = code.bind(self), self._pair.has(code)
+        if has is None or not self._gated:
+            code.add(f"{part}(walk, left, right, path)")
+            return
+        left, right = code.read(self._pair.left.name)
+        code.add(
+            f"if {has[0]}:",
+            f"    if {has[1]}:",
+            f"        one = {left}",
+            f"        other = {right}",
+            f"        if one != other: {code.bind(self.within)}(walk, one, other, path)",
+            f"    else: {part}(walk, left, right, path)",
+            f"elif {has[1]}: {part}(walk, left, right, path)",
+        )
+
+    def within(self, walk: Walk, one: Message, other: Message, path: Path) -> None:
+        """What differs in two messages that are both there; `path` is of the message around."""
+        path += self._steps
+        before = walk.count
+        (self._plan or self._planned(walk, one, other)).look(walk, one, other, path)
+        if walk.setting.remarks:
+            remark_message(walk, self._options, before, path, one, other)
+
+    def _planned(self, walk: Walk, left: Message, right: Message) -> Plan:
+        found = self._plan = walk.plan_for(left, right, self._pair.place)
         return found
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference where only one side has it, else what differs within."""
         pair, options = self._pair, self._options
         has_left = pair.left.has is None or pair.left.has(left)
         has_right = pair.right.has is None or pair.right.has(right)
         if (has_left and has_right) or (options.equivalent and (has_left or (has_right and not options.partial))):
             one, other = pair.left.get(left), pair.right.get(right)
-            plan = self._plan or self.plan(walk, one, other)
-            if not (plan.gated and one == other):
-                before = walk.count
-                path = (*path, pair.step)
-                walk.unequal(plan, one, other, path)
-                if walk.setting.remarks:
-                    remark_message(walk, options, before, path, one, other)
+            if not (self._gated and one == other):
+                self.within(walk, one, other, path)
         elif has_left:
             lonely(walk, pair, MISSING, pair.left.get(left), path)
         elif has_right and not options.partial:
@@ -239,7 +292,7 @@ class IgnoredField:
         self._right = right
         self._remark = remark
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """A remark where either side has it."""
         sides = ((self._left, left), (self._right, right))
         if self._remark and any(access is not None and access.holds(message) for access, message in sides):
@@ -268,7 +321,7 @@ class OneSided:
         self._note = note
         self._partial = partial
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Added, missing, or of a type that makes it another value."""
         one = _value(self._left, left)
         other = _value(self._right, right)
@@ -291,7 +344,7 @@ class NamedOnce:
         self._access = access
         self._kind = kind
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference for each element of a list or map, else one."""
         path = (*path, self._step)
         value = self._access.get(left if self._kind is MISSING else right)

@@ -100,10 +100,13 @@ def _report_in_place(elements: Sequences, differing: list[int]) -> None:
     """By position; only where that shows couples with little in common is it asked whether two of them changed places."""
     walk, mark = elements.walk, elements.walk.mark()
     counts: list[tuple[int, int]] = []  # of the couples that may be poor: index, differences
-    few = len(differing) <= COUPLES_MAX
+    few, remarks = len(differing) <= COUPLES_MAX, walk.setting.remarks
     for index in range(len(elements.left)) if walk.setting.told else differing:
         before = walk.count
-        _couple(elements, index, index)
+        if remarks:
+            _couple(elements, index, index)
+        else:
+            elements.report(index, index)
         if few and walk.count > before:
             counts.append((index, walk.count - before))
     poor: list[tuple[int, int]] = []

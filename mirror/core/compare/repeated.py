@@ -12,12 +12,13 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.elements import By, Messages, Scalars, Sequences
 from mirror.core.compare.fields import Access, FieldPair, compare_leaf, ignore_id, remark_message
+from mirror.core.compare.generated import Code
 from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
-from mirror.core.compare.walk import Rules, Walk, unless_ignored
+from mirror.core.compare.walk import Plan, Rules, Walk, unless_ignored
 from mirror.core.model import Kind
-from mirror.core.path import Index, Key, Path
+from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
 ENTRIES_MAX: Final = 200_000  # of a map, both sides together: copies of more would not fit
@@ -44,6 +45,7 @@ class Repeated:
         "_options",
         "_pair",
         "_plain",
+        "_plan",
         "_read_left",
         "_read_right",
         "_rules",
@@ -70,25 +72,39 @@ class Repeated:
         self._leaf = leaf
         self._gated = gated
         self._rules = rules  # at the field itself: they hold for its elements
+        self._plan: Plan | None = None
         # Whether nothing is to be said of elements that are equal, and the list goes by position where lengths agree.
-        self._plain = gated and not pair.place.touched and not told and meaning.lists in {Lists.ALIGNED, Lists.LIST}
+        by_position = meaning.by is None and meaning.lists in {Lists.ALIGNED, Lists.LIST}
+        self._plain = gated and by_position and not pair.place.touched and not told
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def write(self, code: Code) -> None:
+        """Lists of equal scalars are told, and empty lists of messages; anything else by a call."""
+        pair = self._pair
+        if not (self._plain and pair.left.repeated and pair.left.name == pair.right.name):
+            code.add(f"{code.bind(self)}(walk, left, right, path)")
+            return
+        left, right = code.read(pair.left.name)
+        told = "one or other" if self._leaf is None else "one != other"
+        within = code.bind(self.within)
+        code.add(f"one = {left}[:]", f"other = {right}[:]", f"if {told}: {within}(walk, one, other, path)")
+
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """See lists.compare_sequences; quick where one element differs or none does."""
-        ours, theirs = self._read_left(left), self._read_right(right)
+        self.within(walk, self._read_left(left), self._read_right(right), path)
+
+    def within(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path) -> None:
+        """What differs in the two lists; `path` is of the message around."""
         if not ours and (not theirs or self._options.partial):
             return
-        if self._plain and len(ours) == len(theirs) and self._meaning.by is None:
+        if self._plain and len(ours) == len(theirs):
             if self._leaf is not None and ours == theirs:
                 return
             differing = list(compress(count(), map(ne, ours, theirs)))
-            if not differing:
-                return
-            if len(differing) == 1:
+            if len(differing) > 1:
+                self._compare(walk, ours, theirs, (*path, self._pair.step), self._pair.place, differing)
+            elif differing:
                 at = differing[0]
-                self._single(walk, ours[at], theirs[at], (*path, self._pair.step, Index(at)))
-                return
-            self._compare(walk, ours, theirs, (*path, self._pair.step), self._pair.place, differing)
+                self._single(walk, ours[at], theirs[at], (*path, self._pair.step, nth(at)))
             return
         path = (*path, self._pair.step)
         if not self._ignored:
@@ -108,9 +124,14 @@ class Repeated:
             compare_leaf(walk, self._leaf, one, other, path, ())
             return
         before = walk.count
-        walk.unequal(walk.plan_for(one, other, self._pair.place), one, other, path)
+        (self._plan or self._planned(walk, one, other)).look(walk, one, other, path)
         if walk.setting.remarks:
             remark_message(walk, self._options, before, path, one, other)
+
+    def _planned(self, walk: Walk, left: Message, right: Message) -> Plan:
+        """Of the elements of a list without rules; found at the first use, for types recur."""
+        found = self._plan = walk.plan_for(left, right, self._pair.place)
+        return found
 
     def _compare(  # noqa: PLR0913, PLR0917 - the two, where they stand, and what is known of them
         self,
@@ -127,6 +148,8 @@ class Repeated:
         else:
             exact = self._exact and not place.touched
             elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules, exact=exact)
+            if differing is not None:
+                elements.plan = self._plan or self._planned(walk, ours[0], theirs[0])
         elements.known = differing
         meaning = self._meaning
         by = None if place is walk.bare and meaning.keyed else meaning.by
@@ -136,10 +159,10 @@ class Repeated:
 class MapField:
     """A map, by key. `leaf`: of scalar values.
 
-    `keyed`: whether keys count; else entries pair by their values. `valued`: whether values do.
+    `quick`: of one schema, and two equal values are the same. `keyed`: whether keys count; else entries pair by their values. `valued`: whether values do.
     """
 
-    __slots__ = ("_gated", "_keyed", "_leaf", "_options", "_pair", "_rules", "_valued")
+    __slots__ = ("_gated", "_keyed", "_leaf", "_options", "_pair", "_plan", "_quick", "_rules", "_valued")
 
     def __init__(  # noqa: PLR0913 - what the compiler knows of the field
         self,
@@ -148,6 +171,7 @@ class MapField:
         *,
         leaf: Leaf | None,
         gated: bool,
+        quick: bool,
         rules: Rules,
         keyed: bool,
         valued: bool,
@@ -159,25 +183,29 @@ class MapField:
         self._rules = rules
         self._keyed = keyed
         self._valued = valued
+        self._quick = quick
+        self._plan: Plan | None = None  # of values without rules; found at the first use, for types recur
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def write(self, code: Code) -> None:
+        """Empty maps are told; anything else by a call."""
+        left, right = code.read(self._pair.left.name)
+        if self._quick and self._pair.left.name == self._pair.right.name:
+            within = code.bind(self.within)
+            code.add(f"one = {left}", f"other = {right}", f"if one or other: {within}(walk, one, other, path)")
+        else:
+            code.add(f"{code.bind(self)}(walk, left, right, path)")
+
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """Entries of one key against each other, in order of key."""
-        mine, others = self._pair.left.get(left), self._pair.right.get(right)
+        self.within(walk, self._pair.left.get(left), self._pair.right.get(right), path)
+
+    def within(self, walk: Walk, mine: Any, others: Any, path: Path) -> None:
+        """What differs in the two maps; `path` is of the message around."""
         if not mine and (not others or self._options.partial):
             return
         path = (*path, self._pair.step)
-        quick = self._gated and len(mine) == len(others) <= ENTRIES_MAX
-        if quick and type(left) is type(right):  # a key of another type may be refused
-            keys = list(mine)
-            values, other_values = list(map(mine.get, keys)), list(map(others.get, keys))  # faster than dictionaries
-            if values == other_values:
-                return
-            if self._keyed and not self._pair.place.rules and None not in other_values:  # of the same keys
-                unlike = list(map(ne, values, other_values))
-                entries = compress(zip(keys, values, strict=True), unlike)
-                other_entries = compress(zip(keys, other_values, strict=True), unlike)
-                self._compare(walk, dict(entries), dict(other_entries), path, self._pair.place)
-                return
+        if self._quick and len(mine) == len(others) <= ENTRIES_MAX and self._same_keys(walk, mine, others, path):
+            return
         if len(mine) + len(others) > ENTRIES_MAX:
             if not (self._gated and mine == others):
                 note = f"too complex: maps of {len(mine)} and {len(others)} entries; they were not compared"
@@ -194,6 +222,21 @@ class MapField:
             lambda walk, place: self._compare(walk, ours, theirs, path, place),
             note=f"{len(ours)} entries against {len(theirs)}",
         )
+
+    def _same_keys(self, walk: Walk, mine: Any, others: Any, path: Path) -> bool:
+        """Compare two maps of one size, unless their keys differ or rules are at them; whether that was done."""
+        keys = list(mine)
+        values, other_values = list(map(mine.get, keys)), list(map(others.get, keys))  # faster than dictionaries
+        if values == other_values:
+            return True
+        if not self._keyed or self._pair.place.rules or None in other_values:
+            return False
+        unlike = sorted(compress(keys, map(ne, values, other_values)))
+        walk.spend(len(unlike), path)
+        for key in unlike if self._valued else ():
+            step = Key(key)
+            self._entry(walk, mine[key], others[key], (*path, step), self._pair.place.step(step))
+        return True
 
     def _compare(
         self, walk: Walk, ours: Mapping[Any, Any], theirs: Mapping[Any, Any], path: Path, place: Place
@@ -232,11 +275,15 @@ class MapField:
     def _entry(self, walk: Walk, one: Any, other: Any, path: Path, place: Place) -> None:
         before = walk.count
         if self._leaf is None:
-            if self._gated:  # then the two are known to differ
+            if not self._gated:
+                walk.messages(one, other, path, place, self._rules)
+            elif place.touched or self._rules:  # the two are known to differ
                 walk.unequal(walk.plan_for(one, other, place, self._rules), one, other, path)
             else:
-                walk.messages(one, other, path, place, self._rules)
-            remark_message(walk, self._options, before, path, one, other)
+                plan = self._plan = self._plan or walk.plan_for(one, other, place)
+                plan.look(walk, one, other, path)
+            if walk.setting.remarks:
+                remark_message(walk, self._options, before, path, one, other)
             return
         same = compare_leaf(walk, self._leaf, one, other, path, (*place.rules, *self._rules))
         if same and self._options.matches:

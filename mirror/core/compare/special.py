@@ -21,6 +21,14 @@ from mirror.core.rules import Ignore, Place
 BYTES_A_STEP: Final = 64  # of an Any that is opened, for one step of work
 
 
+def compare_ignored(  # noqa: PLR0913, PLR0917 - two messages and where they stand
+    ignore: str, walk: Walk, left: Message, right: Message, path: Path
+) -> None:
+    """Messages that a rule ignores: one difference under it if they have any."""
+    if walk.differ(left, right, path):
+        walk.add(path, Kind.VALUE, left, right, ignore)
+
+
 def compare_times(rules: Rules, walk: Walk, left: Message, right: Message, path: Path) -> None:
     """A Timestamp or Duration is one value, not two numbers."""
     one: Any = left
@@ -80,7 +88,7 @@ class AnyPart:
         self._bare = bare
         self._by_meaning = by_meaning
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference for another type; of one type what differs within; type and bytes where that is unknown."""
         one: Any = left
         other: Any = right
@@ -151,7 +159,7 @@ class ExtensionsPart:
         self._make = make
         self._parts: dict[tuple[FieldDescriptor | None, FieldDescriptor | None], Part] = {}
 
-    def compare(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
+    def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """In order of number."""
         ours, theirs = _extensions(left), _extensions(right)
         for number in sorted(ours.keys() | theirs.keys()):

@@ -27,6 +27,7 @@ Rules: TypeAlias = tuple[Rule, ...]
 # The classes of a message type inside an Any on either side, where the pools of the Anys do not know it.
 Types: TypeAlias = Callable[[str], tuple[type[Message], type[Message]] | None]
 Part: TypeAlias = Callable[["Walk", Message, Message, Path], None]  # compares one field, or some, of unequal messages
+Unknown: TypeAlias = Callable[["Walk", Any, Any, Path], None]  # compares two UnknownFieldSets
 NAMES_MAX: Final = 10_000  # paths remembered by their names beyond the limit
 UNKNOWN_MAX_BYTES: Final = 131_072  # of unknown fields in one message; decoding them costs a hundred times as much
 
@@ -46,10 +47,7 @@ class EnoughError(Exception):
 class Plan(NamedTuple):
     """How messages of two types are compared at one place of the rules."""
 
-    ignore: str  # the id of the rule that ignores this place
-    unknown: Callable[[Walk, Any, Any, Path], None] | None  # compares unknown fields where there are any
-    cost: int  # units of work
-    parts: tuple[Part, ...]  # in order of field number
+    look: Part  # compares all of two messages that `==` holds for different, or cannot decide about
     gated: bool  # `==` of the two decides that they are the same
 
 
@@ -81,21 +79,20 @@ class Walk(Result):
     It is the result in the making: at its end it is handed out as that, for making another costs as much as two fields.
     """
 
-    __slots__ = ("_patterns", "_quick_max", "_stop_at", "_work", "depth", "large", "setting", "shifts", "types")
-    rows: list[Row]
+    # What most walks leave as it is stands in the class: setting it for each costs as much as reading fields.
+    types: Types | None = None
+    count = ignored_count = depth = 0
+    complete = True
+    large = False  # whether the messages looked at may be of a size at which to be careful
+    shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
+    _stop_at = 0  # of a probe
+    _patterns: dict[object, set[Any]] | None = None
 
-    def __init__(self, setting: Setting, types: Types | None, large: bool = False) -> None:  # noqa: FBT001, FBT002 - on the hot path
+    def __init__(self, setting: Setting) -> None:
         self.setting = setting
-        self.types = types
-        self.rows = []
-        self.count = self.ignored_count = self.depth = 0
-        self.complete = True
-        self.large = large  # whether the outermost messages are of a size at which to be careful
-        self.shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
-        self._stop_at = 0  # of a probe
+        self.rows: list[Row] = []
+        self.work = [setting.work_max]  # left; shared with probes
         self._quick_max = setting.differences_max  # differences to keep without a further look
-        self._work = [setting.work_max]  # left; shared with probes
-        self._patterns: dict[object, set[Any]] | None = None
 
     @property
     def options(self) -> CompareOptions:
@@ -114,7 +111,7 @@ class Walk(Result):
 
     def spend(self, units: int, path: Path) -> None:
         """Take `units` of work (fields or elements looked at); raises TooComplexError when none is left."""
-        work = self._work
+        work = self.work
         work[0] -= units
         if work[0] < 0:
             raise TooComplexError(path)
@@ -140,31 +137,7 @@ class Walk(Result):
 
     def unequal(self, plan: Plan, left: Message, right: Message, path: Path) -> None:
         """Compare two messages that `==` holds for different, or cannot decide about."""
-        ignore, unknown, cost, parts, _ = plan
-        if ignore:
-            if self.differ(left, right, path):
-                self.add(path, Kind.VALUE, left, right, ignore)
-            return
-        depth = self.depth
-        if depth >= self.setting.depth_max:
-            note = f"too complex: nested deeper than {self.setting.depth_max} messages"
-            self.add(path, Kind.VALUE, note=note)
-            return
-        work = self._work
-        work[0] -= cost
-        if work[0] < 0:
-            raise TooComplexError(path)
-        self.depth = depth + 1
-        if unknown is not None:
-            if self.large and any(many_unknown_bytes(side, UNKNOWN_MAX_BYTES) for side in (left, right)):
-                self.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
-            else:
-                ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
-                if ours or theirs:
-                    unknown(self, ours, theirs, path)
-        for part in parts:
-            part(self, left, right, path)
-        self.depth = depth  # what raises ends the walk
+        plan.look(self, left, right, path)
 
     # What is found
 
@@ -248,14 +221,37 @@ class Walk(Result):
 
     def probe(self, stop_at: int = 1) -> Walk:
         """A walk that only counts, up to `stop_at`, with this one's work."""
-        probing = Walk(self.setting, self.types)
-        probing._stop_at, probing._quick_max, probing._work = stop_at, 0, self._work
+        probing = Walk(self.setting)
+        probing.types, probing.work, probing._stop_at, probing._quick_max = self.types, self.work, stop_at, 0
         probing.depth, probing.large = self.depth, self.large
         return probing
 
     def differ(self, left: Message, right: Message, path: Path) -> bool:
         """Whether two messages really differ, rules apart."""
         return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
+
+
+def too_deep(walk: Walk, path: Path) -> None:
+    """What a plan's function says instead of going deeper."""
+    note = f"too complex: nested deeper than {walk.setting.depth_max} messages"
+    walk.add(path, Kind.VALUE, note=note)
+
+
+def work_is_over(path: Path) -> None:
+    """What a plan's function does where no work is left; raises TooComplexError."""
+    raise TooComplexError(path)
+
+
+def compare_many_unknown(walk: Walk, compare: Unknown, left: Message, right: Message, path: Path) -> None:
+    """Unknown fields in a large message: very many are not decoded. What is in a small one need not be asked again."""
+    if byte_size(left) <= UNKNOWN_MAX_BYTES and byte_size(right) <= UNKNOWN_MAX_BYTES:
+        walk.large = False
+    elif any(many_unknown_bytes(side, UNKNOWN_MAX_BYTES) for side in (left, right)):
+        walk.add(path, Kind.VALUE, note=f"too complex: over {UNKNOWN_MAX_BYTES} bytes of unknown fields")
+        return
+    ours, theirs = UnknownFieldSet(left), UnknownFieldSet(right)
+    if ours or theirs:
+        compare(walk, ours, theirs, path)
 
 
 def is_large(left: Message, right: Message, size: int) -> bool:

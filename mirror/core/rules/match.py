@@ -34,10 +34,11 @@ class Place:
 
     Of each type only the narrowest rule applies; `overruled` are the others that name this path. A keyed list and an
     unordered one count as one type: both say how elements find each other. Narrow scopes come first.
+    `names` are the fields by which a rule leads further; None: some rule takes any name, or a type.
     Made by MethodRules; compare places by identity.
     """
 
-    __slots__ = ("_literal", "_next", "_owner", "_positions", "overruled", "rules", "touched")
+    __slots__ = ("_literal", "_next", "_owner", "_positions", "names", "overruled", "rules", "touched")
 
     def __init__(self, owner: MethodRules, positions: _Positions) -> None:
         self._owner = owner
@@ -46,11 +47,10 @@ class Place:
         self.touched = bool(positions)
         here = sorted(rule for rule, behind in positions if behind == len(owner.steps_of(rule)))
         self.rules, self.overruled = _narrowest(owner.rules[rule] for rule in here)
-        self._literal = any(
-            behind < len(steps) and isinstance(steps[behind], Index | Key)
-            for rule, behind in positions
-            for steps in (owner.steps_of(rule),)
-        )
+        ahead = [steps[behind] for steps, behind in map(owner.ahead, positions) if behind < len(steps)]
+        self._literal = any(isinstance(step, Index | Key) for step in ahead)
+        wild = any(isinstance(step, AnyName | AnySteps | Typed) for step in ahead)
+        self.names = None if wild else frozenset(step.name for step in ahead if isinstance(step, Field))
 
     def step(self, step: PatternStep) -> Place:
         """The place one step further. A wildcard step means: wherever it may lead."""
@@ -122,6 +122,11 @@ class MethodRules:
     def steps_of(self, rule: int) -> tuple[PatternStep, ...]:
         """The pattern of the rule at this position of `rules`."""
         return self._steps[rule]
+
+    def ahead(self, position: tuple[int, int]) -> tuple[tuple[PatternStep, ...], int]:
+        """Of a position the pattern of its rule and how many steps of it are behind."""
+        rule, behind = position
+        return self._steps[rule], behind
 
     def may_keep(self) -> bool:
         """Whether one more look-up may be kept."""
