@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Row, delete, insert, select, update
 
 from mirror.core.grounds import ALL_METHODS, name_of
 from mirror.core.model import Hypothesis, Kind, MethodCounts
-from mirror.core.rules import RuleChange
+from mirror.core.rules import Covered, RuleChange
 from mirror.store.counting import OVERFLOW_TEXT, signature_digest
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.limits import OTHER
@@ -32,7 +32,7 @@ _IN_LIST_MAX: Final = 5000
 
 
 @dataclass(frozen=True, slots=True)
-class _Covered:
+class _Found:
     """The hypotheses of a method by what becomes of them."""
 
     restarted: Sequence[Row[Any]]
@@ -47,11 +47,7 @@ def restart(connection: Connection, method: Row[Any], change: RuleChange) -> Res
     before = before_of(method.before)
     n = method.triples - before.triples
     x = unexplained_pairs(connection, method.id, n)
-    bound = "restarted"
-    if not found.restarted and (change.nothing or change.ignores_more):
-        bound = "kept"
-    elif change.ignores_more and found.recountable and n:  # without triples there are no signatures
-        bound = "recounted"
+    bound = _bound(change, found, n)
     if bound == "restarted":
         connection.execute(delete(signatures).where(signatures.c.method_id == method.id))
         connection.execute(update(hypotheses).where(hypotheses.c.method_id == method.id).values(left_out=0))
@@ -75,12 +71,20 @@ def restart(connection: Connection, method: Row[Any], change: RuleChange) -> Res
     )
 
 
+def _bound(change: RuleChange, found: _Found, n: int) -> str:
+    """What becomes of the bound, as RestartView says it."""
+    if change.ignores_more and not found.restarted:
+        return "kept"
+    # Without triples there are no signatures to count.
+    return "recounted" if change.ignores_more and found.recountable and n else "restarted"
+
+
 def before_of(text: str) -> MethodCounts:
     """What a method's bound leaves out of its counts."""
     return MethodCounts(**json.loads(text))
 
 
-def _covered(connection: Connection, method_id: int, change: RuleChange) -> _Covered:
+def _covered(connection: Connection, method_id: int, change: RuleChange) -> _Found:
     rows = _hypotheses(connection, method_id, hypotheses.c.kind != Kind.ANY.value)
     restarted, ignored, merged, recountable = [], set(), set(), True
     for row in rows:
@@ -90,14 +94,12 @@ def _covered(connection: Connection, method_id: int, change: RuleChange) -> _Cov
                 merged.add(row.id)
             continue
         covered = change.at(row.pattern)
-        if not covered.changed:
-            continue
-        restarted.append(row)
-        if covered.ignored:
+        if covered is not Covered.NOT:
+            restarted.append(row)
+            recountable &= covered is Covered.IGNORED
+        if covered is Covered.IGNORED:
             ignored.add(row.id)
-        else:
-            recountable = False
-    return _Covered(restarted, frozenset(ignored), frozenset(merged), recountable)
+    return _Found(restarted, frozenset(ignored), frozenset(merged), recountable)
 
 
 def _hypotheses(connection: Connection, method_id: int, *where: Any) -> list[Row[Any]]:
@@ -110,7 +112,7 @@ def _with_any(connection: Connection, method_id: int, rows: Iterable[Row[Any]]) 
     return [*rows, *_hypotheses(connection, method_id, hypotheses.c.kind == Kind.ANY.value)]
 
 
-def _recount(connection: Connection, method_id: int, found: _Covered) -> None:
+def _recount(connection: Connection, method_id: int, found: _Found) -> None:
     """Take what is ignored out of the signatures; one with "(other)" in it is unexplained, whatever it was."""
     mine = signatures.c.method_id == method_id
     sums: Counter[str] = Counter()

@@ -133,9 +133,14 @@ def _restart(connection: Connection, changed: list[Row[Any]], rules: RuleSet, no
         row.digest: row.rules for row in connection.execute(select(rule_sets).where(rule_sets.c.digest.in_(digests)))
     }
     done: dict[int, list[tuple[RuleChange, RestartView]]] = {}
+    known: dict[tuple[str, str], RuleChange] = {}  # methods often have the same rules
     for row in changed:
-        before = [RuleMark(**mark) for mark in json.loads(kept.get(row.rules, "[]"))]
-        change = RuleChange(before, map(RuleMark.of, rules.in_scope(row.run, _name(row))))
+        after = rules.in_scope(row.run, _name(row))
+        between = (row.rules, rules.digest(row.run, _name(row)))
+        change = known.get(between)
+        if change is None:
+            before = [RuleMark(**mark) for mark in json.loads(kept.get(row.rules, "[]"))]
+            change = known[between] = RuleChange(before, map(RuleMark.of, after))
         view = restart(connection, row, change)
         if not change.nothing:
             done.setdefault(row.epoch_id, []).append((change, view))

@@ -102,17 +102,15 @@ class Bearing:
                 return (_IGNORED,)
         return tuple(levels)
 
-    def ignores(self, steps: Sequence[PatternStep]) -> bool | None:
-        """Whether a rule ignores the pattern or something above it. None: only some of its paths, or no telling."""
+    def ignores(self, steps: Sequence[PatternStep]) -> bool:
+        """Whether rules ignore all that the pattern names, by itself or something above it."""
         walks = [_Walk(rule.path.steps) for rule in self._rules if rule.type == _IGNORE]
-        perhaps = False
         for step in steps:
             for walk in walks:
                 walk.advance(step)
             if any(walk.sure for walk in walks):
                 return True
-            perhaps |= any(walk.perhaps for walk in walks)
-        return None if perhaps else False
+        return False
 
     def _applying(self, walks: Sequence[_Walk], *, values: bool) -> Iterator[tuple[Named, bool]]:
         """Of each group those that may apply here: the narrowest, and wider ones until one applies to all of it."""

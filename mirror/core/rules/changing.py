@@ -10,17 +10,17 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass
+from enum import StrEnum
 
 from mirror.core.rules.bearing import Bearing, Effect, Named, RuleMark, steps_of
 
 
-@dataclass(frozen=True, slots=True)
-class Covered:
-    """What a change does to one pattern. `ignored`, under the new rules: False no, True all of it, None cannot be told."""
+class Covered(StrEnum):
+    """What a change does to one pattern."""
 
-    changed: bool
-    ignored: bool | None
+    NOT = "not"  # it is judged as before
+    IGNORED = "ignored"  # from now on all of it is ignored
+    OTHERWISE = "otherwise"  # it is judged otherwise; or only some of it is ignored, or that cannot be told
 
 
 class RuleChange:
@@ -31,6 +31,8 @@ class RuleChange:
         self.added = _beyond(after, before)
         self.removed = _beyond(before, after)
         self._before, self._after = Bearing(before), Bearing(after)
+        self._changed = Bearing((*self.added, *self.removed))
+        self._at: dict[str, Covered] = {}
         self._reordered = _order(before, self.removed) != _order(after, self.added)
 
     @property
@@ -47,10 +49,19 @@ class RuleChange:
 
     def at(self, pattern: str) -> Covered:
         """What it does to a pattern as statistics write it. One that was cut, or stands for several, may be covered."""
+        found = self._at.get(pattern)
+        if found is None:
+            found = self._at[pattern] = self._look(pattern)
+        return found
+
+    def _look(self, pattern: str) -> Covered:
         steps = steps_of(pattern)
         if steps is None:
-            return Covered(not self.nothing, None)
-        return Covered(self._before.on(steps) != self._after.on(steps), self._after.ignores(steps))
+            return Covered.NOT if self.nothing else Covered.OTHERWISE
+        named = self._reordered or any(self._changed.on(steps))  # asks few rules, and usually says no
+        if not named or self._before.on(steps) == self._after.on(steps):
+            return Covered.NOT
+        return Covered.IGNORED if self._after.ignores(steps) else Covered.OTHERWISE
 
 
 def _beyond(marks: Iterable[RuleMark], others: Iterable[RuleMark]) -> tuple[RuleMark, ...]:
