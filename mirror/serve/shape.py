@@ -10,7 +10,7 @@ from urllib.parse import quote, urlencode
 
 from mirror.core import verdict
 from mirror.core.model import Kind
-from mirror.serve import models, tree
+from mirror.serve import models, models_of_rules, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
@@ -89,9 +89,9 @@ def schema_changes_out(one: SchemaChangesView) -> models.MethodSchemaChanges:
     return models.MethodSchemaChanges.model_validate(one)
 
 
-def rule_change_out(one: RuleChangeView) -> models.RuleChange:
+def rule_change_out(one: RuleChangeView) -> models_of_rules.RuleChange:
     """One change of rules with what it restarted."""
-    return models.RuleChange.model_validate(one)
+    return models_of_rules.RuleChange.model_validate(one)
 
 
 def reasons_out(reasons: Iterable[verdict.Reason]) -> list[models.Reason]:
