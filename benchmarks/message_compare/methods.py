@@ -56,7 +56,7 @@ def counting(comparer: Comparer) -> Pass:
         found = 0
         compare = comparer.compare
         for left, right, size in pairs:
-            found += compare(left, right, size=size).count
+            found += compare(left, right, size).count
         return found
 
     return run
@@ -69,7 +69,7 @@ def materialising(comparer: Comparer) -> Pass:
         found = kept = 0
         compare = comparer.compare
         for left, right, size in pairs:
-            result = compare(left, right, size=size)
+            result = compare(left, right, size)
             found += result.count
             kept += len(result.differences)
         return found if kept else 0

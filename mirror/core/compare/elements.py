@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 from mirror.core.compare.align import SWAP_MIN
 from mirror.core.compare.reflect import set_fields, wire_bytes
 from mirror.core.compare.values import Leaf, is_message, is_repeated
-from mirror.core.compare.walk import Plan, Rules, Walk, counted
+from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
 from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
@@ -255,7 +255,8 @@ class Messages(Sequences):
 
     def some(self, element: Any) -> int:
         """How many leaves it has at least, quickly told."""
-        return len(list(filter(None, _some_of(type(element))(element))))
+        kind: Any = type(element)
+        return len(list(filter(None, _some_of(kind)(element))))
 
     def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
         """How many leaves it has, at least `enough` if so many."""
@@ -267,7 +268,7 @@ class Messages(Sequences):
         place = self.place.step(nth(left))
         if place.find(Ignore):
             return 0
-        return counted(self.walk.probe(stop_at), lambda probing: self.look(probing, left, right, place))
+        return self.walk.counted(lambda probing: self.look(probing, left, right, place), stop_at)
 
     def _leaf_count(self, side: int, index: int) -> int:
         slot = (side, index)

@@ -77,7 +77,7 @@ def compare(
     Order: as found, by field number, unknown fields first, what is in a message before the message; in a list order,
     couples, added, missing. `path` is where it stands on the left, of what was added on the right.
     """
-    return comparer(rules, options).compare(left, right, root)
+    return comparer(rules, options).compare(left, right, root=root)
 
 
 class Comparer:
@@ -105,11 +105,11 @@ class Comparer:
         self._plans: dict[type[Message], Plan] = {}  # of two messages of one class at the usual root
 
     def compare(
-        self, left: Message, right: Message, root: Path = RESPONSE, *, types: Types | None = None, size: int = -1
+        self, left: Message, right: Message, size: int = -1, root: Path = RESPONSE, types: Types | None = None
     ) -> Result:
-        """See `compare`. `types`: where to look for the types of Anys that the messages' own pools do not know.
+        """See `compare`. `size`: how many bytes the two were parsed from together, where the caller knows; -1: counted.
 
-        `size`: how many bytes the two were parsed from together, where the caller knows; else they are counted.
+        `types`: where to look for the types of Anys that the messages' own pools do not know.
         """
         if self._quick and left == right:
             return SAME
@@ -122,17 +122,15 @@ class Comparer:
         walk = Walk(self._setting)
         if types is not None:
             walk.types = types
-        if (size < 0 or size > UNKNOWN_MAX_BYTES) and is_large(left, right, size):
-            walk.large = True
+        if not 0 <= size <= UNKNOWN_MAX_BYTES:
+            walk.large = is_large(left, right, size)
         try:
             plan.look(walk, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError:
             return self._too_complex(walk, root, "nested too deep")
-        if types is None and walk.count <= self.options.differences_max:  # then there is nothing to let go
-            return walk
-        return walk.result()
+        return walk if types is None and walk.patterns is None else walk.result()  # most often nothing is to be let go
 
     def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
         """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""

@@ -97,7 +97,7 @@ class PlainScalar:
         self._steps = (Field(name),)
         self._rules = rules
         self._leaf = leaf
-        self._asks = bool(rules) or leaf.named or leaf.inexact  # whether values that differ are to be asked something
+        self._asks = bool(rules) or leaf.loose  # whether two values that are set and not `==` are to be asked something
         self._valued = valued or options.equivalent
         self._added = not options.partial or (options.force_no_presence and not options.equivalent)
 
@@ -115,10 +115,16 @@ class PlainScalar:
 
     def differ(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
         """Report two values that are not `==`, `path` is the message's, unless they are the same after all."""
-        if one and other and not self._asks:
-            walk.add(path + self._steps, VALUE, one, other)
-            return
         leaf = self._leaf
+        if one and other and not self._asks and (one == one or other == other):  # noqa: PLR0124 - not both NaN
+            if leaf.named:
+                one, other = leaf.shown(one, other)
+            count = walk.count = walk.count + 1
+            if count <= walk.quick_max:
+                walk.rows.append((path + self._steps, VALUE, one, other, "", "", ()))
+            else:
+                walk.add_further(path + self._steps, VALUE, one, other)
+            return
         if (leaf.loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
             return
         if one and other:

@@ -69,9 +69,8 @@ def plan_of(parts: Iterable[Part], unknown: Unknown | None, depth_max: int, *, g
     code.add(
         "depth = walk.depth",
         f"if depth >= {depth_max}: return {code.bind(too_deep)}(walk, path)",
-        "work = walk.work",
-        f"work[0] -= {len(listed) + 1}",
-        f"if work[0] < 0: {code.bind(work_is_over)}(path)",
+        f"walk.work = work = walk.work - {len(listed) + 1}",
+        f"if work < 0: {code.bind(work_is_over)}(path)",
         "walk.depth = depth + 1",
     )
     if unknown is not None:

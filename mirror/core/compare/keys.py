@@ -11,7 +11,7 @@ from google.protobuf.message import Message
 from mirror.core.compare.elements import By, KeyOf, canonical
 from mirror.core.compare.fields import Access
 from mirror.core.compare.values import FLOATS, is_map, is_message, is_repeated
-from mirror.core.compare.walk import Part, Walk, counted
+from mirror.core.compare.walk import Part, Walk
 from mirror.core.path import Field, Path, PathPattern, PatternStep, Typed
 from mirror.core.rules import Place
 
@@ -76,7 +76,7 @@ class _Alike:
         part = self._parts.get(slot) or self._make(*fields[-1], place)
         if len(self._parts) < PARTS_MAX:
             self._parts[slot] = part
-        return counted(walk.probe(), lambda probing: part(probing, left, right, path)) == 0
+        return walk.counted(lambda probing: part(probing, left, right, path)) == 0
 
 
 def _needs_walk(left: Descriptor, right: Descriptor, path: str, *, all_: bool) -> bool:

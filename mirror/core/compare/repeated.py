@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from itertools import compress, count
-from operator import ne
+from operator import itemgetter, ne
 from typing import Any, Final
 
 from google.protobuf.message import Message
@@ -226,7 +226,7 @@ class MapField:
     def _same_keys(self, walk: Walk, mine: Any, others: Any, path: Path) -> bool:
         """Compare two maps of one size, unless their keys differ or rules are at them; whether that was done."""
         keys = list(mine)
-        values, other_values = list(map(mine.get, keys)), list(map(others.get, keys))  # faster than dictionaries
+        values, other_values = _values(mine, others, keys)
         if values == other_values:
             return True
         if not self._keyed or self._pair.place.rules or None in other_values:
@@ -293,6 +293,14 @@ class MapField:
         if self._leaf is None:
             return value
         return self._leaf.shown(*((None, value) if side else (value, None)))[side]
+
+
+def _values(mine: Any, others: Any, keys: list[Any]) -> tuple[Iterable[Any], Iterable[Any]]:
+    """Of `mine`, whose keys are given, and of `others`, None for those that it has not; faster than dictionaries."""
+    if len(keys) > 1:
+        get = itemgetter(*keys)  # where both have the same keys they mostly stand in the same order
+        return get(mine), get(others) if list(others) == keys else tuple(map(others.get, keys))
+    return list(map(mine.get, keys)), list(map(others.get, keys))
 
 
 def _reader(access: Access) -> Callable[[Message], list[Any]]:

@@ -21,9 +21,7 @@ from mirror.core.rules import Ignore, Place
 BYTES_A_STEP: Final = 64  # of an Any that is opened, for one step of work
 
 
-def compare_ignored(  # noqa: PLR0913, PLR0917 - two messages and where they stand
-    ignore: str, walk: Walk, left: Message, right: Message, path: Path
-) -> None:
+def compare_ignored(ignore: str, walk: Walk, left: Message, right: Message, path: Path) -> None:
     """Messages that a rule ignores: one difference under it if they have any."""
     if walk.differ(left, right, path):
         walk.add(path, Kind.VALUE, left, right, ignore)

@@ -86,13 +86,13 @@ class Walk(Result):
     large = False  # whether the messages looked at may be of a size at which to be careful
     shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
     _stop_at = 0  # of a probe
-    _patterns: dict[object, set[Any]] | None = None
+    patterns: dict[object, set[Any]] | None = None
 
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.rows: list[Row] = []
-        self.work = [setting.work_max]  # left; shared with probes
-        self._quick_max = setting.differences_max  # differences to keep without a further look
+        self.work = setting.work_max  # left
+        self.quick_max = setting.differences_max  # differences to keep without a further look
 
     @property
     def options(self) -> CompareOptions:
@@ -111,9 +111,8 @@ class Walk(Result):
 
     def spend(self, units: int, path: Path) -> None:
         """Take `units` of work (fields or elements looked at); raises TooComplexError when none is left."""
-        work = self.work
-        work[0] -= units
-        if work[0] < 0:
+        self.work -= units
+        if self.work < 0:
             raise TooComplexError(path)
 
     # Going down
@@ -145,17 +144,25 @@ class Walk(Result):
         self, path: Path, kind: Kind, left: Any = None, right: Any = None, rule: str = "", note: str = ""
     ) -> None:
         """One difference; with `rule`, the id of the rule under which it does not count."""
-        if not rule:
+        if rule:
+            self.ignored_count += 1
+        else:
             count = self.count = self.count + 1
-            if count <= self._quick_max:
+            if count <= self.quick_max:
                 self.rows.append((path, kind, left, right, rule, note, ()))
                 return
-        else:
-            count = self.ignored_count = self.ignored_count + 1
+        self.add_further(path, kind, left, right, rule, note)
+
+    def add_further(  # noqa: PLR0913, PLR0917 - the parts of a Difference
+        self, path: Path, kind: Kind, left: Any = None, right: Any = None, rule: str = "", note: str = ""
+    ) -> None:
+        """Of one that is counted already and is not among the first that are kept: whether it is, and how."""
         if self._stop_at:
             if self.count >= self._stop_at:
                 raise EnoughError
-        elif count <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
+            return
+        count = self.ignored_count if rule else self.count
+        if count <= self.setting.differences_max or self._is_new(path, kind, bool(rule)):
             self._keep(path, kind, left, right, rule, note)
 
     def lonely(self, path: Path, place: Place, kind: Kind, value: Any, *, note: str = "") -> None:
@@ -181,31 +188,31 @@ class Walk(Result):
 
     def _is_new(self, path: Path, kind: Kind, ruled: bool) -> bool:  # noqa: FBT001 - internal
         """Beyond the limit only what has a pattern and kind of its own: hypotheses are made from these."""
-        if self._patterns is None:
-            self._patterns = {False: set(), True: set(), "names": set(), "further": set()}
+        if self.patterns is None:
+            self.patterns = {False: set(), True: set(), "names": set(), "further": set()}
             for row in self.rows:
-                self._patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
+                self.patterns[bool(row[4])].add((pattern_of(row[0]), row[1]))
         names = (ruled, kind, *[step.name if type(step) is Field else type(step) for step in path])
-        if names in self._patterns["names"]:  # patterns take longer to make
+        if names in self.patterns["names"]:  # patterns take longer to make
             return False
-        if len(self._patterns["names"]) < NAMES_MAX and Typed not in names:
-            self._patterns["names"].add(names)
+        if len(self.patterns["names"]) < NAMES_MAX and Typed not in names:
+            self.patterns["names"].add(names)
         name = (pattern_of(path), kind)
-        further = self._patterns["further"]
-        if name in self._patterns[ruled] or sum(each[0] is ruled for each in further) >= self.setting.differences_max:
+        further = self.patterns["further"]
+        if name in self.patterns[ruled] or sum(each[0] is ruled for each in further) >= self.setting.differences_max:
             return False
-        self._patterns[ruled].add(name)
+        self.patterns[ruled].add(name)
         further.add((ruled, name))
         return True
 
     def shift(self, shifts: Sequence[tuple[int, int]]) -> None:
         """From here on the right path has other indexes at these positions."""
         self.shifts = shifts
-        self._quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
+        self.quick_max = 0 if shifts or self._stop_at else self.setting.differences_max
 
     def result(self) -> Result:
         """What was found, once the walk has ended; what served only to find it is let go."""
-        self.types = self._patterns = None
+        self.types = self.patterns = None
         return self
 
     def mark(self) -> tuple[int, int, int]:
@@ -219,16 +226,19 @@ class Walk(Result):
 
     # Looking without keeping
 
-    def probe(self, stop_at: int = 1) -> Walk:
-        """A walk that only counts, up to `stop_at`, with this one's work."""
+    def counted(self, look: Callable[[Walk], None], stop_at: int = 1) -> int:
+        """How many differences `look` finds in a walk that only counts, up to `stop_at`, with this one's work."""
         probing = Walk(self.setting)
-        probing.types, probing.work, probing._stop_at, probing._quick_max = self.types, self.work, stop_at, 0
+        probing.types, probing.work, probing._stop_at, probing.quick_max = self.types, self.work, stop_at, 0
         probing.depth, probing.large = self.depth, self.large
-        return probing
+        with suppress(EnoughError):
+            look(probing)
+        self.work = probing.work
+        return probing.count
 
     def differ(self, left: Message, right: Message, path: Path) -> bool:
         """Whether two messages really differ, rules apart."""
-        return counted(self.probe(), lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
+        return self.counted(lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
 
 
 def too_deep(walk: Walk, path: Path) -> None:
@@ -269,7 +279,7 @@ def unless_ignored(
     ignore = place.find(Ignore)
     if ignore is None:
         look(walk, place)
-    elif counted(walk.probe(), lambda probing: look(probing, walk.bare)):
+    elif walk.counted(lambda probing: look(probing, walk.bare)):
         walk.add(path, Kind.VALUE, None, None, ignore.id, note)
 
 
@@ -277,10 +287,3 @@ def descriptor_of(message: Message) -> Descriptor:
     """Of its class: a field may be called DESCRIPTOR."""
     descriptor: Any = type(message).DESCRIPTOR
     return descriptor  # type: ignore[no-any-return]  # the stubs know two classes of descriptors
-
-
-def counted(probing: Walk, look: Callable[[Walk], None]) -> int:
-    """How many differences `look` counts, up to the probe's limit."""
-    with suppress(EnoughError):
-        look(probing)
-    return probing.count
