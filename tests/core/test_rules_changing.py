@@ -5,12 +5,15 @@ from __future__ import annotations
 from datetime import date
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from mirror.core.path import PathPattern
+from mirror.core.path import Field, PathPattern, pattern_of
 from mirror.core.rules import (
     Covered,
     Ignore,
     KeyedList,
+    MethodRules,
     Rule,
     RuleChange,
     RuleMark,
@@ -32,6 +35,10 @@ def tolerance(path: str, absolute: float = 0.1, **more) -> Tolerance:
 
 def scope(path: str, more: dict) -> Scope:
     return Scope(PathPattern.parse(path), methods=more.pop("methods", ()), runs=more.pop("runs", ()))
+
+
+def unordered(path: str) -> UnorderedList:
+    return UnorderedList(scope=scope(path, {}), id=f"unordered {path}")
 
 
 def change(before: tuple[Rule, ...], after: tuple[Rule, ...]) -> RuleChange:
@@ -139,3 +146,47 @@ def test_what_came_and_went_is_named():
     assert [mark.id for mark in found.removed] == ["tolerance response.a"]
     assert [mark.id for mark in found.added] == ["k"]
     assert found.added[0].named.type == "keyed"
+
+
+STEPS = st.sampled_from(["a", "b", "a[*]", "a[1]", 'a["k"]', "*", "**"])
+RULES = st.builds(
+    lambda steps, make: make(".".join(["response", *steps])),
+    st.lists(STEPS, min_size=1, max_size=3),
+    st.sampled_from([ignore, lambda p: tolerance(p, 0.1), lambda p: tolerance(p, 0.2), unordered]),
+)
+SETS = st.lists(RULES, max_size=3).map(tuple)
+CONCRETE = st.lists(st.sampled_from(["a", "b", "a[0]", "a[1]", 'a["k"]', 'a["l"]']), min_size=1, max_size=3)
+
+
+@given(before=SETS, after=SETS, steps=CONCRETE)
+def test_what_is_not_covered_is_judged_by_the_same_rules(before, after, steps):
+    """As the comparer finds them along a concrete path; and what is said to be ignored is."""
+    path = PathPattern.parse(".".join(["response", *steps])).steps
+    covered = change(before, after).at(pattern_of(path))
+    if covered is Covered.NOT:
+        assert applying(before, path) == applying(after, path)
+    if covered is Covered.IGNORED:
+        assert MethodRules(after).ignoring(path)
+
+
+@given(before=SETS, after=SETS, steps=CONCRETE)
+def test_where_only_more_is_ignored_nothing_else_is_judged_otherwise(before, after, steps):
+    path = PathPattern.parse(".".join(["response", *steps])).steps
+    if change(before, after).ignores_more and not MethodRules(after).ignoring(path):
+        assert applying(before, path) == applying(after, path)
+
+
+def applying(rules: tuple[Rule, ...], path) -> object:
+    """What the comparer does at the path: the effects of the rules there, and of those above that are for lists."""
+    here = MethodRules(sorted(rules, key=lambda rule: RuleMark.of(rule).named.order))
+    if here.ignoring(path):
+        return "ignored"
+    above = [here.walk(path[:n]).rules for n in range(1, len(path))]
+    lists = [{effect(rule) for rule in at if rule.type == "unordered"} for at in above]
+    inherited = above[-1] if not isinstance(path[-1], Field) else ()
+    values = {effect(rule) for rule in (*here.at(path), *inherited) if rule.type != "ignore"}
+    return lists, values
+
+
+def effect(rule: Rule) -> str:
+    return RuleMark.of(rule).named.effect
