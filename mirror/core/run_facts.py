@@ -54,12 +54,14 @@ class MethodFacts:
 
     method: str
     counts: MethodCounts = field(default_factory=MethodCounts)
-    before: MethodCounts = field(default_factory=MethodCounts)  # of these under other rules: the bound leaves them out
     unexplained: int = 0  # x of the bound, among the triples: `bound.unexplained`
     hypotheses: tuple[HypothesisFacts, ...] = ()
     minutes: tuple[MinuteFacts, ...] = ()  # closed ones, in order
     leaf_values: int | None = None  # leaf values compared; None: not counted
     blind_values: int = 0  # of these blind, ignored or unjudged
+    before: MethodCounts = field(
+        default_factory=MethodCounts
+    )  # of `counts` those made under other rules: the bound leaves them out
 
     def judged(self, *, has_secondary: bool) -> int:
         """What its rates are shares of: triples, or without a secondary the pairs that were compared."""
