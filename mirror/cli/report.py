@@ -15,14 +15,14 @@ from rich.table import Table
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
-from mirror.cli.report_rules import rules_as_data, rules_of, show_rules
+from mirror.cli.report_rules import rules_as_data, rules_of, show_rule_changes, show_rules
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
 from mirror.serve import epochs, models, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
-from mirror.store.views import EpochView, HypothesisView, MethodView, SchemaChangesView
+from mirror.store.views import EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
 
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
@@ -73,12 +73,13 @@ class Details:
     methods: tuple[MethodView, ...] = ()
     paths: Paths = epochs.NO_PATHS
     schema_changes: tuple[SchemaChangesView, ...] = ()
+    rule_changes: tuple[RuleChangeView, ...] = ()
 
 
 def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[str, Any]:
     """The whole report as JSON values.
 
-    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `page`.
+    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `page`.
     """
     shown, paths = details.epoch, details.paths
     return {
@@ -92,6 +93,7 @@ def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[
             "explained": [shape.path_out(h).model_dump(mode="json") for h in paths.explained],
         },
         "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
+        "rule_changes": [shape.rule_change_out(one).model_dump(mode="json") for one in details.rule_changes],
         "page": page_url(config, found.page),
     }
 
@@ -111,6 +113,7 @@ def show(out: Console, config: Config, found: models.RunVerdict, details: Detail
     _differing(out, paths.differing)
     _noise(out, paths.explained)
     _schema_changes(out, details.schema_changes)
+    show_rule_changes(out, details.rule_changes)
     _next(out, config, found, shown, paths)
 
 
@@ -129,6 +132,7 @@ def _details(reader: Reader, run: str, epoch: int | None) -> Details:
         tuple(epochs.sorted_methods(reader.methods(epoch))),
         epochs.paths(reader, epoch),
         tuple(reader.schema_changes(epoch)),
+        tuple(reader.rule_changes(epoch)),
     )
 
 
@@ -168,7 +172,7 @@ def _differing(out: Console, found: tuple[HypothesisView, ...]) -> None:
     for method in dict.fromkeys(one.hypothesis.method for one in shown):
         mine = [one for one in shown if one.hypothesis.method == method]
         out.print()
-        out.print(plain(f"{method}, {words.plural(mine[0].n, 'triple')}"))
+        out.print(plain(f"{method}, {words.plural(max(one.n for one in mine), 'triple')}"))
         out.print(_paths_table(mine, wide=out.width >= EXCESS_FROM_COLUMNS))
     if len(found) > PATHS_SHOWN:
         out.print(f"and {words.plural(len(found) - PATHS_SHOWN, 'more path', 'more paths')}; --json has all")

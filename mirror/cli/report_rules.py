@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from rich.console import Console
 
@@ -13,6 +13,9 @@ from mirror.config import Config
 from mirror.serve import models, words
 from mirror.serve.rules import RuleLine, for_run, rule_lines
 from mirror.store import Reader
+from mirror.store.views import RuleChangeView
+
+CHANGES_SHOWN: Final = 5
 
 
 def rules_of(reader: Reader, config: Config, run: str, now_s: float) -> list[RuleLine]:
@@ -36,3 +39,22 @@ def show_rules(out: Console, lines: Sequence[RuleLine]) -> None:
     for line in troubled:
         listed.add_row(plain(line.trouble), plain(line.owner), plain(line.id))
     out.print(listed)
+
+
+def show_rule_changes(out: Console, found: Sequence[RuleChangeView]) -> None:
+    """Print the newest changes of rules with what started anew; nothing where there is none."""
+    if not found:
+        return
+    out.print(f"\nrule changes ({words.count(len(found))}): what a rule covers starts anew when it changes")
+    for change in found[:CHANGES_SHOWN]:
+        out.print(f"{words.moment(change.at_s)} UTC")
+        for rule in change.rules:
+            of = f" in {', '.join(rule.methods)}" if rule.methods else ""
+            papers = "".join(f", {text}" for text in (rule.reason, rule.owner) if text)
+            out.print(plain(f"  {rule.what}: {rule.type} {rule.path}{of}{papers}"))
+        for one in change.restarts:
+            bound = words.restarted(one.bound, one.triples, one.unexplained, one.unexplained_after)
+            paths = words.plural(one.path_count, "path")
+            out.print(plain(f"  {one.method}: {paths} started anew; the bound {bound}"))
+    if len(found) > CHANGES_SHOWN:
+        out.print(f"and {words.count(len(found) - CHANGES_SHOWN)} before; --json and the page have them")

@@ -1,4 +1,4 @@
-"""Judges released groups: which rules are in force today, which versions were seen last, what noise explains already.
+"""Judges released groups: which rules are in force, which versions were seen last, what noise explains already.
 
 One owner, the pipeline. Time comes in as an argument; what noise explains is asked of the store's cache.
 """
@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, date, datetime
 from typing import Final
 
 from mirror.core.calls import CallComparer
@@ -50,10 +49,8 @@ class Judge:
 
     def __init__(self, schemas: SchemaBook, rules: RuleSet, options: CompareOptions, explained: Explained) -> None:
         self._schemas = schemas
-        self._rules = rules
         self._options = options
         self._explained = explained
-        self._today: date | None = None
         self._comparer = CallComparer(schemas, rules, options)
         self.primaries = LastSeen()
         self.candidates = LastSeen()
@@ -65,14 +62,9 @@ class Judge:
         elif call.role is Role.CANDIDATE:
             self.candidates.see(call)
 
-    def use_day(self, now_s: float) -> date | None:
-        """Put the rules in force of the day (UTC) of `now_s`; the day if it is a new one."""
-        today = datetime.fromtimestamp(now_s, tz=UTC).date()
-        if today == self._today:
-            return None
-        self._today = today
-        self._comparer = CallComparer(self._schemas, self._rules.in_force(today), self._options)
-        return today
+    def use(self, rules: RuleSet) -> None:
+        """Judge by these rules from now on. What was judged before was judged by others, and is not to be added to the same counts."""
+        self._comparer = CallComparer(self._schemas, rules, self._options)
 
     def missing_schemas(self, group: Group) -> frozenset[str]:
         """Fingerprints without which a pair of the group cannot be compared."""

@@ -10,6 +10,7 @@ import logging
 import threading
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from datetime import UTC, date, datetime
 from typing import Any, Final
 
 from grpc_mirror.v1 import schema_pb2
@@ -29,6 +30,7 @@ from mirror.collect.writer import Writer
 from mirror.core.model import CallRecord, Group, Judged
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SchemaError
+from mirror.store import InForce
 
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
@@ -61,6 +63,7 @@ class Pipeline:
         self._clock = clock
         self._seen_s = 0.0  # up to this arrival everything has been added to the pairer
         self._flushed_s = 0.0
+        self._today: date | None = None  # by whose rules calls are judged
         self._thread = threading.Thread(target=self._run, name="mirror-pipeline", daemon=True)
 
     def start(self) -> None:
@@ -78,6 +81,7 @@ class Pipeline:
         return self._thread.is_alive()
 
     def _run(self) -> None:
+        self._guard("rules", self._use_day, self._clock())
         while not self._parts.intake.drained:
             self._guard("turn", self._turn)
         self._guard("drain", self._drain)
@@ -85,6 +89,7 @@ class Pipeline:
 
     def _turn(self) -> None:
         parts, now_s = self._parts, self._clock()
+        self._guard("rules", self._use_day, now_s)
         idle = parts.intake.idle  # asked after the clock: whatever comes later has a later arrival
         batch = parts.intake.take(self._wait_s(now_s))
         if batch is not None:
@@ -93,7 +98,7 @@ class Pipeline:
             self._seen_s = max(self._seen_s, now_s)
         self._release(parts.pairer.take_expired(self._seen_s))
         self._judge_all(parts.waiting.take_expired(self._seen_s))
-        self._use_day(now_s)
+        self._tell_of_rules()
         if not 0 <= now_s - self._flushed_s < FLUSH_INTERVAL_S:
             self._flush()
 
@@ -179,11 +184,22 @@ class Pipeline:
             self._parts.writer.changes.schema_change(*told)
 
     def _use_day(self, now_s: float) -> None:
-        """Rules expire by day; what the schemas say of the rules' paths is told when it changes."""
+        """Rules expire by day (UTC). What was judged by those before is committed first: it never counts beside the rest."""
         parts = self._parts
-        today = parts.judge.use_day(now_s)
-        if today is not None:
-            parts.watch.use(today)
+        today = datetime.fromtimestamp(now_s, tz=UTC).date()
+        if today == self._today:
+            return
+        rules = parts.watch.on(today)
+        if self._today is None or rules != parts.watch.in_force:
+            self._flush()
+            parts.judge.use(rules)
+            parts.writer.use(InForce(rules, parts.runs))
+        parts.watch.use(today)
+        self._today = today
+
+    def _tell_of_rules(self) -> None:
+        """What the schemas say of the rules' paths is told when it changes."""
+        parts = self._parts
         if parts.watch.check():
             parts.writer.changes.rules(parts.watch.statuses())
             for line in parts.watch.news():

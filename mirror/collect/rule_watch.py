@@ -52,6 +52,10 @@ class RuleWatch:
         self._checked: dict[_Side, list[PathStatus]] = {}
         self._told: dict[str, Status] = {}
 
+    def on(self, day: date) -> RuleSet:
+        """Those that are in force on a day."""
+        return self._all.in_force(day)
+
     def use(self, today: date) -> None:
         """Take the rules in force on `today`: what was checked is checked again."""
         self._rules = self._all.in_force(today)

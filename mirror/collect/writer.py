@@ -15,7 +15,8 @@ from typing import Final
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
 from mirror.core.policy import Policy
-from mirror.store import Store, StoreError
+from mirror.store import InForce, Store, StoreError
+from mirror.store.views import RuleChangeView
 
 BACKOFF_FIRST_S: Final = 0.1
 BACKOFF_MAX_S: Final = 5.0
@@ -37,24 +38,36 @@ class Writer:
         self._policy = policy
         self._committed_s = 0.0
         self._looked_s = 0.0
+        self._in_force: InForce | None = None
         self.changes = store.changes()
         self.failing = False
+
+    def use(self, in_force: InForce) -> None:
+        """What is added from now on was judged by these rules; what they judge otherwise starts anew in the store.
+
+        Flush before: nothing that was judged by other rules may be left in `changes`.
+        """
+        self._in_force = in_force
+        self.changes = self._store.changes(in_force, takes_over=True)
+        self.flush()
 
     def flush(self) -> None:
         """Commit the changes, however long that takes; then begin new ones."""
         now_s = self._clock()
         if self.changes.empty and 0 <= now_s - self._committed_s < EMPTY_INTERVAL_S:
             return
-        attempts, backoff_s = 0, BACKOFF_FIRST_S
+        attempts, backoff_s, committed = 0, BACKOFF_FIRST_S, True
         while not self._commit():
             attempts += 1
             if self._hopeless(attempts):
                 self._lose()
+                committed = False
                 break
             self._wake.wait(backoff_s)
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
         self._committed_s = now_s
-        self.changes = self._store.changes()
+        # Rules that could not take over are tried again with what comes next.
+        self.changes = self._store.changes(self._in_force, takes_over=self.changes.takes_over and not committed)
         if not 0 <= now_s - self._looked_s < LOOK_INTERVAL_S:
             self._looked_s = now_s
             self._look(now_s)
@@ -68,7 +81,7 @@ class Writer:
         began_s = time.perf_counter()
         self._fault = False
         try:
-            self._store.commit(self.changes, self._clock())
+            restarted = self._store.commit(self.changes, self._clock())
         except StoreError as problem:
             self._fault = problem.lasting
             self._failed(str(problem))
@@ -79,6 +92,8 @@ class Writer:
             self._counters.inc("mirror_internal_errors_total", stage="commit")
             self._failed(type(fault).__name__)
             return False
+        for change in restarted:
+            _tell(change)
         self._counters.inc("mirror_commits_total")
         self._counters.inc("mirror_commit_seconds_total", time.perf_counter() - began_s)
         if self.failing:
@@ -111,3 +126,10 @@ class Writer:
     def _lose(self) -> None:
         self._counters.inc("mirror_uncommitted_lost_total", self.changes.groups)
         _log.error("%d judged groups could not be stored and are lost", self.changes.groups)
+
+
+def _tell(change: RuleChangeView) -> None:
+    """The line of an audit. Paths and names only."""
+    rules = ", ".join(f"{rule.what} {rule.id!r}" for rule in change.rules)
+    done = ", ".join(f"{one.method}: {one.path_count} paths, bound {one.bound}" for one in change.restarts)
+    _log.warning("run %s, service %s: other rules: %s; started anew: %s", change.run, change.service, rules, done)

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Final
 
 from mirror.core.bound import lower, upper
-from mirror.core.model import Hypothesis, Kind
+from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
 from mirror.core.policy import Policy
 from mirror.core.run_facts import HypothesisFacts, MinuteFacts, Reason, RunFacts
@@ -17,6 +18,7 @@ BROKEN_TRIPLES_MIN: Final = 50  # in each
 BROKEN_SHARE: Final = 0.1  # of unexplained raw-only
 BROKEN_RATIO: Final = 5  # raw-only over noise-only
 SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
+ALL_METHODS: Final = "all methods together"
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
 
 
@@ -65,7 +67,7 @@ def broken(method: str, minutes: Sequence[MinuteFacts]) -> Reason | None:
         stretch = [*(stretch if follows else ()), facts] if bad else []
         if len(stretch) == BROKEN_MINUTES:
             raw, triples = sum(m.raw_only for m in stretch), sum(m.triples for m in stretch)
-            where = method or "all methods together"
+            where = method or ALL_METHODS
             text = (
                 f"{where}: broken: in {BROKEN_MINUTES} consecutive minutes {raw:,} of {triples:,} triples were raw-only on "
                 f"paths that noise does not explain, and {sum(m.noise_only for m in stretch):,} noise-only"
@@ -91,6 +93,7 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
     if any(m.leaf_values is None for m in facts.methods):
         spots.append("What share of the leaf values is blind, ignored or unjudged is not measured.")
+    spots += _other_rules(facts)
     spots += _uncovered(facts, policy)
     spots += _hidden(facts, policy)
     spots += _left_out(facts)
@@ -106,6 +109,17 @@ def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
     rare = [m for m in facts.methods if m.method not in required]
     few = ", ".join(f"{m.method} ({m.judged(has_secondary=facts.has_secondary):,})" for m in rare)
     return [f"Not covered, being too rare to be required ({facts.unit} each): {few}."] if rare else []
+
+
+def _other_rules(facts: RunFacts) -> list[str]:
+    """What came before the rules changed, and counts no longer."""
+    everything = [replace(m, before=MethodCounts()).judged(has_secondary=facts.has_secondary) for m in facts.methods]
+    since = [m.judged(has_secondary=facts.has_secondary) for m in facts.methods]
+    methods = ", ".join(
+        m.method for m, n, all_of_it in zip(facts.methods, since, everything, strict=True) if n < all_of_it
+    )
+    gone = sum(everything) - sum(since)
+    return [f"{gone:,} {facts.unit} came under other rules and do not count ({methods})."] if gone else []
 
 
 def _hidden(facts: RunFacts, policy: Policy) -> list[str]:

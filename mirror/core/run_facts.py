@@ -59,16 +59,21 @@ class MethodFacts:
     minutes: tuple[MinuteFacts, ...] = ()  # closed ones, in order
     leaf_values: int | None = None  # leaf values compared; None: not counted
     blind_values: int = 0  # of these blind, ignored or unjudged
+    before: MethodCounts = field(
+        default_factory=MethodCounts
+    )  # of `counts` those made under other rules: the bound leaves them out
 
     def judged(self, *, has_secondary: bool) -> int:
         """What its rates are shares of: triples, or without a secondary the pairs that were compared."""
         if has_secondary:
-            return self.counts.triples
-        return self.counts.matched + self.counts.ignored + self.counts.mismatched + self._absent()
+            return self.counts.triples - self.before.triples
+        return sum(self._since(name) for name in ("matched", "ignored", "mismatched")) + self._absent()
 
     def unexplained_of(self, *, has_secondary: bool) -> int:
         """How many of those differ unexplained; without a secondary nothing is explained but by rules."""
-        return min(self.unexplained, self.counts.triples) if has_secondary else self.counts.mismatched + self._absent()
+        if has_secondary:
+            return min(self.unexplained, self.judged(has_secondary=True))
+        return self._since("mismatched") + self._absent()
 
     @property
     def unreadable(self) -> int:
@@ -81,15 +86,23 @@ class MethodFacts:
         Answers left out for their size are incomparable only where their hashes differ, and a candidate that ends early
         has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths.
         """
-        reasons = self.counts.reasons
         if not has_secondary:
-            return sum(reasons.get(f"incomparable.{reason}", 0) for reason in _BY_SIZE)
-        sides = ((reasons.get(f"only_candidate.{r}", 0), reasons.get(f"only_secondary.{r}", 0)) for r in _BY_ANSWER)
+            return sum(self._because(f"incomparable.{reason}") for reason in _BY_SIZE)
+        sides = ((self._because(f"only_candidate.{r}"), self._because(f"only_secondary.{r}")) for r in _BY_ANSWER)
         return sum(b for b, c in sides if not (c and b <= 3 * c + 3))
 
     def _absent(self) -> int:
         """Candidates that never answered: a difference, though no pair was compared."""
-        return self.counts.reasons.get("incomplete.candidate", 0)
+        return self._because("incomplete.candidate")
+
+    def _since(self, name: str) -> int:
+        """A count without those made under other rules."""
+        since: int = getattr(self.counts, name) - getattr(self.before, name)
+        return since
+
+    def _because(self, reason: str) -> int:
+        """The same, of a reason."""
+        return self.counts.reasons.get(reason, 0) - self.before.reasons.get(reason, 0)
 
 
 @dataclass(frozen=True, slots=True)

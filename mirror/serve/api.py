@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import epochs, models, shape
+from mirror.serve import epochs, models, models_of_rules, shape
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
 from mirror.serve.site import Site
@@ -101,6 +101,16 @@ def _runs(api: APIRouter, site: Site) -> None:
         by_method = site.reader.schema_changes(shown.id, method) if shown else []
         return models.SchemaChanges(
             run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
+        )
+
+    @api.get("/runs/{run}/rule-changes", tags=["runs"])
+    def run_rule_changes(run: _RunInPath, epoch: _EpochId = None) -> models_of_rules.RuleChanges:
+        """Which rules came and went, when, and what started anew with them."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        history = site.reader.rule_changes(shown.id) if shown else []
+        return models_of_rules.RuleChanges(
+            run=found.name, epoch=shown.id if shown else None, changes=[shape.rule_change_out(one) for one in history]
         )
 
 

@@ -82,6 +82,7 @@ class Pages:
                     "plural",
                     "version",
                     "reason",
+                    "restarted",
                 )
             },
         )
@@ -137,6 +138,7 @@ def _run(routes: APIRouter, pages: Pages) -> None:
             values |= {
                 "paths": epochs.paths(site.reader, shown),
                 "schema_changes": site.reader.schema_changes(shown),
+                "rule_changes": site.reader.rule_changes(shown),
                 "methods": epochs.sorted_methods(site.reader.methods(shown)),
                 "chart": chart.minutes(report.facts.methods),
             }

@@ -10,11 +10,11 @@ from urllib.parse import quote, urlencode
 
 from mirror.core import verdict
 from mirror.core.model import Kind
-from mirror.serve import models, tree
+from mirror.serve import models, models_of_rules, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
-from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView, SchemaChangesView
+from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
 
 
 def run_page(run: str, epoch: int | None = None) -> str:
@@ -87,6 +87,11 @@ def path_out(one: HypothesisView) -> models.Path:
 def schema_changes_out(one: SchemaChangesView) -> models.MethodSchemaChanges:
     """What the candidate's schema changed in one method."""
     return models.MethodSchemaChanges.model_validate(one)
+
+
+def rule_change_out(one: RuleChangeView) -> models_of_rules.RuleChange:
+    """One change of rules with what it restarted."""
+    return models_of_rules.RuleChange.model_validate(one)
 
 
 def reasons_out(reasons: Iterable[verdict.Reason]) -> list[models.Reason]:

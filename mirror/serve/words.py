@@ -126,3 +126,13 @@ def reason(name: str) -> str:
 def version(text: str) -> str:
     """A version, or words for one that is missing."""
     return text or "(no version)"
+
+
+def restarted(bound: str, triples: int, unexplained: int, unexplained_after: int) -> str:
+    """What a change of rules did to the bound of one method."""
+    of = f"{count(unexplained)} of {plural(triples, 'triple')} unexplained"
+    if bound == "restarted":
+        return f"starts anew, it was {of}" if triples else "starts anew"
+    if bound == "recounted":
+        return f"counted anew: {of} became {count(unexplained_after)}"
+    return "stays, the change covers nothing that was seen"

@@ -4,11 +4,11 @@ One writer (`Store`) commits what the pipeline gathered (`Changes`) in one trans
 number of readers (`Reader`) answer what pages, reports and verdicts ask. Start reading at `tables`.
 """
 
-from mirror.store.changes import Changes
+from mirror.store.changes import Changes, InForce
 from mirror.store.engine import StoreError
 from mirror.store.judging import JudgeOptions
 from mirror.store.limits import Limits
 from mirror.store.queries import Reader
 from mirror.store.store import Store
 
-__all__ = ["Changes", "JudgeOptions", "Limits", "Reader", "Store", "StoreError"]
+__all__ = ["Changes", "InForce", "JudgeOptions", "Limits", "Reader", "Store", "StoreError"]

@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import copy
 from collections import Counter, defaultdict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, MutableMapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
 
@@ -21,8 +23,10 @@ from mirror.store.views import RuleStatus
 
 Signature = frozenset[tuple[str, Kind]]
 MethodMinute = tuple[EpochKey, str, int]
+MapT = TypeVar("MapT", bound=MutableMapping[Any, Any])
 _UNKNOWN = Resource("", "", "")
 SOURCES_OVER_LIMIT = "sources_over_limit"
+REPLACED_RULES = "pairs_under_replaced_rules"
 _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
@@ -64,6 +68,14 @@ class RuleUse:
 
 
 @dataclass(frozen=True, slots=True)
+class InForce:
+    """The rules that calls are judged by now, and the runs that they are judged for."""
+
+    rules: RuleSet
+    runs: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class Kept:
     """One comparison to keep as an example; `blob` is a serialised mirror.v1.Comparison."""
 
@@ -72,10 +84,18 @@ class Kept:
 
 
 class Changes:
-    """A mutable builder. `Store.changes()` makes one that knows what this minute has kept already."""
+    """A mutable builder. `Store.changes()` makes one that knows what this minute has kept already.
 
-    def __init__(self, keeper: Keeper | None = None) -> None:
+    All groups of one were judged by the rules `in_force` (None: of tests that have none). `takes_over`: these hold from
+    now on, and what they judge otherwise than those before is to start anew.
+    """
+
+    def __init__(
+        self, keeper: Keeper | None = None, in_force: InForce | None = None, *, takes_over: bool = False
+    ) -> None:
         self.keeper = keeper or Keeper(Limits())
+        self.in_force = in_force
+        self.takes_over = takes_over
         self.epochs: dict[EpochKey, Seen] = {}
         self.counts: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)  # by field of MethodCounts
         self.reasons: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)
@@ -98,7 +118,8 @@ class Changes:
     def empty(self) -> bool:
         """Whether there is nothing to commit (open minutes may still have to be closed by an empty commit)."""
         return self.rule_statuses is None and not (
-            self.groups
+            self.takes_over
+            or self.groups
             or self.totals
             or self.unknown_runs
             or self.schema_problems
@@ -106,6 +127,20 @@ class Changes:
             or self.schemas
             or self.sources
         )
+
+    def without(self, methods: AbstractSet[tuple[EpochKey, str]]) -> Changes:
+        """The same less all that was judged of these methods; the pairs that are left out are counted."""
+        rest = copy.copy(self)
+        rest.counts = _but(self.counts, methods)
+        rest.reasons = _but(self.reasons, methods)
+        rest.signatures = _but(self.signatures, methods)
+        rest.evidence = _but(self.evidence, methods, lambda key: (key[0], key[1].method))
+        rest.kept = [one for one in self.kept if (one.judged.epoch, one.judged.group.key.method) not in methods]
+        rest.totals = self.totals.copy()
+        for (epoch, method, _), counts in self.counts.items():
+            if (epoch, method) in methods:
+                rest.totals[REPLACED_RULES, epoch.run] += counts["pairs"]
+        return rest
 
     def wants(self, judged: Judged) -> bool:
         """Whether `add` would keep a comparison of this group: ask before serialising one."""
@@ -243,3 +278,15 @@ class Changes:
 def _within(names: Counter[str], name: str) -> str:
     """`name`, or where there are many already the one that all others share."""
     return name if name in names or len(names) < BATCH_NAMES_MAX else OTHER
+
+
+def _but(
+    counted: MapT,
+    methods: AbstractSet[tuple[EpochKey, str]],
+    method_of: Callable[[Any], tuple[EpochKey, str]] = lambda key: (key[0], key[1]),
+) -> MapT:
+    """A copy without the entries of these methods."""
+    rest = copy.copy(counted)
+    for key in [key for key in rest if method_of(key) in methods]:
+        del rest[key]
+    return rest

@@ -30,6 +30,7 @@ from mirror.store.tables import (
 )
 
 OVERFLOW_DIGEST: Final = ""
+OVERFLOW_TEXT: Final = "[]"
 _SUMS: Final = ("b", "c", "d", "pairs", "left_out")
 
 
@@ -54,15 +55,22 @@ class Rows:
         return self.hypotheses[method_id, pattern, kind][1]
 
 
-def find_rows(connection: Connection, changes: Changes, ids: Ids, *, limits: Limits, now_s: float) -> Rows:
-    """Resolve all names of the batch; new ones are created."""
+def find_methods(connection: Connection, changes: Changes, ids: Ids, *, limits: Limits) -> Rows:
+    """Resolve the epochs and methods of the batch; new ones are created."""
     epoch_ids = resolve_epochs(connection, changes.epochs, ids, limits)
     method_ids = resolve_methods(
         connection, ((epoch_ids[epoch], name) for epoch, name, _ in changes.counts), ids, limits
     )
-    rows = Rows(epoch_ids, method_ids, {})
+    return Rows(epoch_ids, method_ids, {})
+
+
+def find_hypotheses(  # noqa: PLR0913 - as the other steps of a commit
+    connection: Connection, changes: Changes, rows: Rows, ids: Ids, *, limits: Limits, now_s: float
+) -> Rows:
+    """`rows` with the hypotheses of the batch; new ones are created."""
     places = {(rows.method(epoch, h.method), h.pattern, h.kind) for epoch, h, _ in changes.evidence}
-    return Rows(epoch_ids, method_ids, resolve_hypotheses(connection, places, ids, limits=limits, now_s=now_s))
+    found = resolve_hypotheses(connection, places, ids, limits=limits, now_s=now_s)
+    return Rows(rows.epochs, rows.methods, found)
 
 
 def add_counts(connection: Connection, changes: Changes, rows: Rows) -> None:
@@ -139,16 +147,21 @@ def add_signatures(connection: Connection, changes: Changes, rows: Rows, limits:
         counts[method_id][json.dumps(members)] += n
     added = []
     for method_id, of_signature in counts.items():
-        by_digest = {hashlib.sha256(text.encode()).hexdigest()[:32]: (text, n) for text, n in of_signature.items()}
+        by_digest = {signature_digest(text): (text, n) for text, n in of_signature.items()}
         for digest in _beyond_cap(connection, method_id, set(by_digest), limits):
             _, n = by_digest.pop(digest)
-            by_digest[OVERFLOW_DIGEST] = ("[]", by_digest.get(OVERFLOW_DIGEST, ("", 0))[1] + n)
+            by_digest[OVERFLOW_DIGEST] = (OVERFLOW_TEXT, by_digest.get(OVERFLOW_DIGEST, ("", 0))[1] + n)
         added += [
             {"method_id": method_id, "digest": digest, "hypothesis_ids": text, "n": n}
             for digest, (text, n) in by_digest.items()
         ]
     if added:
         connection.execute(upsert(connection, signatures, keys=("method_id", "digest"), add=("n",)), added)
+
+
+def signature_digest(text: str) -> str:
+    """The key of a signature, given as the JSON list of its hypotheses' ids; of the empty one the overflow's."""
+    return OVERFLOW_DIGEST if text == OVERFLOW_TEXT else hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def _by_id(changes: Changes, rows: Rows) -> dict[tuple[int, int], Evidence]:

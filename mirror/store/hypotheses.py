@@ -27,7 +27,7 @@ def hypotheses_of(
 ) -> list[tuple[HypothesisView, noise.Evidence]]:
     """The hypotheses of an epoch (of one method) by name, each with the evidence that its judgement was made from."""
     query = (
-        select(hypotheses, methods.c.triples.label("n"), methods.c.name)
+        select(hypotheses, (methods.c.triples - hypotheses.c.triples_before).label("n"), methods.c.name)
         .join(methods, methods.c.id == hypotheses.c.method_id)
         .where(methods.c.epoch_id == epoch_id)
         .order_by(methods.c.name, hypotheses.c.pattern, hypotheses.c.kind)

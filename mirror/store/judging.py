@@ -125,7 +125,13 @@ def _rows(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
     for part in _parts(ids):
         found += connection.execute(
-            select(hypotheses, methods.c.triples.label("n"), methods.c.name, methods.c.epoch_id, epochs.c.start_minute)
+            select(
+                hypotheses,
+                (methods.c.triples - hypotheses.c.triples_before).label("n"),
+                methods.c.name,
+                methods.c.epoch_id,
+                epochs.c.start_minute,
+            )
             .join(methods, methods.c.id == hypotheses.c.method_id)
             .join(epochs, epochs.c.id == methods.c.epoch_id)
             .where(hypotheses.c.id.in_(part))

@@ -18,6 +18,7 @@ from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
+from mirror.store.rule_history import rule_changes_of
 from mirror.store.ruling import rule_views
 from mirror.store.schema_changes import schema_changes_of
 from mirror.store.summing import add_up, counts_by, minutes_of
@@ -40,6 +41,7 @@ from mirror.store.views import (
     MethodView,
     MinuteView,
     NamedCount,
+    RuleChangeView,
     RuleView,
     RunView,
     SchemaChangesView,
@@ -164,6 +166,11 @@ class Reader:
         """What the candidate's schema changed, by method; none for methods whose schemas say the same."""
         with self.connect() as connection:
             return schema_changes_of(connection, epoch_id, method=method)
+
+    def rule_changes(self, epoch_id: int) -> list[RuleChangeView]:
+        """The changes of rules in an epoch, the newest first, each with what it restarted."""
+        with self.connect() as connection:
+            return rule_changes_of(connection, epoch_id)
 
     def counters(self, run: str | None = None) -> dict[str, int]:
         """Totals by name since the store was made: drops and conditions, of all runs together or of one."""

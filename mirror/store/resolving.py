@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -26,7 +27,7 @@ Place = tuple[int, str, Kind]  # method id, pattern, kind
 
 @dataclass(slots=True)
 class Ids:
-    """Ids known from earlier commits. Rows are never deleted, so a known id stays right."""
+    """Ids known from earlier commits. No row is deleted but hypotheses that start anew, which are forgotten then."""
 
     epochs: dict[EpochKey, int] = field(default_factory=dict)
     methods: dict[tuple[int, str], int] = field(default_factory=dict)
@@ -37,6 +38,12 @@ class Ids:
         """Forget all: after a commit that failed, and when they become too many."""
         for known in (self.epochs, self.methods, self.hypotheses, self.complete):
             known.clear()
+
+    def forget(self, method_ids: AbstractSet[int]) -> None:
+        """Forget the hypotheses of these methods."""
+        self.complete -= method_ids
+        for place in [place for place in self.hypotheses if place[0] in method_ids]:
+            del self.hypotheses[place]
 
     def trim(self) -> None:
         """Keep memory bounded."""
@@ -178,8 +185,13 @@ def _load(connection: Connection, method_ids: set[int], ids: Ids) -> None:
 
 
 def _create(connection: Connection, places: list[Place], now_s: float) -> None:
+    """What came before the last change of a method's rules is no evidence of what is found after it."""
     if not places:
         return
+    method_ids = {method_id for method_id, _, _ in places}
+    before = dict(
+        connection.execute(select(methods.c.id, methods.c.triples_before).where(methods.c.id.in_(method_ids))).all()
+    )
     connection.execute(
         upsert(connection, hypotheses, keys=("method_id", "pattern", "kind"), add=()),
         [
@@ -190,6 +202,7 @@ def _create(connection: Connection, places: list[Place], now_s: float) -> None:
                 "state": State.UNSEEN.value,
                 "since_s": now_s,
                 "first_seen_s": now_s,
+                "triples_before": before[method_id],
             }
             for method_id, pattern, kind in places
         ],

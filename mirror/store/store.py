@@ -16,8 +16,8 @@ from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import LEFT_OUT_FROM
 from mirror.core.verdict import Policy
 from mirror.store import judging, reports
-from mirror.store.changes import Changes
-from mirror.store.counting import add_counts, add_evidence, add_signatures, find_rows
+from mirror.store.changes import Changes, InForce
+from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
@@ -27,9 +27,12 @@ from mirror.store.limits import Limits
 from mirror.store.migrating import migrate
 from mirror.store.queries import Reader
 from mirror.store.resolving import Ids
+from mirror.store.rule_history import changes_by_id
 from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
+from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.tables import schemas
 from mirror.store.verdicts import latch_fails
+from mirror.store.views import RuleChangeView
 
 PRUNE_EVERY_S: Final = 60.0
 EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are remembered
@@ -46,6 +49,7 @@ class Store:
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
+        self._standing = Standing()
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
     @classmethod
@@ -65,26 +69,30 @@ class Store:
             raise
         return cls(engine, options, limits or Limits())
 
-    def changes(self) -> Changes:
-        """An empty builder that knows what has been kept this minute."""
-        return Changes(self.keeper)
+    def changes(self, in_force: InForce | None = None, *, takes_over: bool = False) -> Changes:
+        """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
+        return Changes(self.keeper, in_force, takes_over=takes_over)
 
-    def commit(self, changes: Changes, now_s: float) -> None:
+    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
         """Add `changes` in one transaction and judge what they touched and what has closed since. `now_s`: unix time.
 
-        Raises StoreError; then nothing of it is in the store, and the same changes can be committed again.
+        What was counted under other rules than the changes' starts anew before: returns what that was. Raises StoreError;
+        then nothing of it is in the store, and the same changes can be committed again.
         """
         self._require_same_file()
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
-                judged_methods = self._write(connection, changes, now_s)
+                judged_methods, settled = self._write(connection, changes, now_s)
+                history = tuple(changes_by_id(connection, settled.changed))
         except BaseException:
             # Rows that were created with it are gone again.
             self._ids.clear()
             raise
+        self._standing = settled.standing
         self._ids.trim()
-        if judged_methods:
+        if judged_methods or settled.restarted:
             self._explained.clear()
+        return history
 
     def explained(self, epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
         """The (pattern, kind)s of a method that stay out of signatures now: explained by at least 10 triples."""
@@ -147,8 +155,13 @@ class Store:
                 "put it back, or restart the collector to begin a new one"
             )
 
-    def _write(self, connection: Connection, changes: Changes, now_s: float) -> frozenset[int]:
-        rows = find_rows(connection, changes, self._ids, limits=self.limits, now_s=now_s)
+    def _write(self, connection: Connection, changes: Changes, now_s: float) -> tuple[frozenset[int], Settled]:
+        standing, newest = take_over(connection, changes, self._standing)
+        rows = find_methods(connection, changes, self._ids, limits=self.limits)
+        settled = settle(connection, changes, rows, standing=standing, newest=newest, now_s=now_s)
+        self._ids.forget(settled.restarted)
+        changes = changes.without(settled.outdated) if settled.outdated else changes
+        rows = find_hypotheses(connection, changes, rows, self._ids, limits=self.limits, now_s=now_s)
         add_counts(connection, changes, rows)
         touched = add_evidence(connection, changes, rows)
         add_signatures(connection, changes, rows, self.limits)
@@ -161,7 +174,7 @@ class Store:
         if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
             _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
             self._pruned_s = now_s
-        return judging.judge_touched(connection, touched, now_s, self.options)
+        return judging.judge_touched(connection, touched, now_s, self.options), settled
 
 
 def _prune(connection: Connection, now_s: float, max_age_s: float, max_bytes: int) -> int:

@@ -76,6 +76,11 @@ methods: Final = Table(
     _of("epochs", "epoch_id"),
     _text("name"),
     _count("triples"),
+    Column("rules", Text),  # digest of the rules that its counts were made under; NULL: not known yet
+    _count("triples_before"),  # at the last change of its rules: hypotheses found since then count from there
+    Column(
+        "before", Text, nullable=False, server_default="{}"
+    ),  # counts that its bound leaves out, JSON of MethodCounts
     UniqueConstraint("epoch_id", "name"),
 )
 
@@ -124,6 +129,7 @@ hypotheses: Final = Table(
     _count("c"),
     _count("d"),
     _count("pairs"),
+    _count("triples_before"),  # of its method, which do not count for it: they came under other rules
     _count("left_out"),  # pairs whose signature was stored without it, since noise explained it then
     UniqueConstraint("method_id", "pattern", "kind"),
 )
@@ -254,6 +260,21 @@ sources: Final = Table(
     _text("conditions"),  # JSON object, cumulative
     _second("first_s"),
     _second("last_s"),
+)
+
+# The rules of one method at one time, by RuleSet.digest: what a later set is held against.
+rule_sets: Final = Table("rule_sets", metadata, _text("digest", key=True), _text("rules"))  # JSON list of RuleMarks
+
+rule_changes: Final = Table(
+    "rule_changes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("epochs", "epoch_id"),
+    _second("at_s"),
+    _text("added"),  # JSON list of RuleMarks, with what became of each
+    _text("removed"),
+    _text("restarts"),  # JSON list, one a method
+    Index(None, "epoch_id"),
 )
 
 rule_hits: Final = Table(

@@ -17,6 +17,7 @@ from mirror.store.hypotheses import hypotheses_of
 from mirror.store.judging import options_of
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
+from mirror.store.restarting import before_of
 from mirror.store.summing import counts_by
 from mirror.store.tables import (
     epoch_fails,
@@ -84,7 +85,11 @@ def _fail_row(epoch_id: int, reason: Reason, now_s: float) -> dict[str, Any]:
 
 def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[MethodFacts, ...]:
     counts = counts_by(connection, methods.c.id, methods.c.epoch_id == epoch_id)
-    names = dict(connection.execute(select(methods.c.id, methods.c.name).where(methods.c.epoch_id == epoch_id)).all())
+    known = connection.execute(
+        select(methods.c.id, methods.c.name, methods.c.before).where(methods.c.epoch_id == epoch_id)
+    ).all()
+    names = {row.id: row.name for row in known}
+    before = {row.id: before_of(row.before) for row in known}
     of_method: defaultdict[str, list[HypothesisFacts]] = defaultdict(list)
     for view, evidence in hypotheses_of(connection, epoch_id):
         of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
@@ -93,7 +98,8 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
         MethodFacts(
             method=names[row_id],
             counts=counts[row_id],
-            unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples),
+            before=before[row_id],
+            unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples - before[row_id].triples),
             hypotheses=tuple(of_method[names[row_id]]),
             minutes=tuple(minutes.get(row_id, ())),
         )

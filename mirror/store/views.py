@@ -115,6 +115,60 @@ class RuleView:
     uses: Mapping[str, tuple[int, int]] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class ChangedRule:
+    """One rule of a change. `what`: added, removed, or expired; a rule that says something else now is both."""
+
+    what: str
+    id: str
+    type: str
+    path: str
+    methods: tuple[str, ...]
+    reason: str
+    owner: str
+    link: str
+
+
+@dataclass(frozen=True, slots=True)
+class RestartedPath:
+    """What was known of one hypothesis when it started anew. Counts of triples."""
+
+    pattern: str
+    kind: str
+    state: str
+    raw_only: int
+    noise_only: int
+    both: int
+
+
+@dataclass(frozen=True, slots=True)
+class RestartView:
+    """What a change of rules did to one method.
+
+    `bound`: `restarted`, its triples and unexplained pairs count from then; `recounted`, what is ignored now was taken out
+    of the unexplained pairs; `kept`, nothing that it was made of is covered. `triples` and `unexplained` are those before.
+    """
+
+    method: str
+    bound: str
+    triples: int
+    unexplained: int
+    unexplained_after: int
+    path_count: int  # the true number, where the list was cut
+    paths: tuple[RestartedPath, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RuleChangeView:
+    """One change of rules in the history of an epoch, and what it restarted."""
+
+    run: str
+    service: str
+    at_s: float
+    rules: tuple[ChangedRule, ...]
+    restarts: tuple[RestartView, ...]  # one for each method that it covers
+
+
 @dataclass(frozen=True, slots=True, order=True)
 class RuleStatus:
     """Whether the schemas of one method know a rule's path; `text` says what to do ("did you mean")."""

@@ -6,10 +6,11 @@ import pytest
 
 from mirror.cli import reading
 from mirror.cli.reading import configured
-from mirror.store import Store
+from mirror.store import JudgeOptions, Store
 from mirror.store.changes import RuleUse
 from tests.cli.test_verdict import RUN, elsewhere, mirror, url  # noqa: F401 - fixtures
 from tests.serve.shopdata import METHODS, NOW_S, fill, store_url
+from tests.store.building import METHOD, faulty, ignore, several, under
 
 
 @pytest.fixture
@@ -48,7 +49,17 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
     code, out, _ = mirror(capsys, monkeypatch, "report", "--store", url, "--run", RUN, "--json")
     found = json.loads(out)
     assert code == 0
-    assert set(found) == {"run", "verdict", "epoch", "methods", "paths", "schema_changes", "page", "rules"}
+    assert set(found) == {
+        "run",
+        "verdict",
+        "epoch",
+        "methods",
+        "paths",
+        "schema_changes",
+        "rule_changes",
+        "page",
+        "rules",
+    }
     assert found["verdict"]["verdict"] == "fail"
     assert {p["state"] for p in found["paths"]["explained"]} == {"noisy"}
     assert found["paths"]["differing"][0]["state"] == "regressed"
@@ -134,3 +145,18 @@ def test_rules_that_their_owners_should_look_at_are_told(capsys, monkeypatch, tm
         (False, 0),
         (False, 0),
     ]
+
+
+def test_a_change_of_rules_is_told_with_what_it_started_anew(capsys, monkeypatch, tmp_path):
+    at = store_url(tmp_path)
+    with Store.open(at, judge=JudgeOptions(vote_by="call")) as store:
+        under(store, groups=[*faulty(20), *several(10)], takes_over=True)
+        under(store, ignore(), takes_over=True)
+    code, out, _ = mirror(capsys, monkeypatch, "report", "--store", at)
+    assert code == 0
+    told = out.partition("rule changes (1)")[2].partition("look next")[0]
+    assert "added: ignore response.a, meant" in told
+    assert f"{METHOD}: 2 paths started anew; the bound counted anew: 20 of 30 triples unexplained became 0" in told
+    _, out, _ = mirror(capsys, monkeypatch, "report", "--store", at, "--json")
+    (change,) = json.loads(out)["rule_changes"]
+    assert change["restarts"][0]["bound"] == "recounted"

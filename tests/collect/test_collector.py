@@ -21,6 +21,7 @@ from mirror.core.model import Group, Judged
 from mirror.core.path import PathPattern
 from mirror.core.rules import Ignore, RuleSet, Scope
 from mirror.store import Changes, Store, StoreError
+from mirror.store.views import RuleChangeView
 from tests.collect.otlp import keys, request
 from tests.collect.servers import EXPORT
 from tests.collect.shop import batches, product_call, schema_span
@@ -128,10 +129,10 @@ class Failing(Store):
 
     broken = False
 
-    def commit(self, changes: Changes, now_s: float) -> None:
+    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
         if self.broken:
             raise StoreError("the disk is full")
-        super().commit(changes, now_s)
+        return super().commit(changes, now_s)
 
 
 def test_while_the_store_fails_it_is_not_ready_pushes_back_and_loses_nothing(tmp_path: Path) -> None:

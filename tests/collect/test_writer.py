@@ -12,6 +12,7 @@ from mirror.collect.writer import Writer
 from mirror.core.model import Verdict
 from mirror.core.policy import Policy
 from mirror.store import Changes, Store, StoreError
+from mirror.store.views import RuleChangeView
 from tests.collect.records import judged
 
 
@@ -26,11 +27,11 @@ class Failing(Store):
         self.looks += 1
         super().look(policy, now_s)
 
-    def commit(self, changes: Changes, now_s: float) -> None:
+    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
         self.attempts += 1
         if self.failures:
             raise self.failures.pop()
-        super().commit(changes, now_s)
+        return super().commit(changes, now_s)
 
 
 @pytest.fixture

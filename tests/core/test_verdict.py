@@ -347,3 +347,28 @@ def test_what_the_rules_alone_held_against_a_run_is_void_once_there_is_a_seconda
     kept = Reason("over_budget", "40 of 40 pairs differ", {"where": "run"})
     assert decide(run(failed=(kept,)), POLICY).verdict == "pass"
     assert decide(run(failed=(replace(kept, code="broken"),)), POLICY).verdict == "fail"
+
+
+def test_what_came_under_other_rules_is_no_part_of_the_bound():
+    """Of triples, and without a secondary of pairs; what the candidate alone made incomparable then goes too."""
+    before = MethodCounts(
+        pairs=3000,
+        matched=2990,
+        mismatched=10,
+        triples=3000,
+        reasons={"only_candidate.too_large": 40, "incomparable.too_large": 40, "incomplete.candidate": 7},
+    )
+    counts = method(matched=3985, mismatched=15, reasons=dict(before.reasons))
+    facts = run(replace(counts, before=before, unexplained=3))
+    assert (facts.unexplained, facts.judged, facts.hidden) == (3, 1000, 0)
+    report = decide(facts, Policy())
+    assert report.verdict == "inconclusive"
+    assert f"3,000 triples came under other rules and do not count ({BUY})." in report.blind_spots
+    alone = replace(facts, has_secondary=False)
+    assert (alone.unexplained, alone.judged, alone.hidden) == (5, 1000, 0)
+
+
+def test_a_required_method_needs_its_triples_under_the_rules_of_now():
+    fresh = replace(method(), before=MethodCounts(triples=3900))
+    (lack,) = [lack for lack in decide(run(fresh), Policy()).missing if lack.code == "coverage"]
+    assert "100 of 500 triples" in lack.text

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from grpc_mirror.v1 import comparison_pb2
 
@@ -21,11 +21,14 @@ from mirror.core.model import (
     Verdict,
 )
 from mirror.core.path import PathPattern
+from mirror.core.rules import Ignore, Rule, RuleSet, Scope
 from mirror.core.triples import judge_group
-from mirror.store import Changes, Store
+from mirror.store import Changes, InForce, Store
+from mirror.store.views import RuleChangeView
 
 RUN, SERVICE, METHOD = "rewrite", "shop", "shop.v1.Shop/GetOrder"
 EPOCH = EpochKey(RUN, SERVICE, "1.0", "2.0")
+A = "response.a"
 START_S = 1_700_000_040.0  # the start of a minute
 MINUTE = int(START_S // 60)
 BOTH = frozenset({Role.CANDIDATE, Role.SECONDARY})
@@ -119,6 +122,25 @@ def several(n: int, at_s: float = START_S, *, named: str = "", **told) -> list[J
     return [judged(f"{named}{at_s}-{i}", at_s, **told) for i in range(n)]
 
 
+def ignore(path: str = A, **where) -> Ignore:
+    expires = where.pop("expires", None)
+    return Ignore(scope=Scope(PathPattern.parse(path), **where), id=f"ignore {path}", reason="meant", expires=expires)
+
+
+def under(
+    store: Store, *rules: Rule, takes_over: bool = False, groups: Iterable[Judged] = (), now_s: float = START_S
+) -> tuple[RuleChangeView, ...]:
+    """Commit groups that were judged by these rules."""
+    changes = store.changes(InForce(RuleSet(rules), frozenset({RUN})), takes_over=takes_over)
+    for one in groups:
+        changes.add(one)
+    return store.commit(changes, now_s)
+
+
+def faulty(n: int = 20, *, named: str = "", method: str = METHOD, **told) -> list[Judged]:
+    return several(n, named=named, method=method, **({"candidate": [A]} | told))
+
+
 def _difference(path: str, rule: str = "") -> Difference:
     return Difference(PathPattern.parse(path).steps, Kind.VALUE, rule=rule)
 
@@ -130,10 +152,14 @@ __all__ = [
     "MINUTE",
     "RUN",
     "START_S",
+    "A",
     "Changes",
     "commit",
     "comparison",
+    "faulty",
     "group",
+    "ignore",
     "judged",
     "several",
+    "under",
 ]

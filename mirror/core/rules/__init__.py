@@ -4,6 +4,8 @@ A rule is a frozen record with a scope (runs, methods, path pattern). `RuleSet.f
 to be asked along a walk down a message; `check_paths` holds rules against a schema once one is known.
 """
 
+from mirror.core.rules.bearing import RuleMark
+from mirror.core.rules.changing import Covered, RuleChange
 from mirror.core.rules.check import MethodTypes, PathStatus, Status, check_paths, check_rule, merge
 from mirror.core.rules.match import MethodRules, Place
 from mirror.core.rules.records import (
@@ -30,6 +32,7 @@ __all__ = [
     "VALUE_CLASSES",
     "VALUE_RULES",
     "WHITESPACE",
+    "Covered",
     "Ignore",
     "KeyedList",
     "MethodRules",
@@ -41,6 +44,8 @@ __all__ = [
     "Presence",
     "Replacement",
     "Rule",
+    "RuleChange",
+    "RuleMark",
     "RuleSet",
     "Schema",
     "Scope",

@@ -147,7 +147,7 @@ class MethodRules:
                 continue
             if isinstance(steps[behind], AnySteps):
                 yield rule, behind  # it takes the step and stays
-            elif _may_match(steps[behind], step):
+            elif may_match(steps[behind], step):
                 yield rule, behind + 1
 
     def _settle(self, positions: Iterable[tuple[int, int]]) -> _Positions:
@@ -181,7 +181,7 @@ def _narrowest(rules: Iterable[Rule]) -> tuple[tuple[Rule, ...], tuple[Rule, ...
     return tuple(first.values()), tuple(rest)
 
 
-def _may_match(wanted: PatternStep, step: PatternStep) -> bool:
+def may_match(wanted: PatternStep, step: PatternStep) -> bool:
     """Whether `step`, concrete or itself a wildcard for one step, may be what `wanted` names."""
     match step:
         case AnyElement():

@@ -34,9 +34,15 @@ class RuleSet:
             self._methods[run, method] = found
         return found
 
-    def digest(self, run: str, method: str) -> str:
+    def in_scope(self, run: str, method: str | None) -> tuple[Rule, ...]:
+        """The rules in the scope of this method; of None those of any method of the run."""
+        if method is not None:
+            return self.for_method(run, method).rules
+        return tuple(rule for rule in self.rules if not rule.scope.runs or run in rule.scope.runs)
+
+    def digest(self, run: str, method: str | None) -> str:
         """16 hex digits over what the rules in this scope mean: equal as long as they judge calls in the same way."""
-        meanings = sorted(rule.meaning for rule in self.for_method(run, method).rules)
+        meanings = sorted(rule.meaning for rule in self.in_scope(run, method))
         return hashlib.sha256("\n".join(meanings).encode()).hexdigest()[:16]
 
     def in_force(self, today: date) -> RuleSet:
