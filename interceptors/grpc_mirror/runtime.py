@@ -7,14 +7,15 @@ import logging
 import threading
 import time
 
-from grpc_mirror.counters import Counters
+from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.holding import HoldBudget
 from grpc_mirror.recorder import Observer
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow
 from grpc_mirror.signals import flush_on_sigterm
 from grpc_mirror.sinks.direct import DirectTransport
-from grpc_mirror.sinks.sender import Connect, Sender
+from grpc_mirror.sinks.sender import Connect
+from grpc_mirror.sinks.shards import Shards
 from grpc_mirror.v1 import attributes
 
 _LOG = logging.getLogger("grpc_mirror")
@@ -25,13 +26,13 @@ _sigterm_hooked = False
 
 
 class Runtime:
-    """The sender of one set of settings, and the observer that feeds it."""
+    """The senders of one set of settings, and the observer that feeds them."""
 
     def __init__(self, settings: Settings) -> None:
         self.counters = Counters()
         self.budget = HoldBudget(settings.hold_max_bytes)
-        self.sender = Sender(settings, self.counters, _connect(settings), on_fork=self.budget.reset)
-        self.observer = Observer(settings, self.counters, self.budget, self.sender)
+        self.senders = Shards(settings, self.counters, _connect(settings), on_fork=self.budget.reset)
+        self.observer = Observer(settings, self.counters, self.budget, self.senders)
         self.settings = settings
 
 
@@ -57,8 +58,19 @@ def flush(timeout_s: float = 3.0) -> bool:
     deadline = time.monotonic() + timeout_s
     done = True
     for runtime in list(_running.values()):
-        done = runtime.sender.flush(max(0.0, deadline - time.monotonic())) and done
+        done = runtime.senders.flush(max(0.0, deadline - time.monotonic())) and done
     return done
+
+
+def counts() -> dict[str, Counts]:
+    """What came of the calls captured in this process, by endpoint: for a service's own metrics.
+
+    Of each: `captured`, which is `sent` + `waiting` + all of `dropped` (by reason), and `conditions` (by name). All since
+    the process started or was forked; an endpoint of several sets of settings is given for the one made last.
+    """
+    return {
+        endpoint: found for runtime in list(_running.values()) for endpoint, found in runtime.senders.counts().items()
+    }
 
 
 def shutdown(timeout_s: float | None = None) -> bool:
@@ -73,11 +85,10 @@ def shutdown(timeout_s: float | None = None) -> bool:
     with _lock:
         runtimes = list(_running.values())
         _running.clear()
-    done = True
     for runtime in runtimes:
-        limit_s = runtime.settings.shutdown_timeout_s if timeout_s is None else timeout_s
-        done = runtime.sender.shutdown(limit_s) and done
-    return done
+        runtime.senders.begin_shutdown(runtime.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+    ended = [runtime.senders.end_shutdown() for runtime in runtimes]
+    return all(ended)
 
 
 def _connect(settings: Settings) -> Connect:

@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
@@ -23,6 +24,7 @@ _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
 _SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
+_ENDPOINTS_MAX = 16
 _REDACT = ("auto", "on", "off")
 _KEY_MIN_CHARS = 16
 # Patterns by commas or blanks, which may also stand in a quoted key.
@@ -46,6 +48,7 @@ class Settings:
 
     Attributes:
         endpoint: the Mirror collector, `host:port` or a URL (http, grpc: plain; https, grpcs: TLS). OTLP over gRPC.
+            Several by commas: each trace goes to one of them, see sinks/shards.py; the same on all replicas.
             Empty: nothing is captured.
         role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
         sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
@@ -56,7 +59,9 @@ class Settings:
         hash_few_values: hash bool, enum and numbers too, though whoever sees many hashes can guess them.
         keep_status_message: send the text of a redacted call's status as it is.
         tls: encrypt the connection to the collector; an https endpoint implies it.
-        ca_file: PEM file of the authorities to trust instead of the system's.
+        ca_file: PEM file of the authorities to trust instead of the system's; implies `tls`, as the next two do.
+        cert_file: PEM file of the certificate by which this process shows who it is, with its chain; needs `key_file`.
+        key_file: PEM file of that certificate's private key.
         bearer: token sent as `authorization: Bearer ...`.
         service_name: `service.name` of the resource.
         resource: further resource attributes, `service.version` among them.
@@ -93,6 +98,8 @@ class Settings:
     keep_status_message: bool = False
     tls: bool = False
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     bearer: str = field(default="", repr=False)
     service_name: str = "unknown_service"
     resource: tuple[tuple[str, str], ...] = ()
@@ -159,14 +166,20 @@ class Settings:
         return bool(self.endpoint) or self.exporter is not None
 
     @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints, each by itself."""
+        return tuple(one.strip() for one in self.endpoint.split(",") if one.strip())
+
+    @property
     def target(self) -> str:
-        """The endpoint as gRPC names it: host:port."""
-        return _split(self.endpoint)[1]
+        """The endpoint as gRPC names it: host:port, the host in lower case. Of several: all of them, to be read."""
+        return ", ".join(_target(one) for one in self.endpoints)
 
     @property
     def secure(self) -> bool:
         """Whether the connection is encrypted."""
-        return self.tls or bool(self.ca_file) or _split(self.endpoint)[0]
+        files = self.ca_file or self.cert_file
+        return self.tls or bool(files) or any(_split(one)[0] for one in self.endpoints)
 
     @property
     def version(self) -> str:
@@ -186,6 +199,8 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_KEEP_STATUS_MESSAGE": "keep_status_message",
     "MIRROR_TLS": "tls",
     "MIRROR_CA_FILE": "ca_file",
+    "MIRROR_CERT_FILE": "cert_file",
+    "MIRROR_KEY_FILE": "key_file",
     "MIRROR_BEARER": "bearer",
     "MIRROR_MESSAGE_MAX_BYTES": "message_max_bytes",
     "MIRROR_CAPTURE_MAX_BYTES": "capture_max_bytes",
@@ -239,8 +254,53 @@ def _split(endpoint: str) -> tuple[bool, str]:
     return (_SCHEMES.get(scheme.lower(), False), rest.rstrip("/")) if separator else (False, endpoint)
 
 
+def _target(endpoint: str) -> str:
+    """What follows the scheme; names of hosts are the same in either case, paths of sockets are not."""
+    target = _split(endpoint)[1]
+    return target if target.startswith("unix:") else target.lower()
+
+
+def _endpoint_problems(settings: Settings) -> list[str]:
+    endpoints = settings.endpoints
+    found = [_endpoint_problem(one) for one in endpoints]
+    targets = [_target(one) for one in endpoints]
+    found += [f"endpoint: {one!r} stands there twice" for one in dict.fromkeys(targets) if targets.count(one) > 1]
+    if len(endpoints) > _ENDPOINTS_MAX:
+        found.append(
+            f"endpoint: {len(endpoints)} of them; at most {_ENDPOINTS_MAX}, since each has a thread of its own"
+        )
+    if len({_split(one)[0] for one in endpoints if "://" in one}) > 1:
+        found.append("endpoint: some are encrypted and some are not; write https:// before all of them")
+    if settings.endpoint and not endpoints:
+        found.append(f"endpoint={settings.endpoint!r}: holds no endpoint")
+    if len(endpoints) > 1 and settings.queue_max_bytes // len(endpoints) < settings.capture_max_bytes + 64 * _KIB:
+        found.append(
+            f"queue_max_bytes: shared by {len(endpoints)} endpoints, each part must hold one capture "
+            "(capture_max_bytes and 64 KiB)"
+        )
+    return found
+
+
+def _tls_problems(settings: Settings) -> list[str]:
+    found = []
+    for name in ("ca_file", "cert_file", "key_file"):
+        path = getattr(settings, name)
+        if path:
+            try:
+                text = Path(path).read_bytes()
+            except OSError as error:
+                found.append(f"{name}={path!r}: {(error.strerror or type(error).__name__).lower()}")
+                continue
+            if b"-----BEGIN " not in text:
+                found.append(f"{name}={path!r}: not a PEM file (no -----BEGIN line)")
+    if bool(settings.cert_file) != bool(settings.key_file):
+        given, other = ("cert_file", "key_file") if settings.cert_file else ("key_file", "cert_file")
+        found.append(f"{given}: needs {other} beside it")
+    return found
+
+
 def _endpoint_problem(endpoint: str) -> str:
-    if not endpoint or endpoint.startswith("unix:"):
+    if endpoint.startswith("unix:"):
         return ""
     scheme, separator, _ = endpoint.partition("://")
     if separator and scheme.lower() not in _SCHEMES:
@@ -257,14 +317,13 @@ def _endpoint_problem(endpoint: str) -> str:
 
 
 def _problems(settings: Settings) -> list[str]:
-    found = [_endpoint_problem(settings.endpoint), role_problem("role", settings.role)]
+    found = [*_endpoint_problems(settings), role_problem("role", settings.role)]
     if settings.sink not in ("direct", "tracer"):
         hint = _did_you_mean(settings.sink, ("direct", "tracer"))
         found.append(f"sink={settings.sink!r}: one of direct, tracer{hint}")
     if settings.exporter is not None and settings.sink != "tracer":
         found.append("exporter: only the tracer sink takes one; set sink='tracer'")
-    if settings.ca_file and not os.path.isfile(settings.ca_file):  # noqa: PTH113 - a path as text is what grpc takes
-        found.append(f"ca_file={settings.ca_file!r}: no such file")
+    found += _tls_problems(settings)
     if settings.bearer and not (settings.bearer.isascii() and settings.bearer.isprintable()):
         found.append("bearer: holds characters that cannot stand in a header")
     found += [

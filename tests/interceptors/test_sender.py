@@ -158,12 +158,15 @@ def test_what_the_collector_refuses_is_dropped_and_counted(settings, sending, co
 
 
 def test_rejected_spans_are_counted(settings, sending):
-    partial = otlp_slices_pb2.ExportTracePartialSuccess(rejected_spans=3, error_message="unknown run")
+    """Which ones they were the receiver does not say: of calls, as many as it says and there were."""
+    partial = otlp_slices_pb2.ExportTracePartialSuccess(rejected_spans=3, error_message="unknown\nrun")
     with Receiver(lambda *_: otlp_slices_pb2.ExportTraceServiceResponse(partial_success=partial)) as receiver:
-        sender, counters = sending(replace(settings, endpoint=receiver.endpoint))
-        sender.put(record())
+        sender, _ = sending(replace(settings, endpoint=receiver.endpoint, batch_age_s=3600.0))
+        for number in range(5):
+            sender.put(record(str(number)))
         assert sender.flush(20)
-        assert counters.read().dropped["rejected"] >= 3
+        counts = sender.counts()
+        assert (counts.captured, counts.sent, counts.dropped, counts.waiting) == (5, 2, {"rejected": 3}, 0)
 
 
 def test_drops_are_reported_once_the_collector_is_there(receiver, settings, sending):

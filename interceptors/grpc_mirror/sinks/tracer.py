@@ -41,17 +41,19 @@ class MirrorSpanExporter(SpanExporter):
 
     def __init__(self, settings: Settings) -> None:
         self._channel = OtlpChannel(settings)
+        self._timeout_s = settings.export_timeout_s
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export a batch, once."""
-        return SpanExportResult.SUCCESS if self.send(spans).ok else SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if self.send(spans, self._timeout_s).ok else SpanExportResult.FAILURE
 
-    def send(self, spans: Sequence[ReadableSpan]) -> SendResult:
+    def send(self, spans: Sequence[ReadableSpan], timeout_s: float) -> SendResult:
         """Export a batch, once, and say what came of it. All spans have one resource."""
         if not spans:
             return SendResult(ok=True)
         resource = otlp.resource_bytes(spans[0].resource.attributes.items())
-        return self._channel.send(otlp.request_bytes(resource, [otlp.span_bytes(span_data(span)) for span in spans]))
+        request = otlp.request_bytes(resource, [otlp.span_bytes(span_data(span)) for span in spans])
+        return self._channel.send(request, timeout_s)
 
     def shutdown(self) -> None:
         """Close the connection."""
@@ -110,11 +112,11 @@ class TracerTransport:
         size = sum(len(value) for value in found.values() if isinstance(value, (str, bytes)))
         return ended, size + 1024
 
-    def send(self, items: Sequence[ReadableSpan]) -> SendResult:
+    def send(self, items: Sequence[ReadableSpan], timeout_s: float) -> SendResult:
         """Export ended spans. What a foreign exporter could not deliver it has retried itself."""
         exporter = self._exporter
         if isinstance(exporter, MirrorSpanExporter):
-            return exporter.send(items)
+            return exporter.send(items, timeout_s)
         try:
             result = exporter.export(items)
         except Exception as error:  # noqa: BLE001 - whatever a foreign exporter raises
