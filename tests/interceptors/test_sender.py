@@ -10,11 +10,8 @@ import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_mirror.call import CallRecord, Message, Outcome
-from grpc_mirror.counters import Counters
 from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.direct import DirectTransport
-from grpc_mirror.sinks.sender import Sender
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 
 from tests.conftest import require
@@ -47,22 +44,6 @@ def record(mirror_id="1", body=b"\n\x02hi", *, response=b"", size=None):
         duration_ns=5,
         size=len(body) + len(response) if size is None else size,
     )
-
-
-@pytest.fixture
-def sending():
-    """Makes senders and stops them at the end."""
-    made = []
-
-    def make(settings):
-        counters = Counters()
-        sender = Sender(settings, counters, DirectTransport)
-        made.append(sender)
-        return sender, counters
-
-    yield make
-    for sender in made:
-        sender.shutdown(0.1)
 
 
 def test_batches_go_out_by_age_without_a_flush(receiver, settings, sending):
