@@ -1,7 +1,5 @@
 """The way out: batches, drops by reason, retries, reports, schemas, flush and stop."""
 
-import shutil
-import subprocess
 import threading
 from dataclasses import replace
 
@@ -14,7 +12,6 @@ from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.settings import Settings
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 
-from tests.conftest import require
 from tests.interceptors.echo import Note
 from tests.interceptors.receiver import Receiver
 
@@ -242,20 +239,3 @@ def test_the_facade_flushes_every_sender(receiver, settings):
     interceptor._observer.sink.put(record())
     assert grpc_mirror.flush(20)
     assert len(receiver.calls) == 1
-
-
-def test_captures_go_over_tls_to_a_receiver_whose_authority_is_given(settings, sending, tmp_path):
-    openssl = shutil.which("openssl")
-    require("openssl", "no openssl to make a certificate with", present=openssl is not None)
-    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
-    subject = ["-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost"]
-    files = ["-keyout", str(key), "-out", str(certificate)]
-    subprocess.run(
-        [openssl, "req", "-x509", "-newkey", "rsa:2048", "-nodes", *files, *subject], check=True, capture_output=True
-    )
-    credentials = grpc.ssl_server_credentials([(key.read_bytes(), certificate.read_bytes())])
-    with Receiver(credentials=credentials) as receiver:
-        endpoint = f"https://localhost:{receiver.port}"
-        sender, _ = sending(replace(settings, endpoint=endpoint, ca_file=str(certificate), bearer="secret"))
-        sender.put(record("tls"))
-        receiver.call("tls")
