@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
-import time
+from collections.abc import Iterable
 
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.holding import HoldBudget
@@ -14,7 +15,7 @@ from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow
 from grpc_mirror.signals import flush_on_sigterm
 from grpc_mirror.sinks.direct import DirectTransport
-from grpc_mirror.sinks.sender import Connect
+from grpc_mirror.sinks.sender import Connect, Sender, end_all, flush_all
 from grpc_mirror.sinks.shards import Shards
 from grpc_mirror.v1 import attributes
 
@@ -55,11 +56,7 @@ def observer(settings: Settings) -> Observer | None:
 
 def flush(timeout_s: float = 3.0) -> bool:
     """Send what is queued in this process. Returns whether all of it was dealt with in time (seconds)."""
-    deadline = time.monotonic() + timeout_s
-    done = True
-    for runtime in list(_running.values()):
-        done = runtime.senders.flush(max(0.0, deadline - time.monotonic())) and done
-    return done
+    return flush_all(_senders(list(_running.values())), timeout_s)
 
 
 def counts() -> dict[str, Counts]:
@@ -87,8 +84,11 @@ def shutdown(timeout_s: float | None = None) -> bool:
         _running.clear()
     for runtime in runtimes:
         runtime.senders.begin_shutdown(runtime.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
-    ended = [runtime.senders.end_shutdown() for runtime in runtimes]
-    return all(ended)
+    return end_all(_senders(runtimes))
+
+
+def _senders(runtimes: Iterable[Runtime]) -> list[Sender]:
+    return [sender for runtime in runtimes for sender in runtime.senders.senders]
 
 
 def _connect(settings: Settings) -> Connect:
@@ -104,6 +104,8 @@ def _hook_ends(settings: Settings) -> None:
     if not _exit_hooked:
         _exit_hooked = True
         atexit.register(shutdown)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_renew_lock)
     if settings.flush_on_sigterm is False or _sigterm_hooked:
         return
     _sigterm_hooked = flush_on_sigterm(shutdown)
@@ -111,6 +113,12 @@ def _hook_ends(settings: Settings) -> None:
         _LOG.warning(
             "grpc_mirror: SIGTERM is handled elsewhere; call grpc_mirror.shutdown() when the server has stopped"
         )
+
+
+def _renew_lock() -> None:
+    """In a forked child: another thread may have held the lock, and is not here to give it back."""
+    global _lock  # noqa: PLW0603 - it is the process's
+    _lock = threading.Lock()
 
 
 def _announce(settings: Settings) -> None:

@@ -11,20 +11,16 @@ import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Any
 from urllib.parse import unquote
 
-from grpc_mirror import private_paths
+from grpc_mirror import endpoints, private_paths
 from grpc_mirror.v1 import attributes
 
 _KIB = 1024
 _MIB = 1024 * 1024
 _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
-_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
-_SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
-_ENDPOINTS_MAX = 16
 _REDACT = ("auto", "on", "off")
 _KEY_MIN_CHARS = 16
 # Patterns by commas or blanks, which may also stand in a quoted key.
@@ -168,18 +164,18 @@ class Settings:
     @property
     def endpoints(self) -> tuple[str, ...]:
         """The endpoints, each by itself."""
-        return tuple(one.strip() for one in self.endpoint.split(",") if one.strip())
+        return endpoints.split_list(self.endpoint)
 
     @property
     def target(self) -> str:
         """The endpoint as gRPC names it: host:port, the host in lower case. Of several: all of them, to be read."""
-        return ", ".join(_target(one) for one in self.endpoints)
+        return ", ".join(endpoints.target_of(one) for one in self.endpoints)
 
     @property
     def secure(self) -> bool:
         """Whether the connection is encrypted."""
         files = self.ca_file or self.cert_file
-        return self.tls or bool(files) or any(_split(one)[0] for one in self.endpoints)
+        return self.tls or bool(files) or any(endpoints.is_secure(one) for one in self.endpoints)
 
     @property
     def version(self) -> str:
@@ -248,82 +244,23 @@ def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _split(endpoint: str) -> tuple[bool, str]:
-    """(encrypted by its scheme, what follows the scheme)."""
-    scheme, separator, rest = endpoint.partition("://")
-    return (_SCHEMES.get(scheme.lower(), False), rest.rstrip("/")) if separator else (False, endpoint)
-
-
-def _target(endpoint: str) -> str:
-    """What follows the scheme; names of hosts are the same in either case, paths of sockets are not."""
-    target = _split(endpoint)[1]
-    return target if target.startswith("unix:") else target.lower()
-
-
-def _endpoint_problems(settings: Settings) -> list[str]:
-    endpoints = settings.endpoints
-    found = [_endpoint_problem(one) for one in endpoints]
-    targets = [_target(one) for one in endpoints]
-    found += [f"endpoint: {one!r} stands there twice" for one in dict.fromkeys(targets) if targets.count(one) > 1]
-    if len(endpoints) > _ENDPOINTS_MAX:
-        found.append(
-            f"endpoint: {len(endpoints)} of them; at most {_ENDPOINTS_MAX}, since each has a thread of its own"
-        )
-    if len({_split(one)[0] for one in endpoints if "://" in one}) > 1:
-        found.append("endpoint: some are encrypted and some are not; write https:// before all of them")
-    if settings.endpoint and not endpoints:
-        found.append(f"endpoint={settings.endpoint!r}: holds no endpoint")
-    if len(endpoints) > 1 and settings.queue_max_bytes // len(endpoints) < settings.capture_max_bytes + 64 * _KIB:
-        found.append(
-            f"queue_max_bytes: shared by {len(endpoints)} endpoints, each part must hold one capture "
-            "(capture_max_bytes and 64 KiB)"
-        )
-    return found
-
-
-def _tls_problems(settings: Settings) -> list[str]:
-    found = []
-    for name in ("ca_file", "cert_file", "key_file"):
-        path = getattr(settings, name)
-        if path:
-            try:
-                text = Path(path).read_bytes()
-            except OSError as error:
-                found.append(f"{name}={path!r}: {(error.strerror or type(error).__name__).lower()}")
-                continue
-            if b"-----BEGIN " not in text:
-                found.append(f"{name}={path!r}: not a PEM file (no -----BEGIN line)")
-    if bool(settings.cert_file) != bool(settings.key_file):
-        given, other = ("cert_file", "key_file") if settings.cert_file else ("key_file", "cert_file")
-        found.append(f"{given}: needs {other} beside it")
-    return found
-
-
-def _endpoint_problem(endpoint: str) -> str:
-    if endpoint.startswith("unix:"):
+def _queue_problem(settings: Settings) -> str:
+    count = len(settings.endpoints)
+    if count < 2 or settings.queue_max_bytes // count >= settings.capture_max_bytes + 64 * _KIB:
         return ""
-    scheme, separator, _ = endpoint.partition("://")
-    if separator and scheme.lower() not in _SCHEMES:
-        return f"endpoint={endpoint!r}: unknown scheme {scheme!r}; give host:port, http:// or https://"
-    target = _split(endpoint)[1]
-    if "/" in target:
-        return f"endpoint={endpoint!r}: has a path, but captures go by OTLP over gRPC; give host:port (port 4317)"
-    found = _TARGET.fullmatch(target)
-    if found is None:
-        return f"endpoint={endpoint!r}: not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
-    if not 0 < int(found.group(2)) < 65536:
-        return f"endpoint={endpoint!r}: the port is none (1 to 65535)"
-    return ""
+    return (
+        f"queue_max_bytes: shared by {count} endpoints, each part must hold one capture (capture_max_bytes and 64 KiB)"
+    )
 
 
 def _problems(settings: Settings) -> list[str]:
-    found = [*_endpoint_problems(settings), role_problem("role", settings.role)]
+    found = [*endpoints.problems(settings.endpoint), _queue_problem(settings), role_problem("role", settings.role)]
     if settings.sink not in ("direct", "tracer"):
         hint = _did_you_mean(settings.sink, ("direct", "tracer"))
         found.append(f"sink={settings.sink!r}: one of direct, tracer{hint}")
     if settings.exporter is not None and settings.sink != "tracer":
         found.append("exporter: only the tracer sink takes one; set sink='tracer'")
-    found += _tls_problems(settings)
+    found += endpoints.tls_problems(settings.ca_file, settings.cert_file, settings.key_file)
     if settings.bearer and not (settings.bearer.isascii() and settings.bearer.isprintable()):
         found.append("bearer: holds characters that cannot stand in a header")
     found += [

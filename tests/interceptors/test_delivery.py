@@ -1,6 +1,7 @@
 """What becomes of batches that a collector does not take: every call is sent, waits, or is dropped for a reason that is counted."""
 
 import gc
+import logging
 import socket
 import threading
 import time
@@ -9,13 +10,15 @@ from dataclasses import replace
 
 import grpc
 import pytest
-from grpc_mirror.call import Message
+from grpc_mirror.call import Message, Outcome
 from grpc_mirror.counters import Counters
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import delivery
 from grpc_mirror.sinks.queue import BoundedQueue
+from grpc_mirror.sinks.tracer import TracerTransport
 from grpc_mirror.v1 import attributes
 from grpc_mirror.wire import bytes_field, int_field
+from opentelemetry.sdk.trace.export import SpanExporter, SpanExportResult
 
 from tests.interceptors.receiver import Receiver
 from tests.interceptors.test_sender import record
@@ -246,6 +249,8 @@ def test_a_transport_that_raises_loses_no_call_uncounted(settings, sending):
         def close(self):
             pass
 
+        abort = close
+
     sender, _ = sending(settings, Broken)
     sender.put(record())
     assert sender.flush(20)
@@ -307,3 +312,49 @@ def test_a_shutdown_with_a_collector_that_hangs_cuts_the_export_short(silent, se
     assert not sender.shutdown(0.1)
     assert not sender._thread.is_alive()
     assert sender.counts().dropped == {"shutdown": 1}
+
+
+def test_a_log_handler_that_raises_costs_no_call(settings, sending):
+    """It is the service's, and runs on the sender's thread."""
+
+    class Broken(logging.Handler):
+        def emit(self, _record):
+            raise RuntimeError("no")
+
+    handler = Broken()
+    logging.getLogger("grpc_mirror").addHandler(handler)
+    answer, _ = refusing(1, grpc.StatusCode.UNAVAILABLE)
+    try:
+        with Receiver(answer) as receiver:
+            sender, _ = sending(replace(settings, endpoint=receiver.endpoint))
+            sender.put(record("bad")._replace(outcome=Outcome(99, "", 0)))
+            sender.put(record("good"))
+            assert receiver.call("good")
+            assert sender.flush(20)
+            assert (sender.counts().sent, sender.counts().dropped) == (1, {"encode_error": 1})
+    finally:
+        logging.getLogger("grpc_mirror").removeHandler(handler)
+
+
+def test_an_exporter_that_never_returns_does_not_keep_a_shutdown(settings, sending):
+    """A foreign exporter may wait for its own export when it is told to stop: whoever ends the process does not ask it to."""
+    released, stopped_by = threading.Event(), []
+
+    class Stuck(SpanExporter):
+        def export(self, _spans):
+            released.wait(20)
+            return SpanExportResult.SUCCESS
+
+        def shutdown(self):
+            stopped_by.append(threading.current_thread().name)
+
+    sender, _ = sending(replace(settings, endpoint="", sink="tracer", exporter=Stuck()), TracerTransport)
+    sender.put(record())
+    try:
+        assert not sender.shutdown(0.1)
+        assert stopped_by == []
+    finally:
+        released.set()
+    assert sender.join(time.monotonic() + 20)
+    assert stopped_by == ["grpc-mirror-sender"]
+    assert sender.counts().sent == 1

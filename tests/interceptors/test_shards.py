@@ -9,6 +9,7 @@ import pytest
 from grpc_mirror.counters import Counters
 from grpc_mirror.settings import Settings, SettingsError
 from grpc_mirror.sinks.direct import DirectTransport
+from grpc_mirror.sinks.sender import end_all
 from grpc_mirror.sinks.shards import Shards, keys_of, shard_of, shares, trace_id_of
 from grpc_mirror.v1 import attributes
 
@@ -41,7 +42,7 @@ def sharding():
     yield make
     for shards in made:
         shards.begin_shutdown(0.1)
-        shards.end_shutdown()
+        end_all(shards.senders)
 
 
 def test_the_endpoint_of_a_trace_never_changes():
@@ -116,7 +117,7 @@ def test_what_belongs_to_no_endpoint_is_reported_to_all(settings):
         for number in range(20):
             shards.put(record(str(number)))
         shards.begin_shutdown(20)
-        assert shards.end_shutdown()
+        assert end_all(shards.senders)
         reports = [one.reports[-1] for one in (left, right)]
         assert [report.conditions["not_started"] for report in reports] == [1, 1]
         assert sum(report.captured for report in reports) == 20

@@ -6,6 +6,7 @@ make the next one hasty. What a receiver asks for by RetryInfo is heeded, up to 
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import random
 import threading
@@ -155,7 +156,7 @@ class Delivery:
         if result.rejected:
             self._tell("rejected", "it rejected %d spans: %s", result.rejected, _quoted(result.reason))
         if self._failing:
-            _LOG.info("grpc_mirror: captures are delivered again to %s", self._where)
+            _log(logging.INFO, "%s: captures are delivered again", self._where)
         self.recovered = self.recovered or self._attempt > 0
         self._failing, self._attempt = False, 0
         self._asked_until = self._paused_until = 0.0
@@ -182,7 +183,7 @@ class Delivery:
         now = time.monotonic()
         if now - self._told_at.get(kind, -LOG_EVERY_S) >= LOG_EVERY_S:
             self._told_at[kind] = now
-            _LOG.warning("grpc_mirror: %s: " + text, self._where, *args)
+            _log(logging.WARNING, "%s: " + text, self._where, *args)
 
 
 def size_of(items: Sequence[Item]) -> int:
@@ -193,6 +194,12 @@ def size_of(items: Sequence[Item]) -> int:
 def pause_s(attempt: int) -> float:
     """Doubling from 0.25 s to 5 s, of which up to a half is taken off at random."""
     return float(min(BACKOFF_FIRST_S * 2 ** min(attempt, 10), BACKOFF_MAX_S) * random.uniform(0.5, 1.0))  # noqa: S311
+
+
+def _log(level: int, text: str, *args: Any) -> None:
+    """Log. A service's own handler of logs may raise, which must not cost a batch."""
+    with contextlib.suppress(Exception):
+        _LOG.log(level, "grpc_mirror: " + text, *args)
 
 
 def _quoted(text: str) -> str:

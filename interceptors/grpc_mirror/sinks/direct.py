@@ -110,6 +110,10 @@ class DirectTransport:
         """Close the connection."""
         self._channel.close()
 
+    def abort(self) -> None:
+        """Close it under an export."""
+        self._channel.close()
+
 
 def failure(error: Any) -> SendResult:
     """Whether an export that failed is worth another try, and when (OTLP specification, section Failures)."""

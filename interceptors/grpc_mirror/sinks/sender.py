@@ -90,7 +90,7 @@ class Sender:
     def shutdown(self, timeout_s: float) -> bool:
         """Send what is queued, then stop for good. Returns whether all of it was dealt with in time."""
         self.begin_shutdown(timeout_s)
-        return self.end_shutdown()
+        return end_all([self])
 
     def begin_shutdown(self, timeout_s: float) -> None:
         """Take no calls any more and have the thread end, within `timeout_s`."""
@@ -99,17 +99,28 @@ class Sender:
         self._control.stop_by = time.monotonic() + timeout_s
         self._control.wake.set()
 
-    def end_shutdown(self) -> bool:
-        """Wait for what `begin_shutdown` began. Returns whether all calls were dealt with in time."""
-        thread, stop_by = self._thread, self._control.stop_by or 0.0
-        if thread is not None and thread is not threading.current_thread():
-            thread.join(max(0.0, stop_by - time.monotonic()) + _STEP_S)
-            if thread.is_alive() and self._worker is not None:
-                self._worker.cut_short()
-                thread.join(_CUT_S)
+    def join(self, by: float) -> bool:
+        """Wait until the thread has ended, at most until `by` (monotonic). Returns whether it has."""
+        thread = self._thread
+        if thread is None or thread is threading.current_thread():
+            return True
+        thread.join(max(0.0, by - time.monotonic()))
+        return not thread.is_alive()
+
+    def cut_short(self) -> None:
+        """End an export that is under way."""
+        if self._worker is not None:
+            self._worker.cut_short()
+
+    @property
+    def stop_by(self) -> float:
+        """When the thread has to end (monotonic), after `begin_shutdown`."""
+        return self._control.stop_by or 0.0
+
+    def lost(self) -> bool:
+        """Whether calls were not dealt with in the time that there was; they are counted. After the end."""
         self._queue.clear()
-        alive = thread is not None and thread.is_alive()
-        return not alive and self._counters.read().dropped.get("shutdown", 0) == self._lost_before
+        return self._counters.read().dropped.get("shutdown", 0) != self._lost_before
 
     def after_fork(self) -> None:
         """In a child: begin anew. The parent's thread is not here, and its connection is not ours to close."""
@@ -158,6 +169,25 @@ class Sender:
             self._queue.close("sender_failed")
             self._queue.clear()
             _LOG.error("grpc_mirror: the sender stopped, nothing is captured any more: %s", type(error).__name__)
+
+
+def flush_all(senders: Sequence[Sender], timeout_s: float) -> bool:
+    """Have all send what is queued, at once. Returns whether all of it was dealt with in time."""
+    deadline = time.monotonic() + timeout_s
+    begun = [(sender, sender.begin_flush()) for sender in senders]
+    done = [sender.end_flush(flush, max(0.0, deadline - time.monotonic())) for sender, flush in begun]
+    return all(done)
+
+
+def end_all(senders: Sequence[Sender]) -> bool:
+    """Wait for what `begin_shutdown` of each began. Returns whether all calls were dealt with in time."""
+    late = [sender for sender in senders if not sender.join(sender.stop_by + _STEP_S)]
+    for sender in late:
+        sender.cut_short()
+    by = time.monotonic() + _CUT_S
+    still = [sender for sender in late if not sender.join(by)]
+    lost = [sender for sender in senders if sender.lost()]
+    return not still and not lost
 
 
 def resource_of(settings: Settings) -> tuple[tuple[str, str], ...]:

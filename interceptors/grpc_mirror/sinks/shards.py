@@ -9,7 +9,6 @@ is dead costs the others nothing. No endpoint stands in for another, since the c
 from __future__ import annotations
 
 import hashlib
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
@@ -17,7 +16,7 @@ from grpc_mirror.call import CallRecord
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import place, read_labels
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.sender import Connect, Sender
+from grpc_mirror.sinks.sender import Connect, Sender, flush_all
 
 
 def keys_of(parts: Sequence[Settings]) -> tuple[bytes, ...]:
@@ -47,45 +46,37 @@ class Shards:
         self._endpoints = [part.endpoint for part in parts]
         self._keys = keys_of(parts)
         if len(parts) == 1:
-            self._senders = [Sender(parts[0], process, connect, on_fork)]
+            self.senders = [Sender(parts[0], process, connect, on_fork)]
             return
 
         def forked() -> None:
             process.reset()
             on_fork()
 
-        self._senders = [Sender(part, Counters(process), connect, forked) for part in parts]
+        self.senders = [Sender(part, Counters(process), connect, forked) for part in parts]
 
     def put(self, record: CallRecord) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
-        senders = self._senders
+        senders = self.senders
         (senders[0] if len(senders) == 1 else senders[shard_of(trace_id_of(record), self._keys)]).put(record)
 
     def counts(self) -> dict[str, Counts]:
         """What came of the calls so far, by endpoint."""
-        return {endpoint: sender.counts() for endpoint, sender in zip(self._endpoints, self._senders, strict=True)}
+        return {endpoint: sender.counts() for endpoint, sender in zip(self._endpoints, self.senders, strict=True)}
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued, to all at once. Returns whether all of it was dealt with in time."""
-        deadline = time.monotonic() + timeout_s
-        begun = [(sender, sender.begin_flush()) for sender in self._senders]
-        done = [sender.end_flush(flush, max(0.0, deadline - time.monotonic())) for sender, flush in begun]
-        return all(done)
+        return flush_all(self.senders, timeout_s)
 
     def begin_shutdown(self, timeout_s: float) -> None:
-        """Take no calls any more and have all senders end, within `timeout_s`."""
-        for sender in self._senders:
+        """Take no calls any more and have all senders end, within `timeout_s`; `end_all` waits for that."""
+        for sender in self.senders:
             sender.begin_shutdown(timeout_s)
-
-    def end_shutdown(self) -> bool:
-        """Wait for what `begin_shutdown` began. Returns whether all calls were dealt with in time."""
-        ended = [sender.end_shutdown() for sender in self._senders]
-        return all(ended)
 
 
 def shares(settings: Settings) -> list[Settings]:
     """The settings of each endpoint's sender, which hold its part of the queue."""
-    endpoints = settings.endpoints or ("",)  # without one: a span exporter
+    endpoints = settings.endpoints if settings.exporter is None else (settings.endpoint,)  # it goes where it goes
     max_bytes = settings.queue_max_bytes // len(endpoints)
     max_calls = max(1, settings.queue_max_calls // len(endpoints))
     return [

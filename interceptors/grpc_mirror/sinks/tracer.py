@@ -56,7 +56,7 @@ class MirrorSpanExporter(SpanExporter):
         return self._channel.send(request, timeout_s)
 
     def shutdown(self) -> None:
-        """Close the connection."""
+        """Close the connection. Any thread may; an export under way ends."""
         self._channel.close()
 
 
@@ -131,6 +131,11 @@ class TracerTransport:
             self._exporter.shutdown()
         except Exception:  # noqa: BLE001 - whatever a foreign exporter raises
             _LOG.warning("grpc_mirror: the span exporter failed to shut down")
+
+    def abort(self) -> None:
+        """Close our own exporter under an export. A foreign one may wait for the export in its shutdown: it is left alone."""
+        if isinstance(self._exporter, MirrorSpanExporter):
+            self._exporter.shutdown()
 
 
 class _GivenIds(IdGenerator):

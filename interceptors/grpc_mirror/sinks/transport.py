@@ -20,7 +20,7 @@ class SendResult(NamedTuple):
 
 
 class Transport(Protocol):
-    """Used by one thread only, but for `close`."""
+    """Used by one thread only, but for `abort`."""
 
     def encode(self, span: SpanData) -> tuple[Any, int]:
         """A span in this transport's own form, and its size in bytes."""
@@ -29,4 +29,7 @@ class Transport(Protocol):
         """Export one batch. Blocks until it is answered or the time is over."""
 
     def close(self) -> None:
-        """Let go of connections. Any thread may call it; an export under way then ends."""
+        """Let go of connections."""
+
+    def abort(self) -> None:
+        """End an export that is under way, for good, where that can be done without waiting. Any thread may call it."""

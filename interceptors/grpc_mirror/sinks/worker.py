@@ -7,6 +7,7 @@ here belongs to this thread; others speak to it through `Control`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import socket
@@ -91,7 +92,7 @@ class Worker:
 
     def cut_short(self) -> None:
         """End an export that is under way. For the thread that waits for this one to end."""
-        self._transport.close()
+        self._transport.abort()
 
     def _finished(self) -> bool:
         if self._control.stop_by is None:
@@ -275,7 +276,8 @@ class Worker:
         """Log once of each kind."""
         if kind not in self._told and len(self._told) < 100:
             self._told.add(kind)
-            _LOG.warning("grpc_mirror: %s (logged once)", text)
+            with contextlib.suppress(Exception):  # a service's own handler of logs may raise
+                _LOG.warning("grpc_mirror: %s (logged once)", text)
 
 
 def _own_span(name: str, key: str, value: bytes) -> SpanData:
