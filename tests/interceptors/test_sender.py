@@ -68,6 +68,28 @@ def test_a_batch_is_bounded_by_bytes(receiver, settings, sending):
     assert max(map(len, receiver.requests)) <= settings.batch_max_bytes
 
 
+def test_a_batch_is_bounded_by_number(receiver, settings, sending):
+    sender, _ = sending(replace(settings, batch_age_s=3600.0, batch_max_spans=10))
+    for number in range(45):
+        sender.put(record(str(number)))
+    assert sender.flush(20)
+    assert len(receiver.calls) == 45
+    assert max(span_count(raw) for raw in receiver.requests) == 10
+
+
+def span_count(raw):
+    request = otlp_slices_pb2.ExportTraceServiceRequest.FromString(raw)
+    return sum(len(scope.spans) for resource in request.resource_spans for scope in resource.scope_spans)
+
+
+def test_a_full_batch_waits_for_nobody(receiver, settings, sending):
+    """Half a megabyte goes out whatever its age."""
+    sender, _ = sending(replace(settings, batch_age_s=3600.0))
+    for number in range(6):
+        sender.put(record(str(number), b"\x0a\x80\x80\x06" + b"x" * 96 * KIB))
+    assert receiver.wait_calls(5)
+
+
 def test_a_large_message_is_sent_as_size_and_hash(receiver, settings, sending):
     sender, _ = sending(settings)
     sender.put(record("large", b"x" * (256 * KIB + 1)))
