@@ -171,7 +171,8 @@ class Delivery:
         if result.retry_after_s is None:
             self._paused_until = now + pause_s(self._attempt)
         else:
-            self._asked_until = now + min(max(result.retry_after_s, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
+            asked_s = min(max(result.retry_after_s, RETRY_AFTER_MIN_S), RETRY_AFTER_MAX_S)
+            self._asked_until = now + asked_s * random.uniform(1.0, 1.1)  # noqa: S311 - all replicas were told the same
         self._attempt += 1
 
     @property
