@@ -171,7 +171,7 @@ def test_a_poisonous_batch_is_sent_once_dropped_and_counted(settings, sending):
         assert receiver.reports[-1].dropped == {"export_refused": 1}
 
 
-def test_what_is_too_large_for_the_receiver_is_halved_and_a_single_one_dropped(settings, sending):
+def test_what_is_too_large_for_the_receiver_is_halved_and_a_single_one_dropped(settings, sending, caplog):
     """Later batches are made smaller from the start."""
     with Receiver(max_bytes=200 * KIB) as receiver:
         sender, _ = sending(replace(settings, endpoint=receiver.endpoint, batch_age_s=3600.0))
@@ -181,6 +181,8 @@ def test_what_is_too_large_for_the_receiver_is_halved_and_a_single_one_dropped(s
         assert sender.flush(20)
         assert sorted(call.attributes[attributes.ID] for call in receiver.calls) == ["0", "1", "2", "3"]
         assert sender.counts().dropped == {"refused_too_large": 1}
+        assert caplog.text.count("it takes no request of") == 1
+        assert "cannot deliver" not in caplog.text
         answered = len(receiver.requests)
         for number in range(4):
             sender.put(record(f"later {number}", b"\x0a\x80\x80\x06" + bytes(96 * KIB)))

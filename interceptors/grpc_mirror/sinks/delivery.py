@@ -110,9 +110,10 @@ class Delivery:
             if result.ok:
                 self._taken(part, result)
                 return result
-            self._failed(result)
             if result.too_large:
+                self._tell("too_large", "it takes no request of %d bytes; smaller ones are sent", size_of(part))
                 return result._replace(reason="refused_too_large")
+            self._failed(result)
             if not result.retryable:
                 return result._replace(reason="export_refused")
             if time.monotonic() - started >= self._settings.retry_max_s:
