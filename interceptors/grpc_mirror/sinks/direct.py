@@ -45,7 +45,7 @@ class OtlpChannel:
         self._lock = threading.Lock()
         self._closed = False
         self._files = _changed_at(settings)
-        self._use(_open(settings))
+        self._use(open_channel(settings))
 
     def send(self, request: bytes, timeout_s: float) -> SendResult:
         """Export one request and say what came of it. Raises ValueError after `close`."""
@@ -79,7 +79,7 @@ class OtlpChannel:
         if result.reason != "DEADLINE_EXCEEDED" and files == self._files:
             return
         try:
-            channel = _open(self._settings)
+            channel = open_channel(self._settings)
         except OSError:
             return  # a file is being replaced this very moment
         with self._lock:
@@ -149,7 +149,8 @@ def _retry_delay_s(trailers: Any) -> float | None:
     return None
 
 
-def _open(settings: Settings) -> Any:
+def open_channel(settings: Settings) -> Any:
+    """A channel to the endpoint of the settings, which nothing of the service's watches."""
     if not settings.secure:
         return _original(grpc.insecure_channel)(settings.target, options=_OPTIONS)
     credentials = grpc.ssl_channel_credentials(

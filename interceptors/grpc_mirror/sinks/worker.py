@@ -13,6 +13,7 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from typing import Any
 
 from grpc_mirror.call import CallRecord
 from grpc_mirror.capture import capture_of, describe, span_of
@@ -187,7 +188,9 @@ class Worker:
 
     def _add(self, span: SpanData, *, is_call: bool) -> bool:
         """Add a span to the batch. Returns False where it is over the limit of one."""
-        content, size = self._transport.encode(span)
+        return self._add_item(*self._transport.encode(span), is_call=is_call)
+
+    def _add_item(self, content: Any, size: int, *, is_call: bool) -> bool:
         if size + REQUEST_OVERHEAD_BYTES > self._settings.batch_max_bytes:
             return False
         over = self._batch_bytes + size > self._delivery.limit_bytes
