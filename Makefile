@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos bench jaeger interop clean
+.PHONY: help setup demo test lint format protos bench jaeger otelcol interop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: $(VENV)/.ready ## ratios against peers, as tables
 
 jaeger: ## build the Jaeger that one live test uses (needs Go and ../shared)
 	@sh tools/jaeger.sh
+
+otelcol: ## build the OpenTelemetry Collector that one live test uses (needs Go and ../shared)
+	@sh tools/otelcol.sh
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
 	@sh tools/interop.sh

@@ -19,7 +19,7 @@ from grpc_mirror.instrumentor import MirrorInstrumentor
 from grpc_mirror.outbound import OutboundBlocked, outbound
 from grpc_mirror.policies import stub
 from grpc_mirror.primary_only import primary_only
-from grpc_mirror.runtime import flush, shutdown
+from grpc_mirror.runtime import counts, flush, shutdown
 from grpc_mirror.settings import Settings, SettingsError
 from grpc_mirror.shadow import is_shadow
 
@@ -32,6 +32,7 @@ __all__ = [
     "aio_client_interceptors",
     "aio_server_interceptor",
     "client_interceptor",
+    "counts",
     "current_call",
     "flush",
     "is_shadow",

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
-import time
+from collections.abc import Iterable
 
-from grpc_mirror.counters import Counters
+from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.holding import HoldBudget
 from grpc_mirror.recorder import Observer
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow
 from grpc_mirror.signals import flush_on_sigterm
 from grpc_mirror.sinks.direct import DirectTransport
-from grpc_mirror.sinks.sender import Connect, Sender
+from grpc_mirror.sinks.sender import Connect, Sender, end_all, flush_all
+from grpc_mirror.sinks.shards import Shards
 from grpc_mirror.v1 import attributes
 
 _LOG = logging.getLogger("grpc_mirror")
@@ -25,13 +27,13 @@ _sigterm_hooked = False
 
 
 class Runtime:
-    """The sender of one set of settings, and the observer that feeds it."""
+    """The senders of one set of settings, and the observer that feeds them."""
 
     def __init__(self, settings: Settings) -> None:
         self.counters = Counters()
         self.budget = HoldBudget(settings.hold_max_bytes)
-        self.sender = Sender(settings, self.counters, _connect(settings), on_fork=self.budget.reset)
-        self.observer = Observer(settings, self.counters, self.budget, self.sender)
+        self.senders = Shards(settings, self.counters, _connect(settings), on_fork=self.budget.reset)
+        self.observer = Observer(settings, self.counters, self.budget, self.senders)
         self.settings = settings
 
 
@@ -54,11 +56,18 @@ def observer(settings: Settings) -> Observer | None:
 
 def flush(timeout_s: float = 3.0) -> bool:
     """Send what is queued in this process. Returns whether all of it was dealt with in time (seconds)."""
-    deadline = time.monotonic() + timeout_s
-    done = True
-    for runtime in list(_running.values()):
-        done = runtime.sender.flush(max(0.0, deadline - time.monotonic())) and done
-    return done
+    return flush_all(_senders(list(_running.values())), timeout_s)
+
+
+def counts() -> dict[str, Counts]:
+    """What came of the calls captured in this process, by endpoint: for a service's own metrics.
+
+    Of each: `captured`, which is `sent` + `waiting` + all of `dropped` (by reason), and `conditions` (by name). All since
+    the process started or was forked; an endpoint of several sets of settings is given for the one made last.
+    """
+    return {
+        endpoint: found for runtime in list(_running.values()) for endpoint, found in runtime.senders.counts().items()
+    }
 
 
 def shutdown(timeout_s: float | None = None) -> bool:
@@ -73,11 +82,13 @@ def shutdown(timeout_s: float | None = None) -> bool:
     with _lock:
         runtimes = list(_running.values())
         _running.clear()
-    done = True
     for runtime in runtimes:
-        limit_s = runtime.settings.shutdown_timeout_s if timeout_s is None else timeout_s
-        done = runtime.sender.shutdown(limit_s) and done
-    return done
+        runtime.senders.begin_shutdown(runtime.settings.shutdown_timeout_s if timeout_s is None else timeout_s)
+    return end_all(_senders(runtimes))
+
+
+def _senders(runtimes: Iterable[Runtime]) -> list[Sender]:
+    return [sender for runtime in runtimes for sender in runtime.senders.senders]
 
 
 def _connect(settings: Settings) -> Connect:
@@ -93,6 +104,8 @@ def _hook_ends(settings: Settings) -> None:
     if not _exit_hooked:
         _exit_hooked = True
         atexit.register(shutdown)
+        if hasattr(os, "register_at_fork"):
+            os.register_at_fork(after_in_child=_renew_lock)
     if settings.flush_on_sigterm is False or _sigterm_hooked:
         return
     _sigterm_hooked = flush_on_sigterm(shutdown)
@@ -100,6 +113,12 @@ def _hook_ends(settings: Settings) -> None:
         _LOG.warning(
             "grpc_mirror: SIGTERM is handled elsewhere; call grpc_mirror.shutdown() when the server has stopped"
         )
+
+
+def _renew_lock() -> None:
+    """In a forked child: another thread may have held the lock, and is not here to give it back."""
+    global _lock  # noqa: PLW0603 - it is the process's
+    _lock = threading.Lock()
 
 
 def _announce(settings: Settings) -> None:

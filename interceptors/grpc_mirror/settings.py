@@ -14,15 +14,13 @@ from dataclasses import dataclass, field, fields
 from typing import Any
 from urllib.parse import unquote
 
-from grpc_mirror import private_paths
+from grpc_mirror import endpoints, private_paths
 from grpc_mirror.v1 import attributes
 
 _KIB = 1024
 _MIB = 1024 * 1024
 _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
-_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
-_SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
 _REDACT = ("auto", "on", "off")
 _KEY_MIN_CHARS = 16
 # Patterns by commas or blanks, which may also stand in a quoted key.
@@ -46,6 +44,7 @@ class Settings:
 
     Attributes:
         endpoint: the Mirror collector, `host:port` or a URL (http, grpc: plain; https, grpcs: TLS). OTLP over gRPC.
+            Several by commas: each trace goes to one of them, see sinks/shards.py; the same on all replicas.
             Empty: nothing is captured.
         role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
         sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
@@ -56,7 +55,9 @@ class Settings:
         hash_few_values: hash bool, enum and numbers too, though whoever sees many hashes can guess them.
         keep_status_message: send the text of a redacted call's status as it is.
         tls: encrypt the connection to the collector; an https endpoint implies it.
-        ca_file: PEM file of the authorities to trust instead of the system's.
+        ca_file: PEM file of the authorities to trust instead of the system's; implies `tls`, as the next two do.
+        cert_file: PEM file of the certificate by which this process shows who it is, with its chain; needs `key_file`.
+        key_file: PEM file of that certificate's private key.
         bearer: token sent as `authorization: Bearer ...`.
         service_name: `service.name` of the resource.
         resource: further resource attributes, `service.version` among them.
@@ -93,6 +94,8 @@ class Settings:
     keep_status_message: bool = False
     tls: bool = False
     ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
     bearer: str = field(default="", repr=False)
     service_name: str = "unknown_service"
     resource: tuple[tuple[str, str], ...] = ()
@@ -159,14 +162,20 @@ class Settings:
         return bool(self.endpoint) or self.exporter is not None
 
     @property
+    def endpoints(self) -> tuple[str, ...]:
+        """The endpoints, each by itself."""
+        return endpoints.split_list(self.endpoint)
+
+    @property
     def target(self) -> str:
-        """The endpoint as gRPC names it: host:port."""
-        return _split(self.endpoint)[1]
+        """The endpoint as gRPC names it: host:port, the host in lower case. Of several: all of them, to be read."""
+        return ", ".join(endpoints.target_of(one) for one in self.endpoints)
 
     @property
     def secure(self) -> bool:
         """Whether the connection is encrypted."""
-        return self.tls or bool(self.ca_file) or _split(self.endpoint)[0]
+        files = self.ca_file or self.cert_file
+        return self.tls or bool(files) or any(endpoints.is_secure(one) for one in self.endpoints)
 
     @property
     def version(self) -> str:
@@ -186,6 +195,8 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_KEEP_STATUS_MESSAGE": "keep_status_message",
     "MIRROR_TLS": "tls",
     "MIRROR_CA_FILE": "ca_file",
+    "MIRROR_CERT_FILE": "cert_file",
+    "MIRROR_KEY_FILE": "key_file",
     "MIRROR_BEARER": "bearer",
     "MIRROR_MESSAGE_MAX_BYTES": "message_max_bytes",
     "MIRROR_CAPTURE_MAX_BYTES": "capture_max_bytes",
@@ -233,38 +244,23 @@ def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
     return f"; did you mean {close[0]!r}?" if close else ""
 
 
-def _split(endpoint: str) -> tuple[bool, str]:
-    """(encrypted by its scheme, what follows the scheme)."""
-    scheme, separator, rest = endpoint.partition("://")
-    return (_SCHEMES.get(scheme.lower(), False), rest.rstrip("/")) if separator else (False, endpoint)
-
-
-def _endpoint_problem(endpoint: str) -> str:
-    if not endpoint or endpoint.startswith("unix:"):
+def _queue_problem(settings: Settings) -> str:
+    count = len(settings.endpoints)
+    if count < 2 or settings.queue_max_bytes // count >= settings.capture_max_bytes + 64 * _KIB:
         return ""
-    scheme, separator, _ = endpoint.partition("://")
-    if separator and scheme.lower() not in _SCHEMES:
-        return f"endpoint={endpoint!r}: unknown scheme {scheme!r}; give host:port, http:// or https://"
-    target = _split(endpoint)[1]
-    if "/" in target:
-        return f"endpoint={endpoint!r}: has a path, but captures go by OTLP over gRPC; give host:port (port 4317)"
-    found = _TARGET.fullmatch(target)
-    if found is None:
-        return f"endpoint={endpoint!r}: not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
-    if not 0 < int(found.group(2)) < 65536:
-        return f"endpoint={endpoint!r}: the port is none (1 to 65535)"
-    return ""
+    return (
+        f"queue_max_bytes: shared by {count} endpoints, each part must hold one capture (capture_max_bytes and 64 KiB)"
+    )
 
 
 def _problems(settings: Settings) -> list[str]:
-    found = [_endpoint_problem(settings.endpoint), role_problem("role", settings.role)]
+    found = [*endpoints.problems(settings.endpoint), _queue_problem(settings), role_problem("role", settings.role)]
     if settings.sink not in ("direct", "tracer"):
         hint = _did_you_mean(settings.sink, ("direct", "tracer"))
         found.append(f"sink={settings.sink!r}: one of direct, tracer{hint}")
     if settings.exporter is not None and settings.sink != "tracer":
         found.append("exporter: only the tracer sink takes one; set sink='tracer'")
-    if settings.ca_file and not os.path.isfile(settings.ca_file):  # noqa: PTH113 - a path as text is what grpc takes
-        found.append(f"ca_file={settings.ca_file!r}: no such file")
+    found += endpoints.tls_problems(settings.ca_file, settings.cert_file, settings.key_file)
     if settings.bearer and not (settings.bearer.isascii() and settings.bearer.isprintable()):
         found.append("bearer: holds characters that cannot stand in a header")
     found += [

@@ -2,6 +2,9 @@
 
 import grpc_mirror
 import pytest
+from grpc_mirror.counters import Counters
+from grpc_mirror.sinks.direct import DirectTransport
+from grpc_mirror.sinks.sender import Sender
 
 from tests.interceptors.receiver import Receiver
 
@@ -22,3 +25,19 @@ def settings(receiver):
         batch_age_s=0.01,
         flush_on_sigterm=False,
     )
+
+
+@pytest.fixture
+def sending():
+    """Makes senders and stops them at the end."""
+    made = []
+
+    def make(settings, connect=DirectTransport):
+        counters = Counters()
+        sender = Sender(settings, counters, connect)
+        made.append(sender)
+        return sender, counters
+
+    yield make
+    for sender in made:
+        sender.shutdown(0.1)

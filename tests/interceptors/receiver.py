@@ -30,14 +30,15 @@ def values(pairs):
 class Receiver:
     """Use as a context manager. `answer(request, context)` may abort or return a response."""
 
-    def __init__(self, answer=None, credentials=None):
+    def __init__(self, answer=None, credentials=None, max_bytes=64 << 20):
         self._answer = answer
         self._changed = threading.Condition()
         self.spans = []
+        self.peers = []
         self.requests = []
         self.metadata = []
         self._server = grpc.server(
-            futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", 64 << 20)]
+            futures.ThreadPoolExecutor(4), options=[("grpc.max_receive_message_length", max_bytes)]
         )
         handler = grpc.unary_unary_rpc_method_handler(
             self._export, lambda raw: raw, lambda message: message.SerializeToString()
@@ -61,6 +62,9 @@ class Receiver:
 
     def _export(self, raw, context):
         request = otlp_slices_pb2.ExportTraceServiceRequest.FromString(raw)
+        with self._changed:
+            self.peers.append(context.peer())  # of answered and unanswered exports
+            self._changed.notify_all()
         response = self._answer(request, context) if self._answer else None
         with self._changed:
             self.requests.append(raw)

@@ -4,45 +4,16 @@ import json
 import os
 import subprocess
 import sys
-import venv
 
 import pytest
 
-from tests.conftest import require
-
-VERSIONS = ("4.25", "5", "6", "7")
-PACKAGES = ("grpcio", "opentelemetry-api", "opentelemetry-sdk")
-
-
-def environment(root, version):
-    """The Python of a virtual environment with this protobuf, made once and kept. None, with pip's words: not to be had."""
-    home = root / ".tools" / f"protobuf-{version}-py{sys.version_info.major}.{sys.version_info.minor}"
-    python = home / "bin" / "python"
-    done = home / "installed"
-    if not done.exists():
-        venv.create(home, with_pip=True, clear=True)
-        command = [
-            str(python),
-            "-m",
-            "pip",
-            "install",
-            "--quiet",
-            "--disable-pip-version-check",
-            f"protobuf=={version}.*",
-            *PACKAGES,
-        ]
-        install = subprocess.run(command, capture_output=True, text=True, check=False, timeout=170)
-        if install.returncode:
-            return None, install.stderr.strip().splitlines()[-1]
-        done.touch()
-    return python, ""
+from tests.interceptors.environments import VERSIONS, environment
 
 
 def run_on(root, version, module):
     """What a module prints with this protobuf."""
-    python, reason = environment(root, version)
-    require("protobuf-versions", f"pip cannot install protobuf {version}: {reason}", present=python is not None)
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(root), str(root / "interceptors")])}
+    env = {**os.environ, "PYTHONPATH": str(root)}
+    python = environment(root, version)
     command = [str(python), "-m", module]
     run = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60, cwd=root, env=env)
     assert run.returncode == 0, run.stderr

@@ -1,7 +1,8 @@
 """A server in a process of its own: `python worker_process.py MODE ENDPOINT`. Run by test_process_ends.py.
 
 Prints its port when it serves, and "served" after each call. Modes: `default` waits (SIGTERM has Python's default), `own` handles SIGTERM itself
-and leaves by the normal exit, `exit` leaves after its first call, `aio` is `default` on an aio server, `fork` serves from a forked child, interceptor made in the parent.
+and leaves by the normal exit, `exit` leaves after its first call, `aio` is `default` on an aio server, `fork` serves from a forked child, interceptor made in the parent;
+`busy` leaves while a daemon thread goes on capturing; `prefork` captures in the parent and then serves from two forked workers, which leave after a call each.
 """
 
 # ruff: noqa: N802 - gRPC names handlers after their methods
@@ -17,6 +18,7 @@ import grpc
 import grpc_mirror
 
 from tests.interceptors.servers import AioEcho, SyncEcho, handlers
+from tests.interceptors.test_sender import record
 
 
 class CountedEcho(SyncEcho):
@@ -32,9 +34,9 @@ stopped = threading.Event()
 def serve(interceptor):
     server = grpc.server(futures.ThreadPoolExecutor(4), interceptors=[interceptor])
     server.add_generic_rpc_handlers((handlers(CountedEcho()),))
-    port = server.add_insecure_port("127.0.0.1:0")
+    server.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    print(port, flush=True)
+    print(server.port, flush=True)
     return server
 
 
@@ -54,12 +56,45 @@ async def serve_aio(endpoint):
     await server.wait_for_termination()
 
 
+def go_on_capturing(interceptor):
+    """Captures without end, on a thread that the process does not wait for."""
+
+    def run():
+        while True:
+            interceptor._observer.sink.put(record("busy"))
+            served.set()
+
+    threading.Thread(target=run, daemon=True).start()
+
+
+def prefork(interceptor):
+    """As pre-fork servers do, at their worst: the parent has captured and sent already, and goes on after the fork."""
+    sink = interceptor._observer.sink
+    sink.put(record("parent before"))
+    assert grpc_mirror.flush(20)
+    workers = []
+    for _ in range(2):
+        worker = os.fork()
+        if not worker:
+            server = serve(interceptor)
+            served.wait()
+            server.stop(0).wait()
+            sys.exit(0)  # by the normal exit
+        workers.append(worker)
+    sink.put(record("parent after"))
+    for worker in workers:
+        assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == 0
+
+
 def main(mode, endpoint):
     if mode == "aio":
         asyncio.run(serve_aio(endpoint))
         return
     # Far beyond the test: what arrives was flushed.
     interceptor = grpc_mirror.server_interceptor(endpoint=endpoint, batch_age_s=3600.0)
+    if mode == "prefork":
+        prefork(interceptor)
+        return
     if mode == "fork":
         child = os.fork()
         if child:
@@ -72,6 +107,9 @@ def main(mode, endpoint):
         server.wait_for_termination()
     elif mode == "own":
         stopped.wait()
+    elif mode == "busy":
+        go_on_capturing(interceptor)
+        served.wait()
     else:
         served.wait()
     server.stop(0).wait()

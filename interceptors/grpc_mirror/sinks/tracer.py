@@ -41,20 +41,22 @@ class MirrorSpanExporter(SpanExporter):
 
     def __init__(self, settings: Settings) -> None:
         self._channel = OtlpChannel(settings)
+        self._timeout_s = settings.export_timeout_s
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """Export a batch, once."""
-        return SpanExportResult.SUCCESS if self.send(spans).ok else SpanExportResult.FAILURE
+        return SpanExportResult.SUCCESS if self.send(spans, self._timeout_s).ok else SpanExportResult.FAILURE
 
-    def send(self, spans: Sequence[ReadableSpan]) -> SendResult:
+    def send(self, spans: Sequence[ReadableSpan], timeout_s: float) -> SendResult:
         """Export a batch, once, and say what came of it. All spans have one resource."""
         if not spans:
             return SendResult(ok=True)
         resource = otlp.resource_bytes(spans[0].resource.attributes.items())
-        return self._channel.send(otlp.request_bytes(resource, [otlp.span_bytes(span_data(span)) for span in spans]))
+        request = otlp.request_bytes(resource, [otlp.span_bytes(span_data(span)) for span in spans])
+        return self._channel.send(request, timeout_s)
 
     def shutdown(self) -> None:
-        """Close the connection."""
+        """Close the connection. Any thread may; an export under way ends."""
         self._channel.close()
 
 
@@ -110,11 +112,11 @@ class TracerTransport:
         size = sum(len(value) for value in found.values() if isinstance(value, (str, bytes)))
         return ended, size + 1024
 
-    def send(self, items: Sequence[ReadableSpan]) -> SendResult:
+    def send(self, items: Sequence[ReadableSpan], timeout_s: float) -> SendResult:
         """Export ended spans. What a foreign exporter could not deliver it has retried itself."""
         exporter = self._exporter
         if isinstance(exporter, MirrorSpanExporter):
-            return exporter.send(items)
+            return exporter.send(items, timeout_s)
         try:
             result = exporter.export(items)
         except Exception as error:  # noqa: BLE001 - whatever a foreign exporter raises
@@ -129,6 +131,11 @@ class TracerTransport:
             self._exporter.shutdown()
         except Exception:  # noqa: BLE001 - whatever a foreign exporter raises
             _LOG.warning("grpc_mirror: the span exporter failed to shut down")
+
+    def abort(self) -> None:
+        """Close our own exporter under an export. A foreign one may wait for the export in its shutdown: it is left alone."""
+        if isinstance(self._exporter, MirrorSpanExporter):
+            self._exporter.shutdown()
 
 
 class _GivenIds(IdGenerator):

@@ -16,16 +16,20 @@ class SendResult(NamedTuple):
     retry_after_s: float | None = None  # as the receiver asks
     rejected: int = 0  # spans of a batch that was otherwise taken
     reason: str = ""  # name of the status, or the receiver's words
+    too_large: bool = False  # the receiver takes no request of this size
 
 
 class Transport(Protocol):
-    """Used by one thread only."""
+    """Used by one thread only, but for `abort`."""
 
     def encode(self, span: SpanData) -> tuple[Any, int]:
         """A span in this transport's own form, and its size in bytes."""
 
-    def send(self, items: Sequence[Any]) -> SendResult:
-        """Export one batch. Blocks until it is answered or the export's timeout; never raises."""
+    def send(self, items: Sequence[Any], timeout_s: float) -> SendResult:
+        """Export one batch. Blocks until it is answered or the time is over."""
 
     def close(self) -> None:
         """Let go of connections."""
+
+    def abort(self) -> None:
+        """End an export that is under way, for good, where that can be done without waiting. Any thread may call it."""

@@ -1,4 +1,4 @@
-"""What the one sender thread does: takes records, encodes them in small slices, sends batches, tries again.
+"""What the one sender thread does: takes records, encodes them in small slices, makes batches and has them delivered.
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
 it encodes for half a millisecond and sleeps in between; waking up costs too, so the slices are no shorter. All state
@@ -7,13 +7,11 @@ here belongs to this thread; others speak to it through `Control`.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
-import random
 import socket
-import threading
 import time
-from collections import deque
 from collections.abc import Callable
 from typing import Any
 
@@ -25,9 +23,10 @@ from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
+from grpc_mirror.sinks.delivery import Control, Delivery, Flush, Item
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
 from grpc_mirror.sinks.queue import BoundedQueue
-from grpc_mirror.sinks.transport import SendResult, Transport
+from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.v1 import attributes, schema_pb2
 
 _LOG = logging.getLogger("grpc_mirror")
@@ -40,26 +39,10 @@ FILLING = 0.25  # of its room
 # A batch of this size goes out whatever its age: putting together and sending much more at once is felt by the calls.
 BATCH_BYTES = 512 * 1024
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
-BACKOFF_FIRST_S = 0.25
-BACKOFF_MAX_S = 5.0
 SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
-
-
-class Control:
-    """How other threads speak to the sender's. Every field is written once or is thread-safe itself."""
-
-    def __init__(self) -> None:
-        self.wake = threading.Event()
-        self.flushes: deque[threading.Event] = deque()
-        self.stop_by: float | None = None  # monotonic: end by then, whatever is left
-
-    @property
-    def urgent(self) -> bool:
-        """Whether somebody waits for the queue to be empty."""
-        return bool(self.flushes) or self.stop_by is not None
 
 
 class Worker:
@@ -78,60 +61,73 @@ class Worker:
         self._counters = counters
         self._control = control
         self._transport = connect()
+        self._delivery = Delivery(self._transport, settings, counters, control)
         self._schemas = SchemaRegistry()
         self._redactor = Redactor(settings, counters.notice)
         self._shipped: set[str] = set()
-        self._batch: list[Any] = []
+        self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
-        self._batch_calls = 0
         self._batch_since = 0.0
         self._tick_s = min(TICK_S, settings.batch_age_s)
         self._host = socket.gethostname()
         self._reported: Counts | None = None
+        self._last_reported = False  # told to stop, and said what there was to say
         self._sequence = 0
         self._next_report = 0.0
         self._next_schemas = time.monotonic() + SCHEMA_EVERY_S
-        self._last_success = time.monotonic()
-        self._failing = False
         self._told: set[str] = set()
+        self.in_hand = 0  # calls that were taken from the queue and are not dealt with; for others to read
 
     def run(self) -> None:
-        """Work until told to stop and everything is sent or given up."""
+        """Work until told to stop and everything is sent, or the time for it is over."""
         try:
-            while self._control.stop_by is None or self._queue or self._batch:
+            while not self._finished():
                 self._guarded_step()
-            self._guarded_step()  # the last report
         finally:
+            self._drop_batch()
             unmatched = ", ".join(self._redactor.unmatched())
             if unmatched:
                 self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
 
+    def cut_short(self) -> None:
+        """End an export that is under way. For the thread that waits for this one to end."""
+        self._transport.abort()
+
+    def _finished(self) -> bool:
+        if self._control.stop_by is None:
+            return False
+        return self._control.overdue or (self._last_reported and not self._queue and not self._batch)
+
     def _guarded_step(self) -> None:
         try:
             self._step()
         except Exception as error:  # noqa: BLE001 - the sender must go on
             self._fault(error)
+            self._control.wake.clear()
             self._control.wake.wait(self._tick_s)
 
     def _step(self) -> None:
-        urgent = self._control.urgent
-        waiting = list(self._control.flushes)
         self._refresh_schemas()
-        if self._encode_slice():
-            if not urgent:
-                time.sleep(YIELD_FULL_S if self._queue.filled > FILLING else YIELD_S)
-            if self._due():
-                self._deliver()
-            return
-        self._report(now=urgent)
-        if self._batch and (urgent or self._due()):
+        encoded = self._encode_slice()
+        reached = [flush for flush in list(self._control.flushes) if flush.accepted <= self._queue.taken]
+        last = self._control.stop_by is not None and not self._queue
+        self._report(now=last or bool(reached))
+        if self._batch and (last or reached or self._due()):
             self._deliver()
-        self._answer(waiting)
-        if not self._control.urgent:
+        self._last_reported = last
+        self._answer(reached)
+        if encoded:
+            self._yield()
+        elif not self._control.urgent:
             self._control.wake.wait(self._tick_s)
             self._control.wake.clear()
+
+    def _yield(self) -> None:
+        if self._control.stop_by is None:
+            hurry = self._control.urgent or self._queue.filled > FILLING
+            time.sleep(YIELD_FULL_S if hurry else YIELD_S)
 
     def _encode_slice(self) -> bool:
         """Encode for some time, a few records at least. Returns whether there were any."""
@@ -140,82 +136,111 @@ class Worker:
         if not records:
             return False
         while records:
+            self.in_hand += len(records)
             for record in records:
                 self._encode(record)
             records = self._queue.take(SLICE_RECORDS) if time.perf_counter() < until else []
         return True
 
     def _due(self) -> bool:
-        full = len(self._batch) >= self._settings.batch_max_spans or self._batch_bytes >= BATCH_BYTES
+        full = self._batch_bytes >= min(BATCH_BYTES, self._delivery.limit_bytes)
+        full = full or len(self._batch) >= self._settings.batch_max_spans
         return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._settings.batch_age_s)
 
-    def _answer(self, waiting: list[threading.Event]) -> None:
-        for done in waiting:
-            self._control.flushes.remove(done)
-            done.set()
+    def _answer(self, reached: list[Flush]) -> None:
+        for flush in reached:
+            try:
+                self._control.flushes.remove(flush)
+            except ValueError:
+                continue  # whoever asked waits no longer
+            flush.done.set()
 
     def _encode(self, record: CallRecord) -> None:
         try:
-            described = describe(record, self._settings)
-            if described is None:
-                self._counters.drop("mirror_id_invalid")
-                return
-            if described.condition:
-                self._counters.notice(described.condition)
-            types = self._schemas.types_of(record)
-            if types.fingerprint and types.fingerprint not in self._shipped:
-                self._add_schema(types.fingerprint)
-            captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
-            span_id = record.span_id or os.urandom(8)
-            span = span_of(record, described, span_id, captured.parts, self._host)
-            if record.outbound is not None and captured.outbound is not None:
-                span = outbound_span(span, record.outbound, captured.outbound)
-            self._add(span, calls=1)
-            if self._redactor.unhashed:
-                self._tell(
-                    "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
-                )
+            reason = self._encoded(record)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
-            self._counters.drop("encode_error")
+            reason = "encode_error"
             self._fault(error)
+        if reason:
+            self._counters.drop(reason)
+            self.in_hand -= 1
 
-    def _add(self, span: SpanData, *, calls: int) -> None:
-        item, size = self._transport.encode(span)
-        room = self._settings.batch_max_bytes
-        if size + REQUEST_OVERHEAD_BYTES > room:
-            self._counters.drop("too_large" if calls else "schema_too_large")
-            return
-        if self._batch and (self._batch_bytes + size > room or len(self._batch) >= self._settings.batch_max_spans):
+    def _encoded(self, record: CallRecord) -> str:
+        """Add a call to the batch. Returns why that was impossible, or nothing."""
+        described = describe(record, self._settings)
+        if described is None:
+            return "mirror_id_invalid"
+        if described.condition:
+            self._counters.notice(described.condition)
+        types = self._schemas.types_of(record)
+        if types.fingerprint and types.fingerprint not in self._shipped:
+            self._add_schema(types.fingerprint)
+        captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
+        span_id = record.span_id or os.urandom(8)
+        span = span_of(record, described, span_id, captured.parts, self._host)
+        if record.outbound is not None and captured.outbound is not None:
+            span = outbound_span(span, record.outbound, captured.outbound)
+        if self._redactor.unhashed:
+            self._tell(
+                "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
+            )
+        return "" if self._add(span, is_call=True) else "too_large"
+
+    def _add(self, span: SpanData, *, is_call: bool) -> bool:
+        """Add a span to the batch. Returns False where it is over the limit of one."""
+        return self._add_item(*self._transport.encode(span), is_call=is_call)
+
+    def _add_item(self, content: Any, size: int, *, is_call: bool) -> bool:
+        if size + REQUEST_OVERHEAD_BYTES > self._settings.batch_max_bytes:
+            return False
+        over = self._batch_bytes + size > self._delivery.limit_bytes
+        if self._batch and (over or len(self._batch) >= self._settings.batch_max_spans):
             self._deliver()
         if not self._batch:
             self._batch_since = time.monotonic()
-        self._batch.append(item)
+        self._batch.append(Item(content, size, is_call))
         self._batch_bytes += size
-        self._batch_calls += calls
+        return True
+
+    def _add_own(self, name: str, key: str, value: bytes) -> None:
+        """Add a span of the sender's own. What it tells is missed if that fails, but no call is lost for it."""
+        try:
+            added = self._add(_own_span(name, key, value), is_call=False)
+        except Exception as error:  # noqa: BLE001 - as said above
+            added = False
+            self._fault(error)
+        if not added:
+            self._counters.notice("own_spans_lost")
 
     def _add_schema(self, fingerprint: str) -> None:
         schema = self._schemas.schema(fingerprint)
         if schema is not None:
             self._shipped.add(fingerprint)
-            self._add(_own_span(attributes.SPAN_SCHEMA, attributes.SCHEMA, schema), calls=0)
+            self._add_own(attributes.SPAN_SCHEMA, attributes.SCHEMA, schema)
 
     def _refresh_schemas(self) -> None:
         now = time.monotonic()
+        if self._delivery.recovered:
+            # It may be another collector now: everything it needs goes again.
+            self._delivery.recovered = False
+            self._shipped.clear()
+            self._next_schemas = now
         if now >= self._next_schemas:
             self._next_schemas = now + SCHEMA_EVERY_S
             self._shipped.clear()
             for fingerprint in self._schemas.fingerprints():
                 self._add_schema(fingerprint)
-        elif not self._batch and now - self._last_success >= SCHEMA_AFTER_PAUSE_S:
+        elif not self._batch and now - self._delivery.last_success >= SCHEMA_AFTER_PAUSE_S:
             self._shipped.clear()  # they go again with the next call that needs them
 
     def _report(self, *, now: bool) -> None:
         """Add a SourceReport when the counts have changed since the last."""
         clock = time.monotonic()
-        counts = self._counters.read()
-        if counts == self._reported or not (now or clock >= self._next_report):
+        if not (now or clock >= self._next_report):
             return
-        self._reported = counts
+        counts = self._counters.read()._replace(sent=0)  # the collector knows what it got
+        if counts == self._reported:
+            return
         self._next_report = clock + REPORT_EVERY_S
         self._sequence += 1
         report = schema_pb2.SourceReport(
@@ -225,64 +250,25 @@ class Worker:
             dropped=counts.dropped,
             conditions=counts.conditions,
         )
-        self._add(_own_span(attributes.SPAN_REPORT, attributes.REPORT, report.SerializeToString()), calls=0)
+        self._add_own(attributes.SPAN_REPORT, attributes.REPORT, report.SerializeToString())
+        self._reported = counts
 
     def _deliver(self) -> None:
-        """Send the batch, again and again while that makes sense; then let it go."""
-        batch, calls = self._batch, self._batch_calls
-        self._batch, self._batch_bytes, self._batch_calls = [], REQUEST_OVERHEAD_BYTES, 0
-        started, attempt = time.monotonic(), 0
-        while True:
-            result = self._transport.send(batch)
-            if result.ok:
-                self._on_success(result)
-                return
-            self._on_failure(result)
-            pause_s = _pause_s(attempt, result.retry_after_s)
-            attempt += 1
-            reason = self._give_up(result, started, pause_s)
-            if reason:
-                if calls:
-                    self._counters.drop(reason, calls)
-                self._reported = None  # the report of this batch is lost with it
-                return
-            self._pause(pause_s)
-
-    def _give_up(self, result: SendResult, started: float, pause_s: float) -> str:
-        """Why the batch is dropped; empty: it is tried again."""
-        stop_by = self._control.stop_by
-        if not result.retryable:
-            return "export_refused"
-        if stop_by is not None and time.monotonic() >= stop_by:
-            return "shutdown"
-        return "export_failed" if time.monotonic() + pause_s - started > self._settings.retry_max_s else ""
-
-    def _pause(self, pause_s: float) -> None:
-        if self._control.urgent:
-            time.sleep(min(pause_s, BACKOFF_FIRST_S))
-        else:
-            self._control.wake.wait(pause_s)
-            self._control.wake.clear()
-
-    def _on_success(self, result: SendResult) -> None:
-        self._last_success = time.monotonic()
-        if result.rejected:
-            self._counters.drop("rejected", result.rejected)
-            self._tell("rejected", f"the collector rejected spans: {result.reason}")
-        if self._failing:
-            self._failing = False
-            # It may be another collector now: everything it needs goes again.
+        batch = self._batch
+        self._batch, self._batch_bytes = [], REQUEST_OVERHEAD_BYTES
+        if not self._delivery.deliver(batch):
+            # A report or a schema may be lost with it.
+            self._reported = None
             self._shipped.clear()
-            self._next_schemas = self._last_success
-            _LOG.info("grpc_mirror: captures are delivered again")
+        self.in_hand -= sum(item.is_call for item in batch)
 
-    def _on_failure(self, result: SendResult) -> None:
-        if not self._failing:
-            self._failing = True
-            where = self._settings.target or "the exporter"
-            _LOG.warning(
-                "grpc_mirror: cannot deliver captures to %s: %s (calls are not affected)", where, result.reason
-            )
+    def _drop_batch(self) -> None:
+        """Count what was not sent when the time was over."""
+        calls = sum(item.is_call for item in self._batch)
+        if calls:
+            self._counters.drop("shutdown", calls)
+        self.in_hand -= calls
+        self._batch = []
 
     def _fault(self, error: Exception) -> None:
         self._counters.notice("internal_error")
@@ -293,17 +279,11 @@ class Worker:
         """Log once of each kind."""
         if kind not in self._told and len(self._told) < 100:
             self._told.add(kind)
-            _LOG.warning("grpc_mirror: %s (logged once)", text)
+            with contextlib.suppress(Exception):  # a service's own handler of logs may raise
+                _LOG.warning("grpc_mirror: %s (logged once)", text)
 
 
 def _own_span(name: str, key: str, value: bytes) -> SpanData:
     """A span of this process's own, in a trace of its own."""
     now = time.time_ns()
     return SpanData(os.urandom(16), os.urandom(8), b"", "", name, KIND_INTERNAL, now, now, ((key, value),))
-
-
-def _pause_s(attempt: int, asked_s: float | None) -> float:
-    """What the receiver asks for; else doubling from 0.25 s to 5 s, with jitter of up to a half."""
-    if asked_s is not None:
-        return max(asked_s, 0.01)
-    return float(min(BACKOFF_FIRST_S * 2**attempt, BACKOFF_MAX_S) * random.uniform(0.5, 1.0))  # noqa: S311 - jitter

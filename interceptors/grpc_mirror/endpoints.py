@@ -1,0 +1,85 @@
+"""The collectors' addresses as settings name them, and the files of a TLS connection: how they are read, and what is wrong with them.
+
+Reads files only to check them.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+_TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
+_SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
+_MAX = 16
+
+
+def split_list(text: str) -> tuple[str, ...]:
+    """The endpoints of a list by commas."""
+    return tuple(one.strip() for one in text.split(",") if one.strip())
+
+
+def is_secure(endpoint: str) -> bool:
+    """Whether the endpoint's scheme says that the connection is encrypted."""
+    return _split(endpoint)[0]
+
+
+def target_of(endpoint: str) -> str:
+    """What follows the scheme; names of hosts are the same in either case, paths of sockets are not."""
+    target = _split(endpoint)[1]
+    return target if target.startswith("unix:") else target.lower()
+
+
+def problems(text: str) -> list[str]:
+    """What is wrong with a list of endpoints."""
+    endpoints = split_list(text)
+    found = [problem for one in endpoints if (problem := _problem(one))]
+    targets = [target_of(one) for one in endpoints]
+    found += [f"endpoint: {one!r} stands there twice" for one in dict.fromkeys(targets) if targets.count(one) > 1]
+    if len(endpoints) > _MAX:
+        found.append(f"endpoint: {len(endpoints)} of them; at most {_MAX}, since each has a thread of its own")
+    if len({is_secure(one) for one in endpoints if "://" in one}) > 1:
+        found.append("endpoint: some are encrypted and some are not; write https:// before all of them")
+    if text and not endpoints:
+        found.append(f"endpoint={text!r}: holds no endpoint")
+    return found
+
+
+def tls_problems(ca_file: str, cert_file: str, key_file: str) -> list[str]:
+    """What is wrong with the files; empty names are files not given."""
+    named = (("ca_file", ca_file), ("cert_file", cert_file), ("key_file", key_file))
+    found = [problem for name, path in named if path and (problem := _file_problem(name, path))]
+    if bool(cert_file) != bool(key_file):
+        given, other = ("cert_file", "key_file") if cert_file else ("key_file", "cert_file")
+        found.append(f"{given}: needs {other} beside it")
+    return found
+
+
+def _split(endpoint: str) -> tuple[bool, str]:
+    """(encrypted by its scheme, what follows the scheme)."""
+    scheme, separator, rest = endpoint.partition("://")
+    return (_SCHEMES.get(scheme.lower(), False), rest.rstrip("/")) if separator else (False, endpoint)
+
+
+def _problem(endpoint: str) -> str:
+    if endpoint.startswith("unix:"):
+        return ""
+    scheme, separator, _ = endpoint.partition("://")
+    if separator and scheme.lower() not in _SCHEMES:
+        return f"endpoint={endpoint!r}: unknown scheme {scheme!r}; give host:port, http:// or https://"
+    target = _split(endpoint)[1]
+    if "/" in target:
+        return f"endpoint={endpoint!r}: has a path, but captures go by OTLP over gRPC; give host:port (port 4317)"
+    found = _TARGET.fullmatch(target)
+    if found is None:
+        return f"endpoint={endpoint!r}: not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
+    if not 0 < int(found.group(2)) < 65536:
+        return f"endpoint={endpoint!r}: the port is none (1 to 65535)"
+    return ""
+
+
+def _file_problem(name: str, path: str) -> str:
+    try:
+        text = Path(path).read_bytes()
+    except OSError as error:
+        return f"{name}={path!r}: {(error.strerror or type(error).__name__).lower()}"
+    return "" if b"-----BEGIN " in text else f"{name}={path!r}: not a PEM file (no -----BEGIN line)"
