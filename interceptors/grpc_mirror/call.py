@@ -9,9 +9,9 @@ decides (grpc/_server.py, grpc/_cython/_cygrpc/aio/server.pyx.pxi).
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
-from grpc_mirror.propagation import SpanRef
+from grpc_mirror.propagation import SpanRef, span_id_of
 from grpc_mirror.v1 import capture_pb2
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL = 0, 1, 2, 4, 9, 13
@@ -64,6 +64,12 @@ class Seen:
             self.messages.append(Message(offset_ns, size, body))
         else:
             self.messages.append(Message(offset_ns, size, None, _NOT_HELD))
+
+    def first(self, body: bytes, offset_ns: int) -> None:
+        """A message that came before the others, and for which there is room."""
+        self.count += 1
+        self.held += len(body)
+        self.messages.insert(0, Message(offset_ns, len(body), body))
 
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
@@ -249,3 +255,50 @@ def _cut(expired: bool) -> Outcome:  # noqa: FBT001 - one fact, named at the cal
 
 def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
+
+
+class Plain(NamedTuple):
+    """How most calls are: unary, answered with OK, and nothing beside the two messages to tell."""
+
+    metadata: tuple[tuple[str, Any], ...]  # as in a CallRecord
+    method: str
+    current: SpanRef | None
+    start_ns: int  # on this process's own clock: names the span, see `leading.span_id_of`
+    request: bytes
+    response: bytes
+    request_ns: int  # offsets from the start
+    response_ns: int
+    request_type: type[Any] | None
+    response_type: type[Any] | None
+    initial_metadata: tuple[()] | None  # None: unobserved
+    deadline_ns: int
+    start_unix_ns: int
+    duration_ns: int
+    size: int
+
+    def record(self) -> CallRecord:
+        """The same, as other calls are told."""
+        return CallRecord(
+            self.metadata,
+            self.method,
+            capture_pb2.CALL_KIND_UNARY,
+            self.current,
+            span_id_of(self.start_ns),
+            RETURNED,
+            (Message(self.request_ns, len(self.request), self.request),),
+            (Message(self.response_ns, len(self.response), self.response),),
+            self.request_type,
+            self.response_type,
+            1,
+            1,
+            (),
+            self.initial_metadata,
+            (),
+            self.deadline_ns,
+            self.start_unix_ns,
+            self.duration_ns,
+            self.size,
+        )
+
+
+Finished: TypeAlias = CallRecord | Plain  # what a sink takes

@@ -9,7 +9,7 @@ import time
 
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
-from grpc_mirror.recorder import Observer
+from grpc_mirror.observer import Observer
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow
 from grpc_mirror.signals import flush_on_sigterm

@@ -12,10 +12,10 @@ from types import SimpleNamespace
 import grpc
 import grpc_mirror
 import pytest
-from grpc_mirror.aio_server import _AioCall
+from grpc_mirror.aio_threads import ThreadedCall
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
-from grpc_mirror.recorder import Observer, Recorder
+from grpc_mirror.observer import Observer
 from grpc_mirror.v1 import attributes, capture_pb2
 
 from tests.interceptors.echo import KINDS, Note
@@ -62,11 +62,12 @@ def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, m
     with client_of(flavour, []) as bare:
         expected = answers(bare)
     interceptor = interceptor_for(flavour, settings)
-    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "call.Seen.add"):
+    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "unary.UnaryCall.put_plain", "call.Seen.add"):
         monkeypatch.setattr(f"grpc_mirror.{name}", broken)
     with client_of(flavour, [interceptor]) as ours:
         assert answers(ours, "m") == expected
         monkeypatch.setattr("grpc_mirror.recorder.Recorder.__init__", broken)
+        monkeypatch.setattr("grpc_mirror.unary.UnaryCall.__init__", broken)
         assert answers(ours, "m") == expected
     assert interceptor._observer.counters.read().conditions["internal_error"] > len(expected)
 
@@ -133,10 +134,10 @@ def test_a_plain_function_cut_before_its_answer_was_serialised_did_not_answer(se
     records = []
     sink = SimpleNamespace(put=records.append)
     handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
-    recorder = Recorder(Observer(settings, Counters(), HoldBudget(1), sink), handler, "a.B/C", [("x-mirror-id", "1")])
+    observer = Observer(settings, Counters(), HoldBudget(1), sink)
 
     async def serve():
-        wrapped = _AioCall(recorder, handler).wrapped()
+        wrapped = ThreadedCall(observer, handler, "a.B/C", [("x-mirror-id", "1")]).wrapped()
         answer = wrapped.unary_unary(wrapped.request_deserializer(b"hi"), SimpleNamespace(time_remaining=lambda: None))
         if serialized:
             wrapped.response_serializer(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters
 
 
@@ -21,11 +21,11 @@ class BoundedQueue:
     def reset(self) -> None:
         """Start empty, with a lock of its own, as a forked child must."""
         self._lock = threading.Lock()
-        self._records: deque[CallRecord] = deque()
+        self._records: deque[Finished] = deque()
         self._bytes = 0
         self._closed = False
 
-    def put(self, record: CallRecord) -> bool:
+    def put(self, record: Finished) -> bool:
         """Take a record. Returns whether there was room."""
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
@@ -38,7 +38,7 @@ class BoundedQueue:
         self._counters.drop(reason)
         return False
 
-    def take(self, count: int) -> list[CallRecord]:
+    def take(self, count: int) -> list[Finished]:
         """At most `count` of the oldest records."""
         with self._lock:
             taken = [self._records.popleft() for _ in range(min(count, len(self._records)))]

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.queue import BoundedQueue
@@ -48,7 +48,7 @@ class Sender:
         self._thread: threading.Thread | None = None
         _watch_forks(self)
 
-    def put(self, record: CallRecord) -> None:
+    def put(self, record: Finished) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
         if self._queue.put(record) and self._thread is None:
             self._start()

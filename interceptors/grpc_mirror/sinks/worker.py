@@ -17,10 +17,11 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import CallRecord, Finished, Plain
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
+from grpc_mirror.plain import PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
@@ -80,13 +81,14 @@ class Worker:
         self._transport = connect()
         self._schemas = SchemaRegistry()
         self._redactor = Redactor(settings, counters.notice)
+        self._host = socket.gethostname()
+        self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host)
         self._shipped: set[str] = set()
         self._batch: list[Any] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
         self._batch_calls = 0
         self._batch_since = 0.0
         self._tick_s = min(TICK_S, settings.batch_age_s)
-        self._host = socket.gethostname()
         self._reported: Counts | None = None
         self._sequence = 0
         self._next_report = 0.0
@@ -154,33 +156,55 @@ class Worker:
             self._control.flushes.remove(done)
             done.set()
 
-    def _encode(self, record: CallRecord) -> None:
+    def _encode(self, record: Finished) -> None:
         try:
-            described = describe(record, self._settings)
-            if described is None:
-                self._counters.drop("mirror_id_invalid")
-                return
-            if described.condition:
-                self._counters.notice(described.condition)
-            types = self._schemas.types_of(record)
-            if types.fingerprint and types.fingerprint not in self._shipped:
-                self._add_schema(types.fingerprint)
-            captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
-            span_id = record.span_id or os.urandom(8)
-            span = span_of(record, described, span_id, captured.parts, self._host)
-            if record.outbound is not None and captured.outbound is not None:
-                span = outbound_span(span, record.outbound, captured.outbound)
-            self._add(span, calls=1)
-            if self._redactor.unhashed:
-                self._tell(
-                    "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
-                )
+            if isinstance(record, Plain):
+                if self._settings.sink == "direct" and self._encode_plain(record):
+                    return
+                record = record.record()
+            self._encode_any(record)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)
 
+    def _encode_plain(self, call: Plain) -> bool:
+        """The short way. Returns whether it could be taken."""
+        span = self._plain.span(call)
+        if span is None:
+            return False
+        form = span.form
+        if form.condition:
+            self._counters.notice(form.condition)
+        if form.fingerprint and form.fingerprint not in self._shipped:
+            self._add_schema(form.fingerprint)
+        self._add_item(span.item, span.size, calls=1)
+        return True
+
+    def _encode_any(self, record: CallRecord) -> None:
+        described = describe(record, self._settings)
+        if described is None:
+            self._counters.drop("mirror_id_invalid")
+            return
+        if described.condition:
+            self._counters.notice(described.condition)
+        types = self._schemas.types_of(record)
+        if types.fingerprint and types.fingerprint not in self._shipped:
+            self._add_schema(types.fingerprint)
+        captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
+        span_id = record.span_id or os.urandom(8)
+        span = span_of(record, described, span_id, captured.parts, self._host)
+        if record.outbound is not None and captured.outbound is not None:
+            span = outbound_span(span, record.outbound, captured.outbound)
+        self._add(span, calls=1)
+        if self._redactor.unhashed:
+            self._tell(
+                "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
+            )
+
     def _add(self, span: SpanData, *, calls: int) -> None:
-        item, size = self._transport.encode(span)
+        self._add_item(*self._transport.encode(span), calls=calls)
+
+    def _add_item(self, item: Any, size: int, *, calls: int) -> None:
         room = self._settings.batch_max_bytes
         if size + REQUEST_OVERHEAD_BYTES > room:
             self._counters.drop("too_large" if calls else "schema_too_large")
