@@ -12,12 +12,12 @@ from functools import partial
 from typing import Any
 
 import grpc
-from opentelemetry import context as otel_context
 
-from grpc_mirror.call import RETURNED, AioFacts, Outcome, Raised, aio_outcome, status_code, type_name
+from grpc_mirror.call import RETURNED, AioFacts, Raised, aio_outcome, status_code, type_name
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import SERVED
 from grpc_mirror.handlers import asked, behavior_of, kept_attributes, rebuilt
+from grpc_mirror.leading import attach
 from grpc_mirror.observer import Observer
 from grpc_mirror.recorder import Recorder
 from grpc_mirror.unary import UnaryCall
@@ -43,7 +43,7 @@ class AioEnding(Recorder):
             trace_context = self.begin(context.time_remaining())
             if trace_context is not None:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
-                otel_context.attach(trace_context)
+                attach(trace_context)
             # grpc keeps the callbacks of a context in a cycle with it: what they hold lives until the garbage collector
             # runs. So they hold a list, which is emptied at the end.
             context.add_done_callback(partial(_end_watched, [self]))
@@ -88,15 +88,12 @@ class AioEnding(Recorder):
                 malformed = self._error is not None and self._error is self._decoding
                 outcome = aio_outcome(AioFacts(code, details, self._returned, raised, malformed, self.expired))
             trailing = None if outcome.ending in _CUT else asked(context, "trailing_metadata")
-            self._hand_off(outcome, tuple(trailing) if trailing else ())
+            self.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
         finally:
             # An exception holds its frames, and they hold this call.
             self._error = self._decoding = self._context = self.unsendable = None
-
-    def _hand_off(self, outcome: Outcome, trailing: tuple[tuple[str, Any], ...]) -> None:
-        self.finish(outcome, trailing)
 
 
 class AioUnaryCall(AioEnding, UnaryCall):
@@ -113,11 +110,19 @@ class AioUnaryCall(AioEnding, UnaryCall):
         self._returned = True
         return response
 
-    def _hand_off(self, outcome: Outcome, trailing: tuple[tuple[str, Any], ...]) -> None:
-        if outcome is RETURNED and not trailing and self.plain:
-            self.put_plain()
+    def end(self) -> None:
+        """The call is over. Later calls do nothing."""
+        try:
+            context = self._context
+            odd = self._over or not self._returned or context.code() or context.details() or context.trailing_metadata()
+            plain = not odd and self.put_plain()
+        except Exception:  # noqa: BLE001 - another context, or ours failed: the long way tells
+            plain = False
+        if plain:
+            self._over = True
+            self._context = None
         else:
-            self.finish(outcome, trailing)
+            super().end()
 
 
 class AioCall(AioEnding):

@@ -10,12 +10,12 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import grpc
-from opentelemetry import context as otel_context
 
 from grpc_mirror.call import RETURNED, Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import SERVED, in_call
 from grpc_mirror.handlers import asked, behavior_of, kept_attributes, rebuilt
+from grpc_mirror.leading import attach, detach
 from grpc_mirror.observer import Observer
 from grpc_mirror.recorder import Recorder
 from grpc_mirror.unary import UnaryCall
@@ -29,6 +29,7 @@ _ITERATING = "Exception iterating responses: "
 class _Ending(Recorder):
     """How a call of a sync server begins and ends."""
 
+    initial_metadata: tuple[tuple[str, Any], ...] | None = ()
     _context: Any = None
     _returned = False
     _raised: Raised | None = None
@@ -38,7 +39,8 @@ class _Ending(Recorder):
         try:
             self._context = context
             trace_context = self.begin(context.time_remaining())
-            self._watch_initial_metadata(context)
+            if self.observer.observes_initial:
+                self._watch_initial_metadata(context)
             if not context.add_callback(self._on_end_of_call):
                 self._on_end_of_call()
         except Exception:  # noqa: BLE001 - ours must never reach the service
@@ -47,9 +49,6 @@ class _Ending(Recorder):
         return trace_context
 
     def _watch_initial_metadata(self, context: Any) -> None:
-        self.initial_metadata = ()
-        if not self.observer.observes_initial:
-            return
         send = context.send_initial_metadata
 
         def send_initial_metadata(initial_metadata: Any) -> None:
@@ -114,7 +113,7 @@ class _Ending(Recorder):
             outcome = self._outcome()
             cut = outcome is not RETURNED and outcome.ending in _CUT
             trailing = None if cut else asked(self._context, "trailing_metadata")
-            self._end(outcome, tuple(trailing) if trailing else ())
+            self.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
         finally:
@@ -122,9 +121,6 @@ class _Ending(Recorder):
             if self.observer.observes_initial:
                 getattr(self._context, "__dict__", {}).pop("send_initial_metadata", None)
             self._context = self.unsendable = None
-
-    def _end(self, outcome: Outcome, trailing: tuple[tuple[str, Any], ...]) -> None:
-        self.finish(outcome, trailing)
 
 
 class SyncUnaryCall(_Ending, UnaryCall):
@@ -134,7 +130,7 @@ class SyncUnaryCall(_Ending, UnaryCall):
         """The handler's function."""
         trace_context = self._begin(context)
         served = SERVED.set(self)
-        attached = None if trace_context is None else otel_context.attach(trace_context)
+        attached = None if trace_context is None else attach(trace_context)
         try:
             response = self.behavior(request, context)
         except BaseException as error:
@@ -142,16 +138,23 @@ class SyncUnaryCall(_Ending, UnaryCall):
             raise
         finally:
             if attached is not None:
-                otel_context.detach(attached)
+                detach(attached)
             SERVED.reset(served)
         self._returned = True
         return response
 
-    def _end(self, outcome: Outcome, trailing: tuple[tuple[str, Any], ...]) -> None:
-        if outcome is RETURNED and not trailing and self.plain:
-            self.put_plain()
+    def _on_end_of_call(self) -> None:
+        try:
+            state = self._context._state  # noqa: SLF001 - as above: what is not there is told the long way
+            told = state.code is not None or state.details or state.trailing_metadata
+            odd = told or not (self._returned and state.statused) or self.finished or self.observer.observes_initial
+            plain = not odd and self.put_plain()
+        except Exception:  # noqa: BLE001 - another context, or ours failed: the long way tells
+            plain = False
+        if plain:
+            self._context = None
         else:
-            self.finish(outcome, trailing)
+            super()._on_end_of_call()
 
 
 class SyncCall(_Ending):
@@ -222,7 +225,7 @@ class _Responses:
     def __next__(self) -> Any:
         call, trace_context = self._call, self._trace_context
         served = SERVED.set(call)
-        attached = None if trace_context is None else otel_context.attach(trace_context)
+        attached = None if trace_context is None else attach(trace_context)
         try:
             return next(self._responses)
         except StopIteration:
@@ -233,7 +236,7 @@ class _Responses:
             raise
         finally:
             if attached is not None:
-                otel_context.detach(attached)
+                detach(attached)
             SERVED.reset(served)
 
 

@@ -116,14 +116,13 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
         """The request could not be decoded: `error`, or it gave None."""
         raise NotImplementedError
 
-    @property
-    def plain(self) -> bool:
-        """Whether it held no more than one message each way."""
-        return not (self.request is None or self.response is None or self.odd or self.tally)
-
-    def put_plain(self) -> None:
-        """The end of a plain call: hand it off. Call it once."""
+    def put_plain(self) -> bool:
+        """Hand off a call that returned with OK. Call it once; False: there is more to tell than two messages."""
+        request, response = self.request, self.response
+        if request is None or response is None or self.odd or self.tally or self.initial_metadata:
+            return False
         self.finished = True
+        self.request = self.response = None
         self.observer.sink.put(
             _make(
                 Plain,
@@ -132,8 +131,8 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.method,
                     self.current,
                     self.start_ns,
-                    self.request,
-                    self.response,
+                    request,
+                    response,
                     self.request_ns,
                     self.response_ns,
                     self.request_type,
@@ -142,11 +141,13 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.deadline_ns,
                     self.start_unix_ns,
                     perf_counter_ns() - self.start_ns,
-                    OVERHEAD_BYTES + len(self.request) + len(self.response),  # type: ignore[arg-type] # plain: both are there
+                    OVERHEAD_BYTES + len(request) + len(response),
                 ),
             )
         )
-        self._let_go()
+        if self._holds:
+            self._holds = ()
+        return True
 
     def take(self) -> tuple[Seen, Seen]:
         """Requests and responses as those of other calls, which are let go of here."""

@@ -121,12 +121,14 @@ class Worker:
         urgent = self._control.urgent
         waiting = list(self._control.flushes)
         self._refresh_schemas()
-        if self._encode_slice():
-            if not urgent:
-                time.sleep(YIELD_FULL_S if self._queue.filled > FILLING else YIELD_S)
+        encoded = self._encode_slice()
+        if encoded:
             if self._due():
                 self._deliver()
-            return
+            if urgent or len(self._queue) >= SLICE_RECORDS:
+                if not urgent:
+                    time.sleep(YIELD_FULL_S if self._queue.filled > FILLING else YIELD_S)
+                return
         self._report(now=urgent)
         if self._batch and (urgent or self._due()):
             self._deliver()
