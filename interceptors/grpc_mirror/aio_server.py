@@ -17,7 +17,7 @@ from grpc_mirror.aio_threads import ThreadedCall
 from grpc_mirror.handlers import behavior_of
 from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.observer import Observer
-from grpc_mirror.propagation import is_mirrored
+from grpc_mirror.v1.attributes import HEADER_ID
 
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
@@ -39,7 +39,10 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             if handler is None or not metadata:
                 return handler
             mark = None if trust is None else trust.mark_of(metadata, observer)
-            if observer is None or not is_mirrored(metadata):
+            for key, _ in metadata:
+                if key == HEADER_ID and observer is not None:
+                    break
+            else:
                 if trust is None or mark is None:
                     return handler
                 return aio_marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
@@ -55,7 +58,9 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
 
 def _kind_of(handler: Any) -> type[AioUnaryCall | AioCall | ThreadedCall]:
     behavior = behavior_of(handler)
-    if inspect.iscoroutinefunction(behavior):
+    flags = getattr(getattr(behavior, "__code__", None), "co_flags", 0)
+    # Most are what their code says; grpc asks the same of the others.
+    if flags & inspect.CO_COROUTINE or inspect.iscoroutinefunction(behavior):
         streams = handler.request_streaming or handler.response_streaming
         return AioCall if streams else AioUnaryCall
     return AioCall if inspect.isasyncgenfunction(behavior) else ThreadedCall

@@ -21,7 +21,7 @@ def _runtime() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any],
     Each of the three is two function calls over one: on the way of every call that counts.
     """
     variable = getattr(getattr(otel_context, "_RUNTIME_CONTEXT", None), "_current_context", None)
-    if isinstance(variable, ContextVar) and isinstance(variable.get(None), otel_context.Context):
+    if isinstance(variable, ContextVar) and variable.get() is otel_context.get_current():
         return variable.get, variable.set, variable.reset
     return otel_context.get_current, otel_context.attach, otel_context.detach
 

@@ -14,8 +14,8 @@ import grpc
 
 from grpc_mirror.marked import Trust, marked
 from grpc_mirror.observer import Observer
-from grpc_mirror.propagation import is_mirrored
 from grpc_mirror.sync_calls import SyncCall, SyncUnaryCall
+from grpc_mirror.v1.attributes import HEADER_ID
 
 
 class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
@@ -37,7 +37,10 @@ class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # gen
             if handler is None or not metadata:
                 return handler
             mark = None if trust is None else trust.mark_of(metadata, observer)
-            if observer is None or not is_mirrored(metadata):
+            for key, _ in metadata:
+                if key == HEADER_ID and observer is not None:
+                    break
+            else:
                 if trust is None or mark is None:
                     return handler
                 return marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
