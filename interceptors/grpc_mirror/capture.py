@@ -159,9 +159,9 @@ def _rest(record: CallRecord, settings: Settings, redaction: CallRedaction, key_
         metadata_truncated=not outside.complete,
     )
     _add_leaves(capture.private_leaves, outside.leaves, key_id)
-    for direction, messages, size in record.omitted:
+    for direction, messages, size, kept_after in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
-        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
+        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size, kept_after=kept_after)
     for kept, metadata in (
         (capture.request_metadata, outside.request_metadata),
         (capture.initial_metadata, outside.initial_metadata),

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from grpc_mirror import propagation
-from grpc_mirror.call import OK, CallRecord, Outcome, Seen
+from grpc_mirror.call import OK, CallRecord, Omitted, Outcome, Seen
 from grpc_mirror.leading import led
 from grpc_mirror.observer import Observer
 from grpc_mirror.tally import Tally
@@ -124,10 +124,14 @@ class Recorder:
         self.observer.sink.put(record)
 
 
-def omitted_of(requests: Seen, responses: Seen) -> tuple[tuple[capture_pb2.Direction, int, int], ...]:
-    """(direction, messages, bytes) of what was over the limit of messages."""
+def omitted_of(requests: Seen, responses: Seen) -> tuple[Omitted, ...]:
+    """What of long streams is not there."""
     directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
-    return tuple((direction, seen.omitted, seen.omitted_bytes) for direction, seen in directions if seen.omitted)
+    return tuple(
+        Omitted(direction, seen.omitted, seen.omitted_bytes, seen.last_max)
+        for direction, seen in directions
+        if seen.omitted
+    )
 
 
 def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
