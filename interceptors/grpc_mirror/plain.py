@@ -8,7 +8,8 @@ The bytes read back as theirs would. What does not fit is left to them: private 
 from __future__ import annotations
 
 import sys
-from typing import Any, NamedTuple
+from functools import lru_cache
+from typing import Any, NamedTuple, TypeAlias
 
 from grpc_mirror.call import Plain
 from grpc_mirror.capture import alike_of, describe, head_of
@@ -33,12 +34,11 @@ from grpc_mirror.sinks.otlp import (
     trace_state_bytes,
 )
 from grpc_mirror.v1 import attributes, capture_pb2
-from grpc_mirror.wire import bytes_field, varint
+from grpc_mirror.wire import varint
 
 FORMS_MAX = 1024
 _HEADERS = (attributes.HEADER_RUN, attributes.HEADER_ROLE, attributes.HEADER_EXPECT, attributes.HEADER_ATTEMPT)
 _BOTH = frozenset({capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE})
-_ID_KEY = bytes_field(1, attributes.ID.encode())
 
 
 class Form(NamedTuple):
@@ -52,12 +52,9 @@ class Form(NamedTuple):
     head: bytes  # fields of their captures
 
 
-class PlainSpan(NamedTuple):
-    """A serialised span."""
-
-    form: Form
-    item: list[bytes]  # as `otlp.span_item` gives it
-    size: int
+PlainSpan: TypeAlias = tuple[
+    Form, list[bytes], int
+]  # a serialised span, its pieces and bytes as `otlp.span_item` gives them
 
 
 class PlainCalls:
@@ -85,7 +82,8 @@ class PlainCalls:
         form = self._form(call, get)
         if not form.fits:
             return None
-        parent, current, own = parse_traceparent(get("traceparent", "").strip()), call.current, form.server
+        parent = parse_traceparent(get("traceparent", "").strip())
+        current, own = call.current, form.server
         if parent is None:
             trace_id, parent_id, flags = derived_trace_id(mirror_id), b"", 0
         else:
@@ -95,28 +93,31 @@ class PlainCalls:
                 return None
             _, parent_id, flags = current
             own = form.internal
-        state = get("tracestate")
-        start_ns = call.start_unix_ns
+        state, start_ns, duration_ns = get("tracestate"), call.start_unix_ns, call.duration_ns
+        raw_id = mirror_id.encode("utf-8", "replace")
         span = b"\x0a\x10%b\x12\x08%b%b%b%b%b\x4a%b" % (
             trace_id,
             span_id_of(call.start_ns),
             b"\x22\x08" + parent_id if parent_id else b"",
             trace_state_bytes(state.strip()[:TRACE_STATE_MAX_CHARS]) if state else b"",
             own,
-            TIMES_AND_FLAGS.pack(0x39, start_ns, 0x41, start_ns + call.duration_ns, b"\x85\x01", flags),
-            _id_attribute(mirror_id),
+            TIMES_AND_FLAGS.pack(0x39, start_ns, 0x41, start_ns + duration_ns, b"\x85\x01", flags),
+            _id_head(len(raw_id)) + raw_id,
         )
-        head = form.head
-        if call.deadline_ns:
-            head += b"\x78" + varint(call.deadline_ns)
-        head = b"%b\x88\x01%b\x90\x01%b%b" % (
-            head,
+        size = varint(len(request))
+        asked = b"\x08\x01\x18%b\x20%b\x12%b" % (varint(call.request_ns), size, size)
+        head = b"%b\x88\x01%b\x90\x01%b%b\x32%b%b" % (
+            form.head,
             varint(start_ns),
-            varint(call.duration_ns),
-            _message_head(b"\x08\x01\x18", call.request_ns, len(request)),
+            varint(duration_ns),
+            b"\x78" + varint(call.deadline_ns) if call.deadline_ns else b"",
+            varint(len(asked) + len(request)),
+            asked,
         )
-        middle = _message_head(b"\x08\x02\x18", call.response_ns, len(response))
-        return PlainSpan(form, *_item(span, (head, request, middle, response)))
+        size = varint(len(response))
+        told = b"\x08\x02\x18%b\x20%b\x12%b" % (varint(call.response_ns), size, size)
+        told = b"\x32%b%b" % (varint(len(told) + len(response)), told)
+        return form, *_item(span, head, request, told, response)
 
     def _form(self, call: Plain, get: Any) -> Form:
         known = (len(sys.modules), self._schemas.evicted)
@@ -149,24 +150,15 @@ class PlainCalls:
         )
 
 
-def _id_attribute(mirror_id: str) -> bytes:
-    """The length and the fields of `mirror.id`'s KeyValue."""
-    raw = mirror_id.encode("utf-8", "replace")
-    size = varint(len(raw))
-    value = b"\x12%b\x0a%b%b" % (varint(1 + len(size) + len(raw)), size, raw)
-    return b"%b%b%b" % (varint(len(_ID_KEY) + len(value)), _ID_KEY, value)
+@lru_cache(maxsize=ID_MAX_CHARS * 4)
+def _id_head(size: int) -> bytes:
+    """What stands before the text of `mirror.id` in its attribute, by the bytes of the text: all but the attribute's tag."""
+    return attribute_bytes(attributes.ID, "x" * size)[1:-size]
 
 
-def _message_head(start: bytes, offset_ns: int, size: int) -> bytes:
-    """What stands before the body of a CapturedMessage in a Capture. `start`: its direction, and the tag of its offset."""
-    length = varint(size)
-    fields = b"%b%b\x20%b\x12%b" % (start, varint(offset_ns), length, length)
-    return b"\x32%b%b" % (varint(len(fields) + size), fields)
-
-
-def _item(span: bytes, capture: tuple[bytes, ...]) -> tuple[list[bytes], int]:
-    """A Span of these fields and a capture, as an element of its batch, and its bytes."""
-    size = sum(map(len, capture))
+def _item(span: bytes, head: bytes, request: bytes, told: bytes, response: bytes) -> tuple[list[bytes], int]:
+    """A Span of these fields and a capture of the others, as an element of its batch, and its bytes."""
+    size = len(head) + len(request) + len(told) + len(response)
     length = varint(size)
     value = varint(1 + len(length) + size)
     attribute = varint(len(CAPTURE_KEY) + len(value) + 1 + len(length) + size)
@@ -174,5 +166,5 @@ def _item(span: bytes, capture: tuple[bytes, ...]) -> tuple[list[bytes], int]:
     size += len(span)
     start = b"\x12" + varint(size)
     if size <= JOIN_MAX_BYTES:
-        return [b"".join((start, span, *capture))], len(start) + size
-    return [start, span, *capture], len(start) + size
+        return [b"".join((start, span, head, request, told, response))], len(start) + size
+    return [start, span, head, request, told, response], len(start) + size

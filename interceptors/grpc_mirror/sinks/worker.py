@@ -33,9 +33,9 @@ from grpc_mirror.v1 import attributes, schema_pb2
 
 _LOG = logging.getLogger("grpc_mirror")
 
-SLICE_S = 0.0005
+SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
-YIELD_S = 0.002
+YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
 # A batch of this size goes out whatever its age: putting together and sending much more at once is felt by the calls.
@@ -174,12 +174,12 @@ class Worker:
         span = self._plain.span(call)
         if span is None:
             return False
-        form = span.form
+        form, item, size = span
         if form.condition:
             self._counters.notice(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
-        self._add_item(span.item, span.size, calls=1)
+        self._add_item(item, size, calls=1)
         return True
 
     def _encode_any(self, record: CallRecord) -> None:
