@@ -1,8 +1,9 @@
 """What the one sender thread does: takes records, encodes them in small slices, sends batches, tries again.
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
-it encodes for half a millisecond and sleeps in between; waking up costs too, so the slices are no shorter. All state
-here belongs to this thread; others speak to it through `Control`.
+it encodes for a fifth of a millisecond and sleeps in between. Waking up costs too: so the slices are no shorter, and once the
+queue is empty it sleeps until there is something worth waking up for. All state here belongs to this thread; others speak to
+it through `Control`.
 """
 
 from __future__ import annotations
