@@ -106,7 +106,38 @@ class StubbedCall(_Ended):
         return None
 
 
-class StubbedStream(StubbedCall):
+class _Stream:
+    """A stream of responses, each step of which is seen; its end is told once."""
+
+    _outgoing: Outgoing
+
+    def __iter__(self) -> Iterator[Any]:
+        return self
+
+    def __next__(self) -> Any:
+        try:
+            response = self._step()
+        except StopIteration:
+            self._end()
+            raise
+        except BaseException as error:
+            finish_raised(self._outgoing, error)
+            raise
+        self._outgoing.response(response)
+        return response
+
+    next = __next__
+
+    def _step(self) -> Any:
+        """The next response."""
+        raise NotImplementedError
+
+    def _end(self) -> None:
+        """There are no more."""
+        raise NotImplementedError
+
+
+class StubbedStream(_Stream, StubbedCall):
     """A stream of responses that the service's own stand-in gives."""
 
     def __init__(self, responses: Any, outgoing: Outgoing) -> None:
@@ -120,22 +151,11 @@ class StubbedStream(StubbedCall):
         self._outgoing.finish(CANCELLED)
         return True
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    def _step(self) -> Any:
+        return copied(next(self._responses))
 
-    def __next__(self) -> Any:
-        try:
-            response = copied(next(self._responses))
-        except StopIteration:
-            self._outgoing.finish(OK)
-            raise
-        except BaseException as error:
-            finish_raised(self._outgoing, error)
-            raise
-        self._outgoing.response(response)
-        return response
-
-    next = __next__
+    def _end(self) -> None:
+        self._outgoing.finish(OK)
 
     def __del__(self) -> None:
         self._outgoing.finish(CANCELLED)
@@ -192,7 +212,7 @@ class _Real(grpc.Call, grpc.Future):  # type: ignore[type-arg] # generic in the 
         self._call.add_done_callback(fn)
 
 
-class WatchedStream(_Real):
+class WatchedStream(_Stream, _Real):
     """A real call with a stream of responses. All of it is the call's own; its steps and its end are seen.
 
     It is over for the capture when its caller has read to the end, cancels it or lets go of it. Not when the call is:
@@ -203,22 +223,11 @@ class WatchedStream(_Real):
         self._call = call
         self._outgoing = outgoing
 
-    def __iter__(self) -> Iterator[Any]:
-        return self
+    def _step(self) -> Any:
+        return next(self._call)
 
-    def __next__(self) -> Any:
-        try:
-            response = next(self._call)
-        except StopIteration:
-            finish(self._outgoing, self._call)
-            raise
-        except BaseException as error:
-            finish_raised(self._outgoing, error)
-            raise
-        self._outgoing.response(response)
-        return response
-
-    next = __next__
+    def _end(self) -> None:
+        finish(self._outgoing, self._call)
 
     def __del__(self) -> None:
         is_active = getattr(self._call, "is_active", None)

@@ -82,7 +82,7 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
     both are one message, since the fields of a serialised message may stand in any order.
     """
     outcome = record.outcome
-    head = _head(
+    head = head_of(
         record.method,
         record.kind,
         types,
@@ -112,7 +112,7 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
 
 
 @lru_cache(maxsize=1024)
-def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended alike have in common: the key of the cache
+def head_of(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended alike have in common: the key of the cache
     method: str,
     kind: capture_pb2.CallKind,
     types: Types,
@@ -123,6 +123,7 @@ def _head(  # noqa: PLR0913, PLR0917 - what the calls of a method that ended ali
     requests: int,
     responses: int,
 ) -> bytes:
+    """The fields that the captures of a method's calls of one ending have in common."""
     return capture_pb2.Capture(
         method=method,
         kind=kind,
@@ -158,9 +159,9 @@ def _rest(record: CallRecord, settings: Settings, redaction: CallRedaction, key_
         metadata_truncated=not outside.complete,
     )
     _add_leaves(capture.private_leaves, outside.leaves, key_id)
-    for direction, messages, size in record.omitted:
+    for direction, messages, size, kept_after in record.omitted:
         reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
-        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size)
+        capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size, kept_after=kept_after)
     for kept, metadata in (
         (capture.request_metadata, outside.request_metadata),
         (capture.initial_metadata, outside.initial_metadata),
@@ -192,13 +193,13 @@ def span_of(
         () if link is None else (Link(link.trace_id, link.span_id),),
         status in _SERVER_ERRORS,
         placement.flags,
-        _alike(labels.run, described.role, labels.expect, record.method, status, server_address),
+        alike_of(labels.run, described.role, labels.expect, record.method, status, server_address),
         capture,
     )
 
 
 @lru_cache(maxsize=1024)
-def _alike(  # noqa: PLR0913, PLR0917 - the key of the cache
+def alike_of(  # noqa: PLR0913, PLR0917 - the key of the cache
     run: str, role: str, expect: tuple[str, ...], method: str, status: str, server_address: str
 ) -> tuple[tuple[str, str], ...]:
     """The attributes that the spans of a method that ended alike have in common."""

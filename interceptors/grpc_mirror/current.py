@@ -13,8 +13,9 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from grpc_mirror.leading import in_context
 from grpc_mirror.propagation import read_labels, role_of
-from grpc_mirror.recorder import Recorder, in_context
+from grpc_mirror.recorder import Recorder
 from grpc_mirror.shadow import is_shadow
 
 

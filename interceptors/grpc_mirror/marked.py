@@ -13,7 +13,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from typing import Any
 
 from grpc_mirror.current import SERVED, Marked, in_call
-from grpc_mirror.recorder import Observer, behavior_of, kept_attributes, rebuilt
+from grpc_mirror.handlers import behavior_of, kept_attributes, rebuilt
+from grpc_mirror.observer import Observer
 from grpc_mirror.shadow_header import header_of, verify
 
 

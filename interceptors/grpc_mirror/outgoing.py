@@ -7,7 +7,6 @@ serialised here, since the service may change a message after the call.
 
 from __future__ import annotations
 
-import os
 import time
 
 from google.protobuf.message import Message
@@ -16,7 +15,8 @@ from opentelemetry import trace
 from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, CallRecord, Outbound, Outcome, Seen, pairs
 from grpc_mirror.current import SERVED
 from grpc_mirror.propagation import HEADERS, SpanRef
-from grpc_mirror.recorder import Recorder, Tally, omitted_of, size_of
+from grpc_mirror.recorder import Recorder, omitted_of, size_of
+from grpc_mirror.tally import Tally
 from grpc_mirror.v1 import capture_pb2
 
 SENT = capture_pb2.OUTBOUND_POLICY_SENT
@@ -112,8 +112,6 @@ class Outgoing:
         self._requests, self._responses = Seen(messages_max), Seen(messages_max)
         self._bodies: list[int] = []
         self._ended = [None]
-        # The sender gives a span without an id any; these calls stand below it, so it gets its own now.
-        recorder.span_id = recorder.span_id or os.urandom(8)
         self._deadline_ns = int(timeout_s * 1e9) if timeout_s and timeout_s > 0 else 0
         self._start_unix_ns, self._start_ns = time.time_ns(), time.perf_counter_ns()
         current = trace.get_current_span().get_span_context()

@@ -8,6 +8,7 @@ instrumentation each of them has.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable
 from functools import lru_cache
@@ -17,7 +18,7 @@ from grpc_mirror.v1 import attributes
 
 ID_MAX_CHARS = 256
 _LABEL_MAX_CHARS = 256
-_TRACE_STATE_MAX_CHARS = 512
+TRACE_STATE_MAX_CHARS = 512
 # Version ff and ids of zeros are invalid.
 _TRACEPARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}(?:-.*)?")
 HEADERS = frozenset(
@@ -31,6 +32,10 @@ HEADERS = frozenset(
         "tracestate",
     }
 )
+
+_BASE = int.from_bytes(os.urandom(8), "big")
+_MIX = 0x9E3779B97F4A7C15  # odd, so that different seeds have different ids
+_MASK = 0xFFFFFFFFFFFFFFFF
 
 KIND_INTERNAL = 1  # OTLP's SpanKind
 KIND_SERVER = 2
@@ -93,7 +98,7 @@ def read_labels(metadata: Iterable[tuple[str, Any]]) -> Labels:
             get(attributes.HEADER_ATTEMPT, ""),
         ),
         parse_traceparent(get("traceparent", "")),
-        get("tracestate", "")[:_TRACE_STATE_MAX_CHARS],
+        get("tracestate", "")[:TRACE_STATE_MAX_CHARS],
     )
 
 
@@ -160,3 +165,8 @@ def _expected(text: str) -> tuple[str, ...]:
 
 def _attempt(text: str) -> int:
     return min(int(text), 0xFFFFFFFF) if text.isascii() and text.isdecimal() and len(text) < 11 else 0
+
+
+def span_id_of(start_ns: int) -> bytes:
+    """The id of our span of a call, by when it started on this process's clock: known to all who ask, whenever they ask."""
+    return ((start_ns + _BASE) * _MIX & _MASK or 1).to_bytes(8, "big")

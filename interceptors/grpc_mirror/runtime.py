@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.holding import HoldBudget
-from grpc_mirror.recorder import Observer
+from grpc_mirror.observer import Observer
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow
 from grpc_mirror.signals import flush_on_sigterm

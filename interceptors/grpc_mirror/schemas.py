@@ -85,6 +85,7 @@ class SchemaRegistry:
         self._by_key: dict[tuple[Any, ...], Types] = {}
         self._schemas: OrderedDict[str, bytes] = OrderedDict()
         self._modules = 0
+        self.evicted = 0  # schemas that are not known any more
 
     def types_of(self, record: CallRecord) -> Types:
         """The types of a call's messages and the fingerprint of their schema, which is known from then on."""
@@ -127,6 +128,7 @@ class SchemaRegistry:
             self._schemas[schema.fingerprint] = schema.SerializeToString()
             while len(self._schemas) > SCHEMAS_MAX:
                 self._schemas.popitem(last=False)
+                self.evicted += 1
         return str(schema.fingerprint)
 
 

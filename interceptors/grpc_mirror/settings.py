@@ -66,7 +66,7 @@ class Settings:
         batch_max_bytes: one export request.
         batch_max_spans: spans of one export request.
         batch_age_s: a call waits at most so long for its batch.
-        stream_messages_max: messages of one direction of one call; later ones are only counted.
+        stream_messages_max: messages of one direction of one call; of more the first and last are kept, others counted.
         queue_max_bytes: finished calls that wait for the sender; more are dropped and counted.
         queue_max_calls: the same by number.
         hold_max_bytes: bytes held for large calls in flight, over the whole process; beyond it only sizes are kept.

@@ -21,12 +21,18 @@ def varint(value: int) -> bytes:
         return bytes((value & 0x7F | 0x80, value >> 7))
     if value < 0x200000:
         return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14))
-    out = bytearray()
-    while value >= 0x80:
-        out.append(value & 0x7F | 0x80)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
+    if value < 0x10000000:
+        return bytes((value & 0x7F | 0x80, value >> 7 & 0x7F | 0x80, value >> 14 & 0x7F | 0x80, value >> 21))
+    # Fifty-six bits at once, spread to seven a byte.
+    low = value & 0xFFFFFFFFFFFFFF
+    low = (low & 0x0FFFFFFF) | (low & 0xFFFFFFF0000000) << 4
+    low = (low & 0x00003FFF00003FFF) | (low & 0x0FFFC0000FFFC000) << 2
+    low = (low & 0x007F007F007F007F) | (low & 0x3F803F803F803F80) << 1
+    rest = value >> 56
+    if rest:
+        return (low | 0x8080808080808080).to_bytes(8, "little") + varint(rest)
+    size = (value.bit_length() + 6) // 7
+    return (low | 0x80808080808080 & (1 << 8 * size - 8) - 1).to_bytes(size, "little")
 
 
 def int_field(number: int, value: int) -> bytes:

@@ -18,7 +18,8 @@ from mirror.core.path import Field, Key, Path
 from mirror.core.private import compare_private, private_values
 from mirror.core.rules import Ignore, MethodRules, Place
 from mirror.core.schemas import SchemaBook
-from mirror.core.streams import Body, compare_bodies, compare_stream
+from mirror.core.streams import Body, compare_bodies, compare_cut_streams, compare_stream
+from mirror.core.windows import Stream, stream_of
 
 MESSAGE: Final[Path] = (Field("status"), Field("message"))
 DETAILS: Final[Path] = (Field("status"), Field("details"))
@@ -33,6 +34,12 @@ def responses(capture: capture_pb2.Capture) -> list[capture_pb2.CapturedMessage]
     return [message for message in capture.messages if message.direction == capture_pb2.DIRECTION_RESPONSE]
 
 
+def response_streams(left: capture_pb2.Capture, right: capture_pb2.Capture) -> tuple[Stream, Stream] | None:
+    """Which of the responses each capture holds; None: one lacks some, and nobody can tell which."""
+    ours, theirs = (stream_of(side, capture_pb2.DIRECTION_RESPONSE, len(responses(side))) for side in (left, right))
+    return None if ours is None or theirs is None else (ours, theirs)
+
+
 def same_messages(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
     """Whether both sent the same bytes under the same schema: then no schema is needed to know that they match."""
     ours, theirs = responses(left), responses(right)
@@ -40,6 +47,7 @@ def same_messages(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool
         left.schema_fingerprint == right.schema_fingerprint
         and left.response_type == right.response_type
         and len(ours) == len(theirs)
+        and left.response_count == right.response_count
         and all(_content(one) == _content(other) for one, other in zip(ours, theirs, strict=True))
     )
 
@@ -128,7 +136,13 @@ class Answers:
                 walk.lonely(path, place, Kind.ADDED, theirs[0].content)
         else:
             path, place = (RESPONSES,), self._place((RESPONSES,))
-            unless_ignored(walk, path, place, lambda walk, place: compare_stream(walk, ours, theirs, path, place))
+            streams = response_streams(self._left, self._right)
+            if streams is None or all(stream.whole for stream in streams):
+                unless_ignored(walk, path, place, lambda walk, place: compare_stream(walk, ours, theirs, path, place))
+                return
+            unless_ignored(
+                walk, path, place, lambda walk, place: compare_cut_streams(walk, (ours, theirs), streams, path, place)
+            )
 
     def _bodies(self) -> tuple[list[Body], list[Body]]:
         """Both sides' messages. What a wider schema of the other side cannot read is read by the sender's own."""

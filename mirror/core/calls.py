@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2
 from grpc_mirror.v1 import capture_pb2
 
-from mirror.core.answers import Answers, responses, same_messages
+from mirror.core.answers import Answers, response_streams, responses, same_messages
 from mirror.core.compare.engine import Comparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.result import Result
@@ -20,9 +20,11 @@ from mirror.core.path import Field, Path
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
+from mirror.core.windows import windows, within
 
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
+IN_PART: Final = "in_part"
 COMPARERS_MAX: Final = 4096
 MESSAGES_MAX: Final = 100_000  # of one capture; interceptors keep 1,000 of each direction
 _CUT_OFF: Final[dict[int, str]] = {
@@ -56,7 +58,8 @@ class CallComparer:
        bytes, `private` where redaction left them out). A capture of over MESSAGES_MAX messages: `too_large`.
     7. `status.message` if the options say so; details, decoded, at `status.details[i].(type).field`; trailing metadata,
        and initial metadata where both sides saw it, as sorted values by key, at `trailing_metadata["key"]`; the messages
-       at `response` or `responses[i]`, under the schemas of their senders. A message that cannot be decoded differs,
+       at `response` or `responses[i]`, under the schemas of their senders. Of a long stream the first and last ones are in the
+       captures, and those are compared (see `windows`): the outcome's reason is `in_part`. A message that cannot be decoded differs,
        unless its bytes are the same on both sides. No schema for messages that differ: incomparable, `schema`.
 
     What a rule excuses is in the outcome's `ignored`; if nothing else differs the verdict is *ignored*. Bad data never
@@ -89,7 +92,7 @@ class CallComparer:
             return Outcome(Verdict.INCOMPARABLE, reason)
         try:
             look = Answers(self._schemas, left, right, comparer.rules).look
-            return _outcome(comparer.run(look, types=types), (_size(left), _size(right)))
+            return _outcome(comparer.run(look, types=types), (_size(left), _size(right)), _in_part(left, right))
         except SchemaError:
             return Outcome(Verdict.INCOMPARABLE, "schema")
 
@@ -163,14 +166,14 @@ def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> st
     """What is missing from the captures without which the messages cannot be compared."""
     if _too_many(left, right):
         return "too_large"
-    ours, theirs = responses(left), responses(right)
+    ours, theirs = _compared(left, right)
     keys = [_key_ids(capture, messages) for capture, messages in ((left, ours), (right, theirs))]
     if all(keys) and len(keys[0] | keys[1]) > 1:
         return "redaction_key"
     omitted = [message for message in (*ours, *theirs) if message.omission]
     if any(m.omission == capture_pb2.OMISSION_NOT_SERIALIZABLE and not m.hash for m in omitted):
         return "not_serializable"
-    if _left_out(left, len(ours)) or _left_out(right, len(theirs)):
+    if response_streams(left, right) is None:
         return "too_large"
     if omitted and (not all(m.hash for m in omitted) or _hashes(ours) != _hashes(theirs)):
         return "private" if any(m.omission in _PRIVATE for m in omitted) else "too_large"
@@ -187,9 +190,21 @@ def _key_ids(capture: capture_pb2.Capture, messages: Iterable[capture_pb2.Captur
     return found | {leaf.key_id for leaf in leaves if leaf.hmac}
 
 
-def _left_out(capture: capture_pb2.Capture, captured: int) -> bool:
-    """Whether responses are missing without a trace of their own."""
-    return capture.response_count > captured
+def _compared(
+    left: capture_pb2.Capture, right: capture_pb2.Capture
+) -> tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]:
+    """The responses that are held against each other: of long streams the first and the last."""
+    ours, theirs, streams = responses(left), responses(right), response_streams(left, right)
+    if streams is None or all(stream.whole for stream in streams):
+        return ours, theirs
+    both = windows(*streams)
+    one, other = ([m for window in both for m in within(window, side)] for side in (ours, theirs))
+    return one, other
+
+
+def _in_part(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
+    streams = response_streams(left, right)
+    return "" if streams is None or all(stream.whole for stream in streams) else IN_PART
 
 
 def _hashes(messages: Iterable[capture_pb2.CapturedMessage]) -> Counter[tuple[bytes, str]]:
@@ -207,10 +222,11 @@ def _size(capture: capture_pb2.Capture) -> int:
     return captured + sum(left_out)
 
 
-def _outcome(result: Result, sizes: tuple[int, int] | None = None) -> Outcome:
+def _outcome(result: Result, sizes: tuple[int, int] | None = None, reason: str = "") -> Outcome:
     verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
     return Outcome(
         verdict,
+        reason,
         differences=result.differences,
         ignored=result.ignored,
         difference_count=result.count,

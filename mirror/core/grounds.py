@@ -150,6 +150,9 @@ def _left_out(facts: RunFacts) -> list[str]:
     for method in facts.methods:
         reasons.update(method.counts.reasons)
     spots = []
+    parts = sum(n for name, n in reasons.items() if name.endswith(".in_part"))
+    if parts:
+        spots.append(f"{parts:,} pairs were compared in part: of long streams the first and last messages.")
     for prefix, what in (
         ("incomparable.", "pairs were incomparable"),
         ("no_triple.", "groups gave no evidence about noise"),

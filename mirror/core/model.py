@@ -141,7 +141,8 @@ class Outcome:
     """What we think of one pair (primary against one shadow)."""
 
     verdict: Verdict
-    reason: str = ""  # of incomplete and incomparable: "candidate", "schema", "too_large", "client_ended", ...
+    # Of incomplete and incomparable: "candidate", "schema", "too_large", "client_ended", ...; of others "in_part" or nothing.
+    reason: str = ""
     differences: tuple[Difference, ...] = ()  # those that count
     ignored: tuple[Difference, ...] = ()  # those under a rule
     difference_count: int = 0  # the true count, where the tuple was cut

@@ -9,7 +9,6 @@ requests; other hashes may be other bytes of the same, and say nothing.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from google.protobuf.message import DecodeError, Message
@@ -24,6 +23,7 @@ from mirror.core.private import EMPTY, private_values, steps_of
 from mirror.core.rules import Place
 from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.core.streams import Body, compare_bodies
+from mirror.core.windows import stream_of
 
 REQUEST: Final = Field("request")
 REQUESTS: Final = Field("requests")
@@ -43,10 +43,13 @@ def unequal_requests(left: capture_pb2.Capture, right: capture_pb2.Capture) -> l
     Of a stream the first belongs to the first and so on; what only one side saw of it is not looked at.
     """
     found: list[_Pair] = []
-    for index, (one, other) in enumerate(zip(_requests(left), _requests(right), strict=False)):
-        same = one.body == other.body and list(one.private_leaves) == list(other.private_leaves)
-        if not (same or one.omission or other.omission):
-            found.append(((REQUEST,) if one_request(left) else (REQUESTS, Index(index)), one, other))
+    ours, theirs = _requests(left), _requests(right)
+    for place, one in ours.items():
+        other = theirs.get(place)
+        if other is None or one.omission or other.omission:
+            continue
+        if one.body != other.body or list(one.private_leaves) != list(other.private_leaves):
+            found.append(((REQUEST,) if one_request(left) else (REQUESTS, Index(place)), one, other))
     return found
 
 
@@ -77,8 +80,11 @@ def request_drift(
     )
 
 
-def _requests(capture: capture_pb2.Capture) -> Iterator[capture_pb2.CapturedMessage]:
-    return (message for message in capture.messages if message.direction == capture_pb2.DIRECTION_REQUEST)
+def _requests(capture: capture_pb2.Capture) -> dict[int, capture_pb2.CapturedMessage]:
+    """By their place in the stream; nothing where some are left out and nobody can tell which."""
+    found = [message for message in capture.messages if message.direction == capture_pb2.DIRECTION_REQUEST]
+    stream = stream_of(capture, capture_pb2.DIRECTION_REQUEST, len(found))
+    return {} if stream is None else {stream.place(position): one for position, one in enumerate(found)}
 
 
 def _compare(  # noqa: PLR0913, PLR0917 - two messages, and where they stand

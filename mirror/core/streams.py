@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from google.protobuf.message import Message
@@ -21,7 +22,8 @@ from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind
 from mirror.core.path import Path
 from mirror.core.private import compare_private
-from mirror.core.rules import Ignore, Place, Rule
+from mirror.core.rules import Ignore, Place, Rule, UnorderedList
+from mirror.core.windows import Stream, windows, within
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,33 @@ def compare_bodies(walk: Walk, left: Body, right: Body, path: Path, place: Place
 
 def compare_stream(walk: Walk, left: Sequence[Body], right: Sequence[Body], path: Path, place: Place) -> None:
     """Compare two streams, messages aligned."""
-    bodies = _Bodies(walk, left, right, path, place, gated=_gated(walk, left, right, place))
+    _align(_Bodies(walk, left, right, path, place, gated=_gated(walk, left, right, place)))
+
+
+def compare_cut_streams(
+    walk: Walk, sides: tuple[Sequence[Body], Sequence[Body]], streams: tuple[Stream, Stream], path: Path, place: Place
+) -> None:
+    """Compare two streams as far as their captures go, of which at least one holds only the first and last messages.
+
+    A message next to those left out whose counterpart may be among them is no difference. Other counts are one, at the
+    stream's path, unless messages that are missing or added show why.
+    """
+    counts = streams[0].count, streams[1].count
+    alone = 0
+    for window in windows(*streams):
+        left, right = (within(window, side) for side in sides)
+        bodies = _Window(walk, left, right, path, place, gated=_gated(walk, left, right, place))
+        bodies.start, bodies.at_end = window.start, window.at_end
+        _align(bodies)
+        alone += bodies.tell_alone(even=counts[0] == counts[1])
+    if counts[0] != counts[1] and not alone:
+        ignore = place.find(Ignore)
+        note = "the number of messages; those in the middle were left out of the captures"
+        walk.add(path, Kind.VALUE, *counts, rule=ignore.id if ignore else "", note=note)
+
+
+def _align(bodies: _Bodies) -> None:
+    left, right, place = bodies.left, bodies.right, bodies.place
     rule = key_rule(place)
     by = _keys(rule, left, right) if rule is not None else None
     compare_sequences(bodies, by=by, keyed=rule.id if rule else "", ordered=True)
@@ -86,6 +114,60 @@ class _Bodies(Messages):
 
     def shown(self, side: int, index: int) -> Any:
         return (self.right if side else self.left)[index].content
+
+
+class _Window(_Bodies):
+    """The messages of a part of a stream; what stands alone is told at the end."""
+
+    start = 0  # the place of the first one in its stream
+    at_end = False
+
+    def at(self, index: int, side: int = 0) -> Path:
+        return super().at(index + self.start, side)
+
+    def report(self, left: int, right: int) -> None:
+        if left != right and self.start and self.walk.shifts:  # told with the place in this window
+            *shifts, (depth, _) = self.walk.shifts
+            self.walk.shift((*shifts, (depth, right + self.start)))
+        super().report(left, right)
+
+    def lonely(self, kind: Kind, index: int) -> None:
+        self._alone.setdefault(kind, []).append(index)
+
+    @cached_property
+    def _alone(self) -> dict[Kind, list[int]]:
+        return {}
+
+    def tell_alone(self, *, even: bool) -> int:
+        """Report what stands alone for certain. Returns how many. `even`: the two streams have as many messages."""
+        if self.place.find(UnorderedList) or key_rule(self.place):
+            return 0  # the counterpart may be any of those left out
+        missing, added = (self._alone.get(kind, []) for kind in (Kind.MISSING, Kind.ADDED))
+        edges = [
+            _run(side, size, at_end=not self.at_end)
+            for side, size in ((missing, len(self.left)), (added, len(self.right)))
+        ]
+        # Streams of one length: as many on each side at the edge are each other's counterparts.
+        sure = min(map(len, edges)) if even else 0
+        told = 0
+        for kind, side, edge in ((Kind.MISSING, missing, edges[0]), (Kind.ADDED, added, edges[1])):
+            unsure = set(edge[sure:])
+            for index in side:
+                if index not in unsure:
+                    super().lonely(kind, index)
+                    told += 1
+        return told
+
+
+def _run(indices: Sequence[int], size: int, *, at_end: bool) -> list[int]:
+    """Those of sorted indices that reach to the end (or start) without a gap, the innermost first."""
+    inward = reversed(indices) if at_end else iter(indices)
+    run: list[int] = []
+    for index in inward:
+        if index != (size - 1 - len(run) if at_end else len(run)):
+            break
+        run.append(index)
+    return run[::-1]
 
 
 def _gated(walk: Walk, left: Sequence[Body], right: Sequence[Body], place: Place) -> bool:

@@ -26,7 +26,7 @@ class Counts(_Model):
     triples: int = Field(description="requests with evidence about noise")
     primary_errors: int = Field(description="calls whose primary status was not OK")
     secondary_status: int = Field(description="triples in which the secondary's status differed from the primary's")
-    reasons: dict[str, int] = Field(description="why pairs are incomplete, incomparable or no triple")
+    reasons: dict[str, int] = Field(description="why pairs are incomplete, incomparable, compared in part or no triple")
 
 
 class Epoch(_Model):

@@ -12,11 +12,14 @@ from types import SimpleNamespace
 import grpc
 import grpc_mirror
 import pytest
-from grpc_mirror.aio_server import _AioCall
+from grpc_mirror.aio_threads import ThreadedCall
+from grpc_mirror.call import Seen
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
-from grpc_mirror.recorder import Observer, Recorder
+from grpc_mirror.observer import Observer
 from grpc_mirror.v1 import attributes, capture_pb2
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.interceptors.echo import KINDS, Note
 from tests.interceptors.receiver import Receiver
@@ -62,11 +65,12 @@ def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, m
     with client_of(flavour, []) as bare:
         expected = answers(bare)
     interceptor = interceptor_for(flavour, settings)
-    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "call.Seen.add"):
+    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "unary.UnaryCall.put_plain", "call.Seen.add"):
         monkeypatch.setattr(f"grpc_mirror.{name}", broken)
     with client_of(flavour, [interceptor]) as ours:
         assert answers(ours, "m") == expected
         monkeypatch.setattr("grpc_mirror.recorder.Recorder.__init__", broken)
+        monkeypatch.setattr("grpc_mirror.unary.UnaryCall.__init__", broken)
         assert answers(ours, "m") == expected
     assert interceptor._observer.counters.read().conditions["internal_error"] > len(expected)
 
@@ -133,10 +137,10 @@ def test_a_plain_function_cut_before_its_answer_was_serialised_did_not_answer(se
     records = []
     sink = SimpleNamespace(put=records.append)
     handler = grpc.unary_unary_rpc_method_handler(lambda request, _context: request)
-    recorder = Recorder(Observer(settings, Counters(), HoldBudget(1), sink), handler, "a.B/C", [("x-mirror-id", "1")])
+    observer = Observer(settings, Counters(), HoldBudget(1), sink)
 
     async def serve():
-        wrapped = _AioCall(recorder, handler).wrapped()
+        wrapped = ThreadedCall(observer, handler, "a.B/C", [("x-mirror-id", "1")]).wrapped()
         answer = wrapped.unary_unary(wrapped.request_deserializer(b"hi"), SimpleNamespace(time_remaining=lambda: None))
         if serialized:
             wrapped.response_serializer(answer)
@@ -181,10 +185,41 @@ def test_long_streams_are_captured_in_bounds_with_true_counts(receiver, settings
     assert len(seen.responses) == 9
     capture = receiver.call("long").capture
     assert (capture.request_count, capture.response_count, len(capture.messages)) == (8, 9, 6)
-    assert {(o.direction, o.reason, o.messages) for o in capture.omitted} == {
-        (capture_pb2.DIRECTION_REQUEST, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 5),
-        (capture_pb2.DIRECTION_RESPONSE, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 6),
+    assert {(o.direction, o.reason, o.messages, o.kept_after) for o in capture.omitted} == {
+        (capture_pb2.DIRECTION_REQUEST, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 5, 1),
+        (capture_pb2.DIRECTION_RESPONSE, capture_pb2.OMISSION_TOO_MANY_MESSAGES, 6, 1),
     }
+    asked = [m.body for m in capture.messages if m.direction == capture_pb2.DIRECTION_REQUEST]
+    sent = [m.body for m in capture.messages if m.direction == capture_pb2.DIRECTION_RESPONSE]
+    every = notes(*"abcdefgh")
+    assert asked == [*every[:2], every[-1]]
+    assert sent == [*seen.responses[:2], seen.responses[-1]]
+
+
+@given(st.integers(1, 40), st.lists(st.one_of(st.binary(max_size=9), st.none()), max_size=60))
+def test_of_a_stream_the_first_and_last_messages_are_held_and_the_rest_is_counted(messages_max, bodies):
+    seen = Seen(messages_max)
+    for offset_ns, body in enumerate(bodies):
+        seen.add(body, offset_ns, lambda _bytes: None)
+    held, omitted = seen.held, seen.omitted
+    kept = [message.offset_ns for message in seen.release()]
+    left_out = bodies[len(kept) - seen.last_max : len(bodies) - seen.last_max] if omitted else []
+    first = kept if not omitted else kept[: len(kept) - seen.last_max]
+    assert len(kept) == min(len(bodies), messages_max)
+    assert kept == [*range(len(first)), *range(len(bodies) - len(kept) + len(first), len(bodies))]
+    assert (seen.count, omitted) == (len(bodies), len(bodies) - len(kept))
+    assert seen.omitted_bytes == sum(len(body or b"") for body in left_out)
+    assert held == sum(len(bodies[n] or b"") for n in kept)
+
+
+def test_a_stream_that_never_ends_holds_no_more_than_its_bounds():
+    budget = HoldBudget(10**9)
+    seen = Seen(1000)
+    for n in range(20_000):
+        seen.add(bytes(1000 + n % 7), n, budget.reserve)
+    assert budget.used_bytes <= 2 * 1000 * 1006
+    assert (seen.count, seen.omitted) == (20_000, 19_000)
+    assert [message.body is None for message in seen.release()] == [False] * 1000
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -255,7 +255,7 @@ def test_what_cannot_be_captured_is_no_reason_to_fail(handling, receiver):
 
 def test_effects_over_the_limit_happen_and_are_counted(handling, receiver, monkeypatch):
     """A handler that loops fills no queue."""
-    monkeypatch.setattr("grpc_mirror.recorder.OUTBOUND_MAX", 2)
+    monkeypatch.setattr("grpc_mirror.tally.OUTBOUND_MAX", 2)
     done = []
 
     def work():

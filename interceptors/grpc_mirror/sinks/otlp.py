@@ -22,12 +22,12 @@ REQUEST_OVERHEAD_BYTES = 16 * 1024
 SPAN_OVERHEAD_BYTES = 8  # tag and length of one span
 
 # Fields 7 and 8 (fixed64 times) and 16 (fixed32 flags) of a Span with their tags.
-_TIMES_AND_FLAGS = struct.Struct("<BQBQ2sI")
+TIMES_AND_FLAGS = struct.Struct("<BQBQ2sI")
 # Tags with lengths of the ids, and of the attribute that holds a capture.
 _TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
-_CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode()) + b"\x12"
+CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode()) + b"\x12"
 # A large span is copied only when its batch is put together.
-_JOIN_MAX_BYTES = 32 * 1024
+JOIN_MAX_BYTES = 32 * 1024
 
 
 class Link(NamedTuple):
@@ -66,7 +66,7 @@ def span_item(span: SpanData) -> tuple[list[bytes], int]:
     parts = _span_parts(span)
     size = sum(map(len, parts))
     head = b"\x12" + varint(size)
-    if size <= _JOIN_MAX_BYTES:
+    if size <= JOIN_MAX_BYTES:
         return [head + b"".join(parts)], len(head) + size
     return [head, *parts], len(head) + size
 
@@ -76,12 +76,12 @@ def _span_parts(span: SpanData) -> list[bytes]:
     if span.parent_span_id:
         parts += (_PARENT_ID, span.parent_span_id)
     if span.trace_state:
-        parts.append(bytes_field(3, span.trace_state.encode()))
+        parts.append(trace_state_bytes(span.trace_state))
     parts += (
-        _alike(span.name, span.kind, span.error, span.alike),
-        _TIMES_AND_FLAGS.pack(0x39, span.start_unix_ns, 0x41, span.end_unix_ns, b"\x85\x01", span.flags),
+        alike_bytes(span.name, span.kind, span.error, span.alike),
+        TIMES_AND_FLAGS.pack(0x39, span.start_unix_ns, 0x41, span.end_unix_ns, b"\x85\x01", span.flags),
     )
-    parts += [bytes_field(9, _key_value(key, value)) for key, value in span.attributes]
+    parts += [attribute_bytes(key, value) for key, value in span.attributes]
     if span.links:
         parts += [bytes_field(13, bytes_field(1, link.trace_id) + bytes_field(2, link.span_id)) for link in span.links]
     capture = span.capture
@@ -89,20 +89,30 @@ def _span_parts(span: SpanData) -> list[bytes]:
         size = sum(map(len, capture))
         length = varint(size)
         value = varint(1 + len(length) + size)  # length of the AnyValue that holds the capture
-        attribute = varint(len(_CAPTURE_KEY) + len(value) + 1 + len(length) + size)
-        parts.append(b"\x4a%b%b%b\x3a%b" % (attribute, _CAPTURE_KEY, value, length))
+        attribute = varint(len(CAPTURE_KEY) + len(value) + 1 + len(length) + size)
+        parts.append(b"\x4a%b%b%b\x3a%b" % (attribute, CAPTURE_KEY, value, length))
         parts += capture
     return parts
 
 
 @lru_cache(maxsize=1024)
-def _alike(name: str, kind: int, error: bool, attributes: tuple[tuple[str, str], ...]) -> bytes:  # noqa: FBT001 - a key
+def alike_bytes(name: str, kind: int, error: bool, attributes: tuple[tuple[str, str], ...]) -> bytes:  # noqa: FBT001 - a key
     """What the spans of a method that ended alike have in common."""
     parts = [bytes_field(5, name.encode()), int_field(6, kind)]
-    parts += [bytes_field(9, _key_value(key, value)) for key, value in attributes]
+    parts += [attribute_bytes(key, value) for key, value in attributes]
     if error:
         parts.append(bytes_field(15, int_field(3, STATUS_ERROR)))
     return b"".join(parts)
+
+
+def trace_state_bytes(trace_state: str) -> bytes:
+    """The field of a Span."""
+    return bytes_field(3, trace_state.encode())
+
+
+def attribute_bytes(key: str, value: Any) -> bytes:
+    """An attribute as a field of a Span."""
+    return bytes_field(9, _key_value(key, value))
 
 
 def resource_bytes(attributes: Iterable[tuple[str, Any]]) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import Finished, Plain
 from grpc_mirror.counters import Counters
 
 # What a held message costs beside its bytes: a stream of empty messages is not free.
@@ -25,13 +25,13 @@ class BoundedQueue:
         """Start empty, with a lock of its own, as a forked child must."""
         # Re-entrant: a stream that is garbage is finished where it is collected, which may be within these very methods.
         self._lock = threading.RLock()
-        self._records: deque[tuple[CallRecord, int]] = deque()
+        self._records: deque[tuple[Finished, int]] = deque()
         self._bytes = 0
         self._refusal = ""  # why nothing is taken any more; empty: it is
         self.accepted = 0  # records that found room, ever
         self.taken = 0  # those that were taken out again
 
-    def put(self, record: CallRecord) -> bool:
+    def put(self, record: Finished) -> bool:
         """Take a record. Returns whether there was room."""
         size = size_of(record)
         with self._lock:
@@ -47,7 +47,7 @@ class BoundedQueue:
         self._counters.drop(reason)
         return False
 
-    def take(self, count: int) -> list[CallRecord]:
+    def take(self, count: int) -> list[Finished]:
         """At most `count` of the oldest records."""
         taken = []
         with self._lock:
@@ -87,9 +87,10 @@ class BoundedQueue:
         return len(self._records)
 
 
-def size_of(record: CallRecord) -> int:
+def size_of(record: Finished) -> int:
     """The bytes that a record keeps in memory, about."""
-    size = record.size + _MESSAGE_BYTES * (len(record.requests) + len(record.responses))
+    messages = 2 if isinstance(record, Plain) else len(record.requests) + len(record.responses)
+    size = record.size + _MESSAGE_BYTES * messages
     for _, value in record.metadata:
         size += len(value)
     return size

@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.delivery import Control, Flush
@@ -52,7 +52,7 @@ class Sender:
         self._begin_anew()
         _watch_forks(self)
 
-    def put(self, record: CallRecord) -> None:
+    def put(self, record: Finished) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
         self._queue.put(record)
         if self._thread is None and not self._queue.closed:

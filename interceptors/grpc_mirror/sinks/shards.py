@@ -12,7 +12,7 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from grpc_mirror.call import CallRecord
+from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import place, read_labels
 from grpc_mirror.settings import Settings
@@ -30,7 +30,7 @@ def shard_of(trace_id: bytes, keys: Sequence[bytes]) -> int:
     return scores.index(max(scores))
 
 
-def trace_id_of(record: CallRecord) -> bytes:
+def trace_id_of(record: Finished) -> bytes:
     """The trace id that the span of a call will have."""
     return place(read_labels(record.metadata), None).trace_id
 
@@ -55,7 +55,7 @@ class Shards:
 
         self.senders = [Sender(part, Counters(process), connect, forked) for part in parts]
 
-    def put(self, record: CallRecord) -> None:
+    def put(self, record: Finished) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
         senders = self.senders
         (senders[0] if len(senders) == 1 else senders[shard_of(trace_id_of(record), self._keys)]).put(record)

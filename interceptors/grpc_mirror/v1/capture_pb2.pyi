@@ -112,16 +112,18 @@ class MetadataEntry(_message.Message):
     def __init__(self, key: _Optional[str] = ..., value: _Optional[bytes] = ...) -> None: ...
 
 class Omitted(_message.Message):
-    __slots__ = ("reason", "direction", "messages", "bytes")
+    __slots__ = ("reason", "direction", "messages", "bytes", "kept_after")
     REASON_FIELD_NUMBER: _ClassVar[int]
     DIRECTION_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     BYTES_FIELD_NUMBER: _ClassVar[int]
+    KEPT_AFTER_FIELD_NUMBER: _ClassVar[int]
     reason: Omission
     direction: Direction
     messages: int
     bytes: int
-    def __init__(self, reason: _Optional[_Union[Omission, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ...) -> None: ...
+    kept_after: int
+    def __init__(self, reason: _Optional[_Union[Omission, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ..., kept_after: _Optional[int] = ...) -> None: ...
 
 class Outbound(_message.Message):
     __slots__ = ("served_method", "policy", "index", "request_hash", "ordinal")
