@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters
+from grpc_mirror.records import Finished
 
 
 class BoundedQueue:

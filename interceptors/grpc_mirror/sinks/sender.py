@@ -16,8 +16,8 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters
+from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
