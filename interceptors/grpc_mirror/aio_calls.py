@@ -116,8 +116,10 @@ class AioUnaryCall(AioEnding, UnaryCall):
             context = self._context
             odd = self._over or not self._returned or context.code() or context.details() or context.trailing_metadata()
             plain = not odd and self.put_plain()
-        except Exception:  # noqa: BLE001 - another context, or ours failed: the long way tells
-            plain = False
+        except Exception:  # noqa: BLE001 - another kind of context: the long way tells; or ours failed
+            plain = self.finished
+            if plain:
+                self.observer.fault()
         if plain:
             self._over = True
             self._context = None
@@ -176,7 +178,8 @@ class AioCall(AioEnding):
 
 
 def _end_watched(watched: list[AioEnding], _context: Any) -> None:
-    watched.pop().end()
+    if watched:
+        watched.pop().end()
 
 
 def _told(error: BaseException) -> str:

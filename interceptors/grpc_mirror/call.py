@@ -8,113 +8,13 @@ decides (grpc/_server.py, grpc/_cython/_cygrpc/aio/server.pyx.pxi).
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Iterable
+from typing import Any, NamedTuple
 
-from grpc_mirror.propagation import SpanRef, span_id_of
 from grpc_mirror.v1 import capture_pb2
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL = 0, 1, 2, 4, 9, 13
-_THERE = capture_pb2.OMISSION_UNSPECIFIED
-_NO_BODY = capture_pb2.OMISSION_NOT_SERIALIZABLE
-_NOT_HELD = capture_pb2.OMISSION_CAPTURE_FULL
-_make = tuple.__new__
 DETAILS_KEY = "grpc-status-details-bin"
-
-# A direction may hold so much before it asks the process-wide budget, in steps of the same size.
-HOLD_STEP_BYTES = 64 * 1024
-# One direction of one call never holds more: a message of grpc's default limit still fits.
-HOLD_DIRECTION_MAX_BYTES = 4 * 1024 * 1024
-
-
-class Message(NamedTuple):
-    """One message as it went over the wire, after decompression."""
-
-    offset_ns: int
-    size: int
-    body: bytes | None  # None: not held, for the reason `omission`
-    omission: capture_pb2.Omission = capture_pb2.OMISSION_UNSPECIFIED
-
-
-class Seen:
-    """The messages of one direction of one call: all, or of a long stream the first and the last of them.
-
-    One writer: the thread that (de)serialises them.
-    """
-
-    # What a direction has at first; set on the instance when it changes, so that most calls cost little to begin.
-    count = 0
-    held = 0  # bytes
-    omitted = 0  # messages between the first and the last ones
-    omitted_bytes = 0
-    type: type[Any] | None = None  # the class of the messages
-    _last: deque[Message] | None = None
-    _reserved = HOLD_STEP_BYTES
-    _holds: tuple[object, ...] = ()
-
-    def __init__(self, messages_max: int) -> None:
-        self.messages: list[Message] = []
-        self.last_max = (messages_max + 9) // 10 if messages_max > 1 else 0  # how many come after what is left out
-        self._first_max = messages_max - self.last_max
-
-    def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None]) -> None:
-        """Take in a message. `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent."""
-        self.count = count = self.count + 1
-        if count <= self._first_max:
-            take = self.messages.append
-        else:
-            if self._last is None:
-                self._last = deque()
-            if len(self._last) >= self.last_max:
-                self._leave_out(body)
-                if not self.last_max:
-                    return
-            take = self._last.append
-        if not isinstance(body, bytes):
-            take(Message(offset_ns, 0, None, _NO_BODY))
-            return
-        size = len(body)
-        if self.held + size <= self._reserved or self._extend(size, reserve):
-            self.held += size
-            take(_make(Message, (offset_ns, size, body, _THERE)))
-        else:
-            take(Message(offset_ns, size, None, _NOT_HELD))
-
-    def _leave_out(self, newest: object) -> None:
-        """One of the middle: the oldest of the last ones, since there is a newer one."""
-        self.omitted += 1
-        if not self._last:
-            self.omitted_bytes += len(newest) if isinstance(newest, bytes) else 0
-            return
-        oldest = self._last.popleft()
-        self.omitted_bytes += oldest.size
-        if oldest.body is not None:
-            self.held -= oldest.size
-
-    def first(self, body: bytes, offset_ns: int) -> None:
-        """A message that came before the others, and for which there is room."""
-        self.count += 1
-        self.held += len(body)
-        self.messages.insert(0, Message(offset_ns, len(body), body))
-
-    def release(self) -> tuple[Message, ...]:
-        """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
-        messages = tuple(self.messages) if self._last is None else (*self.messages, *self._last)
-        self.messages, self._last = [], None
-        self._holds = ()
-        return messages
-
-    def _extend(self, size: int, reserve: Callable[[int], object | None]) -> bool:
-        if self.held + size > HOLD_DIRECTION_MAX_BYTES:
-            return False
-        need = max(self.held + size - self._reserved, HOLD_STEP_BYTES)
-        hold = reserve(need)
-        if hold is None:
-            return False
-        self._holds = (*self._holds, hold)
-        self._reserved += need
-        return True
 
 
 class Raised(NamedTuple):
@@ -161,54 +61,6 @@ class AioFacts(NamedTuple):
     raised: Raised | None  # of the handler, or of the response's serialiser where that ended the call
     malformed: bool  # `raised` is the decoding error of a request
     expired: bool
-
-
-class Outbound(NamedTuple):
-    """What identifies a call that the service made while it served a mirrored one."""
-
-    served_method: str
-    served_span_id: bytes
-    policy: capture_pb2.OutboundPolicy
-    position: int  # from 0: of the calls of this method that the mirrored call began
-    ordinal: int  # of those with an equal request
-    grpc: bool  # a method of gRPC, not a name given to `outbound(...)`
-
-
-class Omitted(NamedTuple):
-    """The middle of a long stream."""
-
-    direction: capture_pb2.Direction
-    messages: int
-    bytes: int
-    kept_after: int  # how many of the messages of this direction came later
-
-
-class CallRecord(NamedTuple):
-    """One finished call, as it is handed to a sink. Bodies are bytes, never protobuf objects."""
-
-    metadata: tuple[tuple[str, Any], ...]  # mirror headers, trace context and what the settings allow; no other
-    method: str  # pkg.Service/Method
-    kind: capture_pb2.CallKind
-    current: SpanRef | None  # the span that was current in the handler before ours
-    span_id: bytes  # empty: not led, so any will do
-    outcome: Outcome
-    requests: tuple[Message, ...]
-    responses: tuple[Message, ...]
-    request_type: type[Any] | None
-    response_type: type[Any] | None
-    request_count: int
-    response_count: int
-    omitted: tuple[Omitted, ...]  # over the limit of messages
-    initial_metadata: tuple[tuple[str, Any], ...] | None  # None: unobserved
-    trailing_metadata: tuple[tuple[str, Any], ...]
-    deadline_ns: int  # remaining at the start; 0: none
-    start_unix_ns: int
-    duration_ns: int
-    size: int  # bytes held
-    blocked_calls: int = 0  # of a served call: outbound calls that were refused
-    outbound: Outbound | None = (
-        None  # set: a call that the service made; its `metadata` are the mirror headers of the served one
-    )
 
 
 def sync_outcome(facts: SyncFacts) -> Outcome:
@@ -290,50 +142,3 @@ def _cut(expired: bool) -> Outcome:  # noqa: FBT001 - one fact, named at the cal
 
 def _first(value: Any, default: Any) -> Any:
     return default if value is None else value
-
-
-class Plain(NamedTuple):
-    """How most calls are: unary, answered with OK, and nothing beside the two messages to tell."""
-
-    metadata: tuple[tuple[str, Any], ...]  # as in a CallRecord
-    method: str
-    current: SpanRef | None
-    start_ns: int  # on this process's own clock: names the span, see `leading.span_id_of`
-    request: bytes
-    response: bytes
-    request_ns: int  # offsets from the start
-    response_ns: int
-    request_type: type[Any] | None
-    response_type: type[Any] | None
-    initial_metadata: tuple[()] | None  # None: unobserved
-    deadline_ns: int
-    start_unix_ns: int
-    duration_ns: int
-    size: int
-
-    def record(self) -> CallRecord:
-        """The same, as other calls are told."""
-        return CallRecord(
-            self.metadata,
-            self.method,
-            capture_pb2.CALL_KIND_UNARY,
-            self.current,
-            span_id_of(self.start_ns),
-            RETURNED,
-            (Message(self.request_ns, len(self.request), self.request),),
-            (Message(self.response_ns, len(self.response), self.response),),
-            self.request_type,
-            self.response_type,
-            1,
-            1,
-            (),
-            self.initial_metadata,
-            (),
-            self.deadline_ns,
-            self.start_unix_ns,
-            self.duration_ns,
-            self.size,
-        )
-
-
-Finished: TypeAlias = CallRecord | Plain  # what a sink takes

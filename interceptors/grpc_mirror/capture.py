@@ -10,12 +10,14 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord, Message, pairs
+from grpc_mirror.call import DETAILS_KEY, pairs
 from grpc_mirror.outbound_span import outbound_of
 from grpc_mirror.private_walk import Leaf
 from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
+from grpc_mirror.records import CallRecord
 from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
+from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Protocol
 
 from grpc_mirror import propagation
-from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
+from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
 
 

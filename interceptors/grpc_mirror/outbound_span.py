@@ -6,8 +6,8 @@ import hashlib
 import struct
 from collections.abc import Iterable
 
-from grpc_mirror.call import Outbound
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.records import Outbound
 from grpc_mirror.sinks.otlp import SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
 

@@ -12,10 +12,12 @@ import time
 from google.protobuf.message import Message
 from opentelemetry import trace
 
-from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, CallRecord, Outbound, Outcome, Seen, pairs
+from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, Outcome, pairs
 from grpc_mirror.current import SERVED
 from grpc_mirror.propagation import HEADERS, SpanRef
 from grpc_mirror.recorder import Recorder, omitted_of, size_of
+from grpc_mirror.records import CallRecord, Outbound
+from grpc_mirror.seen import Seen
 from grpc_mirror.tally import Tally
 from grpc_mirror.v1 import capture_pb2
 

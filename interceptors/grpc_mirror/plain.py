@@ -11,7 +11,6 @@ import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from grpc_mirror.call import Plain
 from grpc_mirror.capture import alike_of, describe, head_of
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
@@ -22,6 +21,7 @@ from grpc_mirror.propagation import (
     parse_traceparent,
     span_id_of,
 )
+from grpc_mirror.records import Plain
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings

@@ -11,9 +11,11 @@ from collections.abc import Iterable
 from typing import Any
 
 from grpc_mirror import propagation
-from grpc_mirror.call import OK, CallRecord, Omitted, Outcome, Seen
+from grpc_mirror.call import OK, Outcome
 from grpc_mirror.leading import led
 from grpc_mirror.observer import Observer
+from grpc_mirror.records import CallRecord, Omitted
+from grpc_mirror.seen import Seen
 from grpc_mirror.tally import Tally
 from grpc_mirror.v1 import capture_pb2
 

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor import Descriptor, FileDescriptor
 
-from grpc_mirror.call import DETAILS_KEY, CallRecord, pairs
+from grpc_mirror.call import DETAILS_KEY, pairs
+from grpc_mirror.records import CallRecord
 from grpc_mirror.v1 import schema_pb2
 from grpc_mirror.wire import any_values
 

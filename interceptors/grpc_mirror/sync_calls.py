@@ -144,13 +144,17 @@ class SyncUnaryCall(_Ending, UnaryCall):
         return response
 
     def _on_end_of_call(self) -> None:
+        if self.finished:
+            return
         try:
             state = self._context._state  # noqa: SLF001 - as above: what is not there is told the long way
             told = state.code is not None or state.details or state.trailing_metadata
-            odd = told or not (self._returned and state.statused) or self.finished or self.observer.observes_initial
+            odd = told or not (self._returned and state.statused) or self.observer.observes_initial
             plain = not odd and self.put_plain()
-        except Exception:  # noqa: BLE001 - another context, or ours failed: the long way tells
-            plain = False
+        except Exception:  # noqa: BLE001 - another kind of context: the long way tells; or ours failed
+            plain = self.finished
+            if plain:
+                self.observer.fault()
         if plain:
             self._context = None
         else:

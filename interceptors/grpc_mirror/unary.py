@@ -13,10 +13,11 @@ from typing import Any
 
 import grpc
 
-from grpc_mirror.call import HOLD_DIRECTION_MAX_BYTES, HOLD_STEP_BYTES, Plain, Seen
 from grpc_mirror.handlers import fields_of, rebuilt
 from grpc_mirror.observer import Observer
 from grpc_mirror.recorder import OVERHEAD_BYTES, Recorder
+from grpc_mirror.records import Plain
+from grpc_mirror.seen import HOLD_DIRECTION_MAX_BYTES, HOLD_STEP_BYTES, Seen
 from grpc_mirror.v1 import capture_pb2
 
 _UNARY = capture_pb2.CALL_KIND_UNARY

@@ -2,11 +2,12 @@
 
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
-from grpc_mirror.call import CallRecord as Record
-from grpc_mirror.call import Message, Outcome
+from grpc_mirror.call import Outcome
 from grpc_mirror.capture import capture_of
+from grpc_mirror.records import CallRecord as Record
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import Types, schema_of
+from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.v1 import capture_pb2, privacy_pb2
 

@@ -10,8 +10,9 @@ from dataclasses import replace
 
 import grpc
 import pytest
-from grpc_mirror.call import Message, Outcome
+from grpc_mirror.call import Outcome
 from grpc_mirror.counters import Counters
+from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import delivery
 from grpc_mirror.sinks.queue import BoundedQueue

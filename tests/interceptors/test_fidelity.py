@@ -13,10 +13,10 @@ import grpc
 import grpc_mirror
 import pytest
 from grpc_mirror.aio_threads import ThreadedCall
-from grpc_mirror.call import Seen
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
 from grpc_mirror.observer import Observer
+from grpc_mirror.seen import Seen
 from grpc_mirror.v1 import attributes, capture_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -65,7 +65,7 @@ def test_an_error_in_our_code_is_counted_and_reaches_nobody(flavour, settings, m
     with client_of(flavour, []) as bare:
         expected = answers(bare)
     interceptor = interceptor_for(flavour, settings)
-    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "unary.UnaryCall.put_plain", "call.Seen.add"):
+    for name in ("recorder.Recorder.begin", "recorder.Recorder.finish", "unary.UnaryCall.put_plain", "seen.Seen.add"):
         monkeypatch.setattr(f"grpc_mirror.{name}", broken)
     with client_of(flavour, [interceptor]) as ours:
         assert answers(ours, "m") == expected

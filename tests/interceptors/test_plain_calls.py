@@ -3,11 +3,11 @@
 from dataclasses import replace
 
 import pytest
-from grpc_mirror.call import Plain
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters
 from grpc_mirror.plain import PlainCalls
 from grpc_mirror.propagation import SpanRef, derived_trace_id
+from grpc_mirror.records import Plain
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings

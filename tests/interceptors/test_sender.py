@@ -7,8 +7,10 @@ import grpc
 import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
-from grpc_mirror.call import CallRecord, Message, Outcome
+from grpc_mirror.call import Outcome
+from grpc_mirror.records import CallRecord
 from grpc_mirror.schemas import fingerprint_of
+from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 

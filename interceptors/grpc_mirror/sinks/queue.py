@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 
-from grpc_mirror.call import Finished, Plain
 from grpc_mirror.counters import Counters
+from grpc_mirror.records import Finished, Plain
 
 # What a held message costs beside its bytes: a stream of empty messages is not free.
 _MESSAGE_BYTES = 160

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 
 from opentelemetry import context as otel_context
 
-from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters, Counts
+from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.delivery import Control, Flush
 from grpc_mirror.sinks.queue import BoundedQueue

@@ -12,9 +12,9 @@ import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
-from grpc_mirror.call import Finished
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.propagation import place, read_labels
+from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.sender import Connect, Sender, flush_all
 

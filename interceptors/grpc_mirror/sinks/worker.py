@@ -16,12 +16,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from grpc_mirror.call import CallRecord, Finished, Plain
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
 from grpc_mirror.plain import Form, PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.records import CallRecord, Finished, Plain
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
