@@ -99,6 +99,10 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
         parts.append(int_field(15, record.deadline_ns))
     if record.blocked_calls:
         parts.append(int_field(31, record.blocked_calls))
+    if record.outbound_calls:
+        parts.append(int_field(32, record.outbound_calls))
+    if record.outbound_omitted:
+        parts.append(int_field(33, record.outbound_omitted))
     redaction = redactor.call(types.request, types.response)
     messages = _messages(record, settings, redaction, redactor.key_id)
     outbound = None

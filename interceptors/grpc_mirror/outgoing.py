@@ -101,13 +101,16 @@ class Outgoing:
         tally = recorder.tally
         if tally is None:
             tally = vars(recorder).setdefault("tally", Tally())
+            if recorder.finished:  # it may have looked for a tally before there was one
+                tally.close()
         self._tally = tally
-        index = tally.begin(self.method, blocked=self.policy == BLOCKED)
-        if index is None:
+        begun = tally.begin(self.method, blocked=self.policy == BLOCKED)
+        if begun is None:
             recorder.observer.counters.notice("outbound_limit")
             self._recorder = None
             return
-        self._index = index
+        self._index: int = begun[0]
+        self._after_end: bool = begun[1]
         messages_max = recorder.observer.settings.stream_messages_max
         self._requests, self._responses = Seen(messages_max), Seen(messages_max)
         self._bodies: list[int] = []
@@ -141,7 +144,9 @@ class Outgoing:
         requests, responses = self._requests, self._responses
         kept = tuple(p for p in pairs(trailing) if p[0] == DETAILS_KEY or p[0] in recorder.observer.settings.metadata)
         ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
-        outbound = Outbound(recorder.method, recorder.span_id, self.policy, self._index, ordinal, self._grpc)
+        outbound = Outbound(
+            recorder.method, recorder.span_id, self.policy, self._index, ordinal, self._grpc, self._after_end
+        )
         return CallRecord(
             metadata=tuple(
                 pair for pair in recorder.metadata if pair[0] in HEADERS

@@ -114,7 +114,7 @@ class Receiver:
             "call": len(batch.calls),
             "schema": len(batch.schemas),
             "report": len(batch.reports),
-            "outbound": batch.outbound,
+            "outbound": len(batch.outbound),
             "ordinary": batch.ordinary,
         }
         for kind, count in kinds.items():

@@ -138,6 +138,7 @@ def _left_out(facts: RunFacts) -> list[str]:
     spots = []
     for prefix, what in (
         ("incomparable.", "pairs were incomparable"),
+        ("partly.", "pairs were compared in part only"),
         ("no_triple.", "groups gave no evidence about noise"),
     ):
         some = {name.removeprefix(prefix): n for name, n in reasons.items() if name.startswith(prefix)}
