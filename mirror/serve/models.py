@@ -218,7 +218,7 @@ class Difference(_Model):
     rule: str = Field(description="the rule that ignores or tolerates it; empty: it counts")
     note: str
     noise: bool = Field(description="the secondary differs here in the same way")
-    unjudged: bool = Field(False, description="calls of the shadow were blocked: this is no evidence")
+    unjudged: bool = Field(description="calls of the shadow were blocked: this is no evidence")
 
 
 class Message(_Model):

@@ -46,7 +46,7 @@ def side(
     for method, call in calls:
         data = (asked(call) if isinstance(call, str) else call).SerializeToString()
         made.append(
-            OutboundRecord(served.key, role, served.expect, b"", method, begun[method], False, data, b"", 0.0)  # noqa: FBT003
+            OutboundRecord(served.key, role, served.expect, b"", method, begun[method], False, data, b"", 0.0)
         )
         begun[method] += 1
     count = len(calls) if counted is None else counted

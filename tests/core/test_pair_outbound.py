@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.gathering import DROPS, OUTBOUND_MAX
-from mirror.core.model import OutboundRecord, Release, Role
+from mirror.core.model import OutboundRecord, Release
 from tests.core.test_pair import BOTH, C, P, S, call, pairer
 
 CHARGE, MAIL = "pay.v1.Pay/Charge", "mail.send"

@@ -50,7 +50,7 @@ def test_what_the_candidate_would_have_sent_is_judged(by_call: Store, reader: Re
 def test_a_run_with_many_answers_not_judged_does_not_pass_and_says_why(by_call: Store, reader: Reader):
     commit(by_call, several(20, blocked=["response.receipt"]) + several(480, named="same"))
     report = decide(facts_of(reader), POLICY)
-    assert (report.verdict, [reason.code for reason in report.reasons][0]) == ("inconclusive", "unjudged")
+    assert (report.verdict, report.reasons[0].code) == ("inconclusive", "unjudged")
     assert report.reasons[0].text.startswith(f"{METHOD}: in 20 of 500 pairs calls of the shadow were blocked")
     assert any("20 pairs were incomparable (blocked 20)." in spot for spot in report.blind_spots)
 
