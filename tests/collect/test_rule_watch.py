@@ -80,7 +80,8 @@ def test_an_expired_rule_is_told_as_such_and_from_the_day_on() -> None:
 def test_a_rule_about_calls_that_are_made_is_checked_once_one_was_seen() -> None:
     """Whatever comes last: the call that made it, its schema, or itself."""
     made, book = watch(
-        ignore("good", f'outbound["{CHARGE}"][*].request.price'), ignore("bad", f'outbound["{CHARGE}"][*].request.prise')
+        ignore("good", f'outbound["{CHARGE}"][*].request.price'),
+        ignore("bad", f'outbound["{CHARGE}"][*].request.prise'),
     )
     book.add(schema())
     made.see(call())

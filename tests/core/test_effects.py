@@ -45,9 +45,7 @@ def side(
     made, begun = [], dict.fromkeys((method for method, _ in calls), 0)
     for method, call in calls:
         data = (asked(call) if isinstance(call, str) else call).SerializeToString()
-        made.append(
-            OutboundRecord(served.key, role, served.expect, b"", method, begun[method], False, data, b"", 0.0)
-        )
+        made.append(OutboundRecord(served.key, role, served.expect, b"", method, begun[method], False, data, b"", 0.0))
         begun[method] += 1
     count = len(calls) if counted is None else counted
     return replace(served, outbound=tuple(made), outbound_calls=count)
