@@ -9,24 +9,49 @@ from __future__ import annotations
 
 import os
 import time
+from typing import Any, NamedTuple
 
-from google.protobuf.message import Message
+from google.protobuf import message as protobuf
 from opentelemetry import trace
 
-from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, CallRecord, Outbound, Outcome, Seen, pairs
+from grpc_mirror.call import (
+    CANCELLED,
+    DEADLINE_EXCEEDED,
+    DETAILS_KEY,
+    CallRecord,
+    Message,
+    Outbound,
+    Outcome,
+    Seen,
+    pairs,
+)
 from grpc_mirror.current import SERVED
-from grpc_mirror.propagation import HEADERS, SpanRef
-from grpc_mirror.recorder import Recorder, Tally, omitted_of, size_of
+from grpc_mirror.propagation import HEADERS, SpanRef, read_labels
+from grpc_mirror.recorder import Observer, Recorder, Tally, omitted_of, size_of
 from grpc_mirror.v1 import capture_pb2
 
 SENT = capture_pb2.OUTBOUND_POLICY_SENT
 BLOCKED = capture_pb2.OUTBOUND_POLICY_BLOCKED
 STUBBED = capture_pb2.OUTBOUND_POLICY_STUBBED
+RECORDED = capture_pb2.OUTBOUND_POLICY_RECORDED
 HASHES_MAX = 1000  # requests of one stream that its ordinal looks at
 _ENDINGS = {
     CANCELLED: capture_pb2.ENDING_CLIENT_CANCELLED,
     DEADLINE_EXCEEDED: capture_pb2.ENDING_DEADLINE_EXCEEDED,
 }
+
+
+class Question(NamedTuple):
+    """Which outbound call this is, so that the primary's same one can be asked for."""
+
+    observer: Observer
+    run: str
+    mirror_id: str
+    served_method: str
+    method: str
+    requests: tuple[Message, ...]
+    request_type: type[Any] | None
+    ordinal: int
 
 
 class Outgoing:
@@ -64,6 +89,24 @@ class Outgoing:
         if self._recorder is not None:
             self._see(self._requests, message)
 
+    def question(self) -> Question | None:
+        """What tells this call from others, once its requests are known. None: it is not captured."""
+        recorder = self._recorder
+        if recorder is None:
+            return None
+        requests = self._requests
+        labels = read_labels(recorder.metadata)
+        return Question(
+            recorder.observer,
+            labels.run,
+            labels.mirror_id,
+            recorder.method,
+            self.method,
+            tuple(requests.messages),
+            requests.type,
+            self._equal_ones(),
+        )
+
     def response(self, message: object) -> None:
         """A response came, or the stand-in for one was given."""
         if self._recorder is not None:
@@ -74,6 +117,10 @@ class Outgoing:
         if self._recorder is not None:
             self.policy = BLOCKED
             self._tally.block()
+
+    def stand_in(self) -> None:
+        """The service's own stand-in answers after all."""
+        self.policy = STUBBED
 
     def finish(self, code: int, message: str = "", trailing: object = (), raised: str = "") -> None:
         """It is over: hand it off. Later calls do nothing.
@@ -114,6 +161,7 @@ class Outgoing:
         messages_max = recorder.observer.settings.stream_messages_max
         self._requests, self._responses = Seen(messages_max), Seen(messages_max)
         self._bodies: list[int] = []
+        self._ordinal: int | None = None
         self._ended = [None]
         # The sender gives a span without an id any; these calls stand below it, so it gets its own now.
         recorder.span_id = recorder.span_id or os.urandom(8)
@@ -128,7 +176,7 @@ class Outgoing:
     def _see(self, seen: Seen, message: object) -> None:
         try:
             body = message if isinstance(message, bytes) else None
-            if isinstance(message, Message):
+            if isinstance(message, protobuf.Message):
                 body = message.SerializeToString(deterministic=True)
             if seen.type is None:
                 seen.type = type(message)
@@ -143,9 +191,8 @@ class Outgoing:
         duration_ns = time.perf_counter_ns() - self._start_ns
         requests, responses = self._requests, self._responses
         kept = tuple(p for p in pairs(trailing) if p[0] == DETAILS_KEY or p[0] in recorder.observer.settings.metadata)
-        ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
         outbound = Outbound(
-            recorder.method, recorder.span_id, self.policy, self._index, ordinal, self._grpc, self._after_end
+            recorder.method, recorder.span_id, self.policy, self._index, self._equal_ones(), self._grpc, self._after_end
         )
         return CallRecord(
             metadata=tuple(
@@ -171,6 +218,12 @@ class Outgoing:
             size=size_of(requests, responses, kept),
             outbound=outbound,
         )
+
+    def _equal_ones(self) -> int:
+        """Its ordinal, which is given once."""
+        if self._ordinal is None:
+            self._ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
+        return self._ordinal
 
     def _fault(self) -> None:
         if self._recorder is not None:

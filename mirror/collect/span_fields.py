@@ -95,6 +95,9 @@ def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord
         capture=data,
         span_id=_identifier(span.span_id, 8, "span_id"),
         arrived_s=arrived_s,
+        request_hash=outbound.request_hash,
+        ordinal=outbound.ordinal,
+        sent=outbound.policy == capture_pb2.OUTBOUND_POLICY_SENT,
     )
 
 

@@ -86,7 +86,8 @@ class PairKey:
 class OutboundRecord:
     """One call that a service made while it served a mirrored one, whose pair key, role and span this names.
 
-    `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method.
+    `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method,
+    `ordinal` those of them with an equal request, of which `request_hash` is made. `sent`: it was really made.
     """
 
     key: PairKey  # of the served call
@@ -99,6 +100,9 @@ class OutboundRecord:
     capture: bytes
     span_id: bytes
     arrived_s: float
+    request_hash: bytes = b""
+    ordinal: int = 0
+    sent: bool = False
 
     @property
     def size(self) -> int:

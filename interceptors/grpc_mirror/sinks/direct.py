@@ -38,7 +38,7 @@ class OtlpChannel:
     def __init__(self, settings: Settings) -> None:
         self._timeout_s = settings.export_timeout_s
         self._metadata = (("authorization", f"Bearer {settings.bearer}"),) if settings.bearer else None
-        self._channel = _open(settings)
+        self._channel = open_channel(settings)
         self._export = self._channel.unary_unary(
             otlp.METHOD, response_deserializer=otlp_slices_pb2.ExportTraceServiceResponse.FromString
         )
@@ -102,7 +102,8 @@ def _retry_delay_s(trailers: Any) -> float | None:
     return None
 
 
-def _open(settings: Settings) -> Any:
+def open_channel(settings: Settings) -> Any:
+    """A channel to the endpoint of the settings, which nothing of the service's watches."""
     if not settings.secure:
         return _original(grpc.insecure_channel)(settings.target, options=_OPTIONS)
     roots = Path(settings.ca_file).read_bytes() if settings.ca_file else None

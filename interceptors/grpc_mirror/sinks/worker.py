@@ -85,6 +85,7 @@ class Worker:
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
         self._batch_calls = 0
         self._batch_since = 0.0
+        self._batch_age_s = settings.batch_age_s
         self._tick_s = min(TICK_S, settings.batch_age_s)
         self._host = socket.gethostname()
         self._reported: Counts | None = None
@@ -147,7 +148,7 @@ class Worker:
 
     def _due(self) -> bool:
         full = len(self._batch) >= self._settings.batch_max_spans or self._batch_bytes >= BATCH_BYTES
-        return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._settings.batch_age_s)
+        return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._batch_age_s)
 
     def _answer(self, waiting: list[threading.Event]) -> None:
         for done in waiting:
@@ -165,6 +166,8 @@ class Worker:
             types = self._schemas.types_of(record)
             if types.fingerprint and types.fingerprint not in self._shipped:
                 self._add_schema(types.fingerprint)
+            if record.outbound is not None:
+                self._hurry()
             captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
             span_id = record.span_id or os.urandom(8)
             span = span_of(record, described, span_id, captured.parts, self._host)
@@ -178,6 +181,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             self._counters.drop("encode_error")
             self._fault(error)
+
+    def _hurry(self) -> None:
+        """This batch holds an outbound call, whose answer a shadow may wait for; more of them will come."""
+        self._batch_age_s = min(self._settings.outbound_age_s, self._settings.batch_age_s)
+        self._tick_s = min(self._tick_s, self._batch_age_s)
 
     def _add(self, span: SpanData, *, calls: int) -> None:
         item, size = self._transport.encode(span)
@@ -231,6 +239,7 @@ class Worker:
         """Send the batch, again and again while that makes sense; then let it go."""
         batch, calls = self._batch, self._batch_calls
         self._batch, self._batch_bytes, self._batch_calls = [], REQUEST_OVERHEAD_BYTES, 0
+        self._batch_age_s = self._settings.batch_age_s
         started, attempt = time.monotonic(), 0
         while True:
             result = self._transport.send(batch)
