@@ -43,6 +43,4 @@ class LookupHandler:
         )
         found = await self._recordings.lookup(key, asked.wait_ms / 1000, self._clock())
         self._counters.inc("mirror_lookups_total", result=RESULTS[found.result])
-        self._counters.set("mirror_recordings_bytes", self._recordings.bytes)
-        self._counters.set("mirror_recordings_crowded_total", self._recordings.crowded)
         return found.SerializeToString()

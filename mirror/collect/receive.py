@@ -103,6 +103,8 @@ class Receiver:
         self._intake.put(batch, size)
         if self._recordings is not None and batch.outbound:
             self._recordings.see(batch.outbound)
+            self._counters.set("mirror_recordings_bytes", self._recordings.bytes)
+            self._counters.set("mirror_recordings_crowded_total", self._recordings.crowded)
         self._count(batch, protocol)
         return Accepted(batch.rejected_spans, batch.message)
 

@@ -13,9 +13,9 @@ from mirror.core.compare.engine import Comparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
-from mirror.core.effects import Effects
+from mirror.core.effects import Effects, made_calls
 from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
-from mirror.core.outcomes import Compared, combined
+from mirror.core.outcomes import Compared, alone, combined
 from mirror.core.path import Field, Path
 from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
@@ -85,8 +85,10 @@ class CallComparer:
         drift = () if reason else request_drift(self._schemas, left, right, comparer, types)
         if reason or drift:
             return Outcome(Verdict.INCOMPARABLE, reason or "request_drift", drift=drift)
-        effects = Effects(primary, shadow, omitted=bool(left.outbound_omitted or right.outbound_omitted))
         answered = self._answers(left, right, comparer, types)
+        if not made_calls(primary, shadow):
+            return alone(answered)
+        effects = Effects(primary, shadow, omitted=bool(left.outbound_omitted or right.outbound_omitted))
         did = self._effects(effects, comparer)
         blocked = bool(left.blocked_calls or right.blocked_calls)
         return combined(answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired)
@@ -122,7 +124,7 @@ class CallComparer:
             return frozenset()
         if _why_incomparable(left, right):
             return frozenset()
-        wanted = Effects(primary, shadow, omitted=False).fingerprints
+        wanted = Effects(primary, shadow, omitted=False).fingerprints if made_calls(primary, shadow) else set()
         if _needs_schema(left, right) or unequal_requests(left, right):
             wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))

@@ -36,6 +36,11 @@ _Calls: TypeAlias = dict[str, list[Capture]]
 _Types: TypeAlias = dict[tuple[str, str], type[Message] | None]  # by fingerprint and name
 
 
+def made_calls(left: CallRecord, right: CallRecord) -> bool:
+    """Whether either of two served calls says to have made any, or some came."""
+    return bool(left.outbound_calls or right.outbound_calls or left.outbound or right.outbound)
+
+
 class Effects:
     """The calls of both sides, by method. `why` says why they cannot be compared; empty if they can."""
 

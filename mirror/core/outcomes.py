@@ -9,8 +9,7 @@ tried again: then only calls that both sides made equally often are held against
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, NamedTuple
 
 from mirror.core.compare.result import Result
 from mirror.core.model import Difference, Kind, Outcome, Part, Verdict
@@ -21,13 +20,24 @@ ENDS: Final = frozenset({Kind.STATUS, Kind.NO_ANSWER})  # the kinds that say how
 _CALL_DEPTH: Final = 3  # outbound, whom it called, which of the calls
 
 
-@dataclass(frozen=True, slots=True)
-class Compared:
+_NOTHING: Final = Result()
+
+
+class Compared(NamedTuple):
     """What came of comparing one part. `why`: it could not be compared."""
 
-    result: Result = field(default_factory=Result)
+    result: Result = _NOTHING
     why: str = ""
     sizes: tuple[int, int] | None = None
+
+
+def alone(answered: Compared) -> Outcome:
+    """The outcome of a pair in which neither side made a call."""
+    result, why, sizes = answered
+    if why:
+        return Outcome(Verdict.INCOMPARABLE, why)
+    verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
+    return Outcome(verdict, "", result.differences, result.ignored, result.count, sizes=sizes)
 
 
 def combined(answered: Compared, did: Compared, *, blocked: bool, compared: int, paired: frozenset[str]) -> Outcome:
