@@ -76,7 +76,7 @@ class Shop:
         answer = answers.refund(request, done=True)
         refund = effects.refund_of(answer)
         if self._faults.on("refund_short") and request.number % 10 == 9:
-            refund.cents -= refund.cents % 100 or 100
+            refund.cents -= 1
         try:
             if self._payments is not None:
                 await self._payments.Refund(refund)

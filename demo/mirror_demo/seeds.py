@@ -191,7 +191,7 @@ SEEDS: Final = (
     ),
     Seed(
         "refund_short",
-        "pays back too little, and says that it was all: the cents are lost",
+        "pays back a cent too little, and says that it was all",
         "RefundOrder",
         (('outbound["pay.v1.Payments/Refund"][*].request.cents', "value"),),
         "order number % 10 is 9",

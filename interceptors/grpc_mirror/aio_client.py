@@ -52,7 +52,9 @@ class _Interceptor:
         elif outgoing.captured:
             asked = _aio_requests(asked, outgoing) if hasattr(asked, "__aiter__") else _requests(asked, outgoing)
         if isinstance(plan.policy, Recorded):
-            return _STUBBED[kind](_as_told(self._guard, plan.method, plan.policy, outgoing), asked, outgoing)
+            wait_s = plan.policy.wait_within(details.timeout)
+            answer = _as_told(self._guard, plan.method, plan.policy, outgoing, wait_s)
+            return _STUBBED[kind](answer, asked, outgoing)
         if isinstance(plan.policy, Stub):
             return _STUBBED[kind](plan.policy.answer, asked, outgoing)
         if plan.policy != ALLOW:
@@ -111,12 +113,12 @@ _STUBBED: dict[int, Any] = {
 }
 
 
-def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing) -> Any:
+def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing, wait_s: float) -> Any:
     """A stand-in that answers as the primary was answered; where nobody knows, as the policy says otherwise."""
     streaming = outgoing.kind == SERVER_STREAM
 
     async def answer(request: Any) -> Any:
-        told = await told_aio(outgoing, policy.wait_s)
+        told = await told_aio(outgoing, wait_s)
         if told is not None:
             return _messages(told) if streaming else _message(told)
         other = guard.otherwise(method, policy, outgoing)

@@ -38,6 +38,10 @@ class Recorded:
     wait_s: float
     otherwise: Literal["block"] | Stub
 
+    def wait_within(self, timeout_s: float | None) -> float:
+        """How long to wait in a call of this timeout: a call is not to outlast it for our sake."""
+        return self.wait_s if timeout_s is None else max(0.0, min(self.wait_s, timeout_s))
+
 
 Policy: TypeAlias = Literal["allow", "block"] | Stub | Recorded
 RECORDED_WAIT_MAX_S: Final = 5.0

@@ -153,6 +153,8 @@ def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float)
 
 
 def _sign(state: State, evidence: Evidence, forward: float) -> str:
+    if state is State.UNJUDGED:
+        return "not judged: calls were blocked"
     if state is State.SUSPECT and not evidence.c + evidence.d and evidence.votes_raw:
         return f"no noise yet; noise alone would look so with chance at most {_one_in(evidence.votes_raw * log(2))}"
     if forward >= log(2):

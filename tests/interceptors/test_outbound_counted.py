@@ -1,6 +1,7 @@
 """A served call says how many calls it made, and each of these which served call it is of: whoever joins them need not guess."""
 
 import contextvars
+import dataclasses
 import threading
 
 import grpc_mirror
@@ -103,3 +104,15 @@ def test_a_call_begun_after_the_served_one_had_ended_says_so(settings, receiver,
     assert {one.capture.method: one.capture.outbound.after_end for one in made} == {"late": True} | dict.fromkeys(
         before, False
     )
+
+
+def test_an_outbound_call_does_not_wait_for_its_batch_as_long_as_others_do(settings, receiver):
+    """A shadow may ask what came of it, and waits for a fraction of a second only."""
+    slow = dataclasses.replace(settings, batch_age_s=3600.0)
+    with serving(
+        handlers(SyncFront(lambda: effects(["pay"]))), [grpc_mirror.server_interceptor(slow)], aio=False
+    ) as port:
+        client = Client(port)
+        client.call("Unary", notes("x"), "m")
+        assert outbound_spans(receiver)  # without a flush
+        client.close()
