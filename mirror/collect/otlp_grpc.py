@@ -6,6 +6,7 @@ its own. It opens one socket and decides nothing.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 import grpc
@@ -45,9 +46,13 @@ def retry_trailers(busy: Busy) -> tuple[tuple[str, bytes], ...]:
 class GrpcListener:
     """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression."""
 
-    def __init__(self, receiver: Receiver, *, message_max_bytes: int) -> None:
+    def __init__(
+        self, receiver: Receiver, *, message_max_bytes: int, more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = ()
+    ) -> None:
+        """`more`: services beside OTLP's."""
         self._receiver = receiver
         self._message_max_bytes = message_max_bytes
+        self._more = tuple(more)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: Address) -> Address:
@@ -61,7 +66,8 @@ class GrpcListener:
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does
         export = grpc.unary_unary_rpc_method_handler(self._export)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),))
+        traces = grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
+        server.add_generic_rpc_handlers((traces, *self._more))
         try:
             port = server.add_insecure_port(str(address))
         except RuntimeError as error:

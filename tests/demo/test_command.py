@@ -60,6 +60,8 @@ def test_every_seeded_fault_is_found_and_nothing_else():
     assert (told["missed"], told["false"], told["primary_errors"], told["incomplete"]) == ([], [], 0, 0)
     assert {found["seed"] for found in told["found"]} == {seed.name for seed in seeds.SEEDS}
     assert (told["verdict"], told["pairs"]) == ("fail", 3000)
+    assert told["effects"] == told["effects_of_the_primary"]
+    assert min(told["effects"].values()) > 100
     assert done.returncode == 0, done.stderr
 
 
@@ -70,6 +72,7 @@ def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seeded faults: 0, found: 0" in done.stdout
     assert "FALSE" not in done.stdout
+    assert "each once, so the shadows had none" in done.stdout
     assert "3000 calls, 0 primary errors; 3000 pairs, 0 incomplete; verdict: pass" in done.stdout
     assert (tmp_path / "kept" / "mirror.db").exists()
 
