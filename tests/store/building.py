@@ -115,14 +115,18 @@ def judged(
     )
 
 
-def comparison(one: Judged, *, size: int = 0) -> bytes:
-    """A comparison as the pipeline would hand it in, with a capture of `size` bytes."""
-    return comparison_pb2.Comparison(
+def comparison(one: Judged, *, size: int = 0, outbound: int = 0) -> bytes:
+    """A comparison as the pipeline would hand it in, with a capture of `size` bytes and outbound ones of `outbound`."""
+    made = comparison_pb2.Comparison(
         id=f"id-{one.group.key.mirror_id}",
         mirror_id=one.group.key.mirror_id,
         primary_capture=bytes(size),
         sides=[comparison_pb2.Side(role="candidate", differences=[comparison_pb2.Difference(path="response.x")])],
-    ).SerializeToString()
+    )
+    if outbound:
+        made.primary_outbound.append(bytes(outbound))
+        made.sides[0].outbound.append(bytes(outbound))
+    return made.SerializeToString()
 
 
 def commit(store: Store, groups: Collection[Judged], now_s: float = START_S, *, keep: bool = False) -> None:
