@@ -89,6 +89,7 @@ class PlainScalar:
     `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
     """
 
+    flat = True  # no message is in it
     __slots__ = ("_added", "_asks", "_leaf", "_name", "_read", "_rules", "_steps", "_valued")
 
     def __init__(self, name: str, rules: Rules, leaf: Leaf, options: CompareOptions, *, valued: bool = False) -> None:
@@ -158,6 +159,7 @@ def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stan
 class SingleScalar:
     """A scalar with presence on at least one side, or of two schemas."""
 
+    flat = True  # no message is in it
     __slots__ = ("_added", "_default", "_equivalent", "_leaf", "_matches", "_no_presence", "_pair", "_partial")
 
     def __init__(self, pair: FieldPair, leaf: Leaf, options: CompareOptions, default: Any) -> None:
