@@ -75,7 +75,7 @@ def test_one_that_made_none_says_nothing(serve):
 
 
 def test_calls_over_the_limit_are_counted_apart(serve, monkeypatch):
-    monkeypatch.setattr("grpc_mirror.recorder.OUTBOUND_MAX", 2)
+    monkeypatch.setattr("grpc_mirror.tally.OUTBOUND_MAX", 2)
     served, _ = serve(lambda: effects(["pay"] * 5), 2)
     assert (served.capture.outbound_calls, served.capture.outbound_omitted) == (2, 3)
 
