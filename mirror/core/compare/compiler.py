@@ -45,7 +45,7 @@ from mirror.core.compare.unknown import compare_unknown
 from mirror.core.compare.values import FLOATS, Leaf, Near, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
 from mirror.core.model import Kind
-from mirror.core.path import AnySteps, Field, Typed
+from mirror.core.path import AnyName, AnySteps, Field, Typed
 from mirror.core.rules import VALUE_RULES, Ignore, Place
 
 WRAPPERS: Final = frozenset(
@@ -94,7 +94,7 @@ class Compiler:
         return plan_of(self._only(left, right, place), None, self._options.depth_max, gated=False)
 
     def _made(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Plan:
-        if place.touched and not (meets_message(place, left) or meets_message(place, right)):
+        if place.touched and not meets_message(place, left, right):
             return self.plan(left, right, self._bare, inherited)
         gated = self._gated(left, right)
         ignore = ignore_id(place)
@@ -232,7 +232,7 @@ class Compiler:
             return OneSided(step, place, left=ours, right=theirs, note=note, partial=options.partial)
         if not place.touched and left.name != newer.name:
             place = parent.step(Field(left.name))  # a rule may use either name of a renamed field
-        if place.touched and not (meets_field(place, left) or meets_field(place, right)):
+        if place.touched and not meets_field(place, left, right):
             place = self._bare
         return self._both(left, right, FieldPair(step, place, ours, theirs, (*place.rules, *inherited)), options)
 
@@ -320,7 +320,7 @@ def leaf_rules(place: Place) -> Rules:
 def _names_parts(place: Place, message: Descriptor) -> bool:
     """Whether a rule means a field of the type by name: `seconds` of a Timestamp."""
     return any(
-        not isinstance(rule.scope.path.steps[-1], AnySteps)
+        not isinstance(rule.scope.path.steps[-1], AnySteps | AnyName)
         for field in message.fields
         for rule in place.step(Field(field.name)).rules
     )
