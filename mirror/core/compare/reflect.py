@@ -34,14 +34,16 @@ def is_any(descriptor: Descriptor) -> bool:
 
 def is_field_mask(descriptor: Descriptor) -> bool:
     """Whether the type is a FieldMask by name and by fields."""
-    paths = descriptor.fields_by_name.get("paths") if descriptor.full_name == FIELD_MASK else None
+    if descriptor.full_name != FIELD_MASK or len(descriptor.fields) != 1 or descriptor.is_extendable:
+        return False
+    paths = descriptor.fields_by_name.get("paths")
     return paths is not None and paths.type == FieldDescriptor.TYPE_STRING and is_repeated(paths)
 
 
 def is_value(descriptor: Descriptor) -> bool:
     """Whether the type is a Value, the leaf of a Struct, by name and by its one oneof."""
     oneof = descriptor.oneofs_by_name.get("kind") if descriptor.full_name == VALUE else None
-    return oneof is not None and len(oneof.fields) == len(descriptor.fields)
+    return oneof is not None and len(oneof.fields) == len(descriptor.fields) and not descriptor.is_extendable
 
 
 def is_time(descriptor: Descriptor) -> bool:
@@ -52,6 +54,13 @@ def is_time(descriptor: Descriptor) -> bool:
 def set_fields(message: Message) -> Sequence[tuple[FieldDescriptor, Any]]:
     """What `ListFields` gives."""
     return type(message).ListFields(message)
+
+
+def which_oneof(message: Message, name: str) -> str | None:
+    """What `WhichOneof` gives."""
+    kind: Any = type(message)
+    found: str | None = kind.WhichOneof(message, name)
+    return found
 
 
 def wire_bytes(message: Message, *, deterministic: bool = False) -> bytes:
@@ -137,6 +146,9 @@ def _skip(data: bytes, at: int, tag: int, tags_max: int) -> tuple[int, int]:
 
 
 def _has_shape(descriptor: Descriptor) -> bool:
+    """Whether it has just these fields: one more would be compared by nobody."""
+    if len(descriptor.fields) != len(_SHAPES[descriptor.full_name]) or descriptor.is_extendable:
+        return False
     for name, kind in _SHAPES[descriptor.full_name].items():
         field = descriptor.fields_by_name.get(name)
         if field is None or field.type != kind or is_repeated(field):

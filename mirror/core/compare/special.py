@@ -11,7 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from mirror.core.compare.reflect import set_fields
+from mirror.core.compare.reflect import set_fields, which_oneof
 from mirror.core.compare.values import excuse_time
 from mirror.core.compare.walk import Part, Rules, Walk, descriptor_of
 from mirror.core.model import Kind
@@ -48,9 +48,7 @@ def compare_value(  # noqa: PLR0913, PLR0917 - two values and where they stand
     parts: tuple[Part, ...], ignore: str, walk: Walk, left: Message, right: Message, path: Path
 ) -> None:
     """A google.protobuf.Value: one of another type (text for a number) is one difference, else what differs within."""
-    one: Any = left
-    other: Any = right
-    if one.WhichOneof("kind") != other.WhichOneof("kind"):
+    if which_oneof(left, "kind") != which_oneof(right, "kind"):
         walk.add(path, Kind.VALUE, left, right, ignore)
         return
     for part in parts:
