@@ -66,10 +66,12 @@ class Compiler:
     """Plans by (left descriptor, right descriptor, place, inherited rules); kept, up to PLANS_MAX.
 
     `bare`: the place of no rules. `ruled`: whether any rule ignores something, of which the options may want to be told.
+    `equals`: whether plans may ask `==` of messages, where that decides.
     """
 
-    def __init__(self, options: CompareOptions, bare: Place, *, ruled: bool = False) -> None:
+    def __init__(self, options: CompareOptions, bare: Place, *, ruled: bool = False, equals: bool = True) -> None:
         self._options = options
+        self._equals = equals
         self._bare = bare
         self._fields = {each.name: each for each in options.fields}
         self._closures = Closures()
@@ -110,7 +112,7 @@ class Compiler:
 
     def _equal_is_same(self, left: Descriptor, right: Descriptor) -> bool:
         # `==` of messages compares bits, so a NaN would be equal to itself.
-        return left is right and (self._options.nan_equal or not self._closures.of(left).floats)
+        return self._equals and left is right and (self._options.nan_equal or not self._closures.of(left).floats)
 
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         if left.full_name == right.full_name:

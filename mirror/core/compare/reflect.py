@@ -13,9 +13,6 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.values import is_repeated
 
-UNKNOWN_MAX_BYTES: Final = 131_072  # of unknown fields in one message
-TAGS_MAX: Final = 500_000  # that are read to see how many bytes are of unknown fields
-EQUAL_MAX_BYTES: Final = 1_000_000  # of two messages that `==` may be asked about whatever is in them
 ANY: Final = "google.protobuf.Any"
 TIMES: Final = frozenset({"google.protobuf.Timestamp", "google.protobuf.Duration"})
 FIELD_MASK: Final = "google.protobuf.FieldMask"
@@ -74,75 +71,6 @@ def byte_size(message: Message) -> int:
     """The size on the wire; `ByteSize` refuses messages that lack a required field."""
     kind: Any = type(message)
     return len(kind.SerializePartialToString(message))  # not by wire_bytes: a keyword costs half as much again
-
-
-def same_messages(left: Message, right: Message, size: int) -> bool:
-    """Whether `==` holds. `size`: bytes of both.
-
-    On unknown fields `==` takes twenty times their size in memory: of many in the outermost messages bytes are compared.
-    """
-    if size > EQUAL_MAX_BYTES and (many_unknown(left) or many_unknown(right)):
-        return wire_bytes(left, deterministic=True) == wire_bytes(right, deterministic=True)
-    return left == right
-
-
-def many_unknown(message: Message) -> str:
-    """Where over UNKNOWN_MAX_BYTES of the message's own records may be of fields that its schema does not know: the reason.
-
-    Reads the tags on the wire, for decoding unknown fields takes a hundred times their size and a copy all of it. Over
-    TAGS_MAX tags, those in groups counted, are not read.
-    """
-    data = wire_bytes(message)
-    if len(data) <= UNKNOWN_MAX_BYTES:
-        return ""
-    descriptor: Any = type(message).DESCRIPTOR
-    known = {field.number for field, _ in set_fields(message)} | set(descriptor.fields_by_number)
-    at = found = tags = 0
-    while at < len(data) and found <= UNKNOWN_MAX_BYTES and tags <= TAGS_MAX:
-        start, number = at, 0
-        tag, at = _varint(data, at)
-        number = tag >> 3
-        at, read = _skip(data, at, tag, TAGS_MAX - tags)
-        found += (at - start) * (number not in known)
-        tags += read
-    if tags > TAGS_MAX:
-        return f"a message of over {TAGS_MAX} records"
-    return f"over {UNKNOWN_MAX_BYTES} bytes of unknown fields" if found > UNKNOWN_MAX_BYTES else ""
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        if byte < 128:
-            return value, at
-        shift += 7
-
-
-def _skip(data: bytes, at: int, tag: int, tags_max: int) -> tuple[int, int]:
-    """Where the record with this tag ends, groups left by counting, and how many tags it has; over `tags_max` it stops."""
-    depth = tags = 0
-    while True:
-        tags += 1
-        match tag & 7:
-            case 0:
-                at = _varint(data, at)[1]
-            case 1:
-                at += 8
-            case 2:
-                length, at = _varint(data, at)
-                at += length
-            case 3:
-                depth += 1
-            case 4:
-                depth -= 1
-            case _:
-                at += 4
-        if depth <= 0 or tags > tags_max:
-            return at, tags
-        tag, at = _varint(data, at)
 
 
 def _has_shape(descriptor: Descriptor) -> bool:

@@ -11,6 +11,7 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from mirror.core.compare.floods import RECORDS_MAX, UNKNOWN_MAX_BYTES, many_records
 from mirror.core.compare.reflect import set_fields, which_oneof
 from mirror.core.compare.values import excuse_time
 from mirror.core.compare.walk import Part, Rules, Walk, descriptor_of
@@ -97,6 +98,9 @@ class AnyPart:
         same_type = self._by_meaning and classes is not None and classes[0] is classes[1]
         if same_type and one.value == other.value and walk.setting.gates:
             return
+        if classes is not None and (why := _too_many(classes, (one.value, other.value))):
+            walk.add(path, Kind.VALUE, note=why)
+            return
         inner = _opened(walk, classes, (one.value, other.value), path)
         if inner:
             step = Typed(name)
@@ -128,6 +132,14 @@ def _opened(
         return classes[0].FromString(values[0]), classes[1].FromString(values[1])
     except (DecodeError, RecursionError):
         return None
+
+
+def _too_many(classes: tuple[type[Message], type[Message]], values: tuple[bytes, bytes]) -> str:
+    for kind, value in zip(classes, values, strict=True):
+        anyhow: Any = kind
+        if len(value) > UNKNOWN_MAX_BYTES and many_records(value, anyhow.DESCRIPTOR):
+            return f"too complex: an Any of over {RECORDS_MAX} records"
+    return ""
 
 
 def _type_name(url: str) -> str:
