@@ -115,7 +115,7 @@ class Comparer:
         `types`: where to look for the types of Anys that the messages' own pools do not know.
         """
         if size > EQUAL_MAX_BYTES and self.options.only is None and (flooded(left) or flooded(right)):
-            return self.run(lambda walk: walk.flooded(left, right, root, self.rules.walk(root)), root, types=types)
+            return self._flooded(left, right, root, types)
         if self._quick and left == right:
             return SAME
         kind = type(left)
@@ -148,6 +148,10 @@ class Comparer:
         except RecursionError as error:
             return self._too_complex(walk, deepest(error, root), "nested too deep")
         return walk.result()
+
+    def _flooded(self, left: Message, right: Message, root: Path, types: Types | None) -> Result:
+        # A method of its own: a function within `compare` would make reading its arguments slower.
+        return self.run(lambda walk: walk.flooded(left, right, root, self.rules.walk(root)), root, types=types)
 
     @staticmethod
     def _too_complex(walk: Walk, path: Path, why: str) -> Result:
