@@ -155,7 +155,7 @@ def _classes(left: Message, right: Message, name: str) -> tuple[type[Message], t
 def _class(pool: DescriptorPool, name: str) -> type[Message] | None:
     try:
         return GetMessageClass(pool.FindMessageTypeByName(name))
-    except KeyError:
+    except (KeyError, RecursionError):  # the latter: its fields lead on through too many types
         return None
 
 
