@@ -177,7 +177,7 @@ def _findings(reader: Reader) -> list[Finding]:
 
 def _tell(shop: running.Running, result: Result, *, as_json: bool) -> None:
     for error in result.load.errors:
-        _talk.print(f"primary error: {error}", markup=False)
+        _talk.print(f"went wrong: {error}", markup=False)
     lost = shop.shadows_lost()
     if lost:
         _talk.print(f"Envoy could not send {lost} shadows, or cut them off")
@@ -191,7 +191,9 @@ def _tell(shop: running.Running, result: Result, *, as_json: bool) -> None:
     typer.echo("")
     for line in summary(result):
         typer.echo(line)
-    typer.echo(f"page: http://{shop.web} (while the demo runs; --keep keeps it up, --out DIR keeps its files)")
+    typer.echo(
+        f"page: http://{shop.web} (while the demo runs; --keep, with make ARGS=--keep, keeps it up, --out DIR keeps its files)"
+    )
 
 
 def summary(result: Result) -> Iterator[str]:
@@ -209,7 +211,7 @@ def summary(result: Result) -> Iterator[str]:
     )
     yield f"side effects: {result.effects}; {once}, so the shadows had none"
     pairs = f"{result.pairs} pairs, {result.incomplete} incomplete"
-    yield f"{result.load.done} calls, {result.load.error_count} primary errors; {pairs}; verdict: {result.verdict}"
+    yield f"{result.load.done} calls, {result.load.error_count} of them went wrong; {pairs}; verdict: {result.verdict}"
 
 
 def _stay(shop: running.Running) -> None:

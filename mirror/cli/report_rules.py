@@ -51,7 +51,8 @@ def show_rule_changes(out: Console, found: Sequence[RuleChangeView]) -> None:
         for rule in change.rules:
             of = f" in {', '.join(rule.methods)}" if rule.methods else ""
             papers = "".join(f", {text}" for text in (rule.reason, rule.owner) if text)
-            out.print(plain(f"  {rule.what}: {rule.type} {rule.path}{of}{papers}"))
+            parameters = f" {rule.parameters}" if rule.parameters else ""
+            out.print(plain(f"  {rule.what}: {rule.type} {rule.path}{parameters}{of}{papers}"))
         for one in change.restarts:
             bound = words.restarted(one.bound, one.triples, one.unexplained, one.unexplained_after)
             paths = words.plural(one.path_count, "path")

@@ -17,6 +17,7 @@ from rich.table import Table
 
 from mirror.cli.descriptor_set import ServedMethod, read_methods
 from mirror.cli.errors import UsageError
+from mirror.cli.reading import DEFAULT_FILE
 from mirror.config import Config, ConfigError, load
 from mirror.core.path import (
     AnyElement,
@@ -30,7 +31,18 @@ from mirror.core.path import (
     Step,
     Typed,
 )
-from mirror.core.rules import MethodRules, MethodTypes, PathStatus, Rule, RuleSet, Status, check_paths, merge
+from mirror.core.rules import (
+    MethodRules,
+    MethodTypes,
+    PathStatus,
+    Rule,
+    RuleSet,
+    Schema,
+    Status,
+    check_paths,
+    merge,
+    parameters_of,
+)
 
 app = typer.Typer(
     no_args_is_help=True, rich_markup_mode=None, help="Check the rules of a mirror.yaml, or explain them."
@@ -103,7 +115,7 @@ def check(
 def explain(
     path: Annotated[str, typer.Argument(metavar="PATH", help='As the report shows it: "response.items[*].price".')],
     *,
-    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The mirror.yaml.")],
+    config: Annotated[Path, typer.Option("--config", metavar="FILE", help="The mirror.yaml.")] = DEFAULT_FILE,
     method: Annotated[str, typer.Option(metavar="M", help="In this method: shop.v1.Shop/Checkout.")] = "",
     run: Annotated[str, typer.Option(metavar="R", help="In this run.")] = "",
     as_json: _Json = False,
@@ -113,6 +125,8 @@ def explain(
         steps = PathPattern.parse(path).steps
     except PathSyntaxError as error:
         raise UsageError(str(error)) from None
+    if problem := Schema().walk(steps).problem:  # no schema: only what no call could have
+        raise UsageError(f"{path}: {problem}")
     rules = _load(config, as_json=as_json).rules.in_force(datetime.now(tz=UTC).date())
     scoped = MethodRules(rule for rule in rules.rules if _concerns(rule, run, method))
     applying, idle = _bearing(scoped, steps)
@@ -248,26 +262,9 @@ def _explanation(path: str, applying: Sequence[Rule], idle: Sequence[Rule]) -> I
     for rule in (*applying, *idle):
         where = ", ".join([*rule.scope.methods, *(f"run {run}" for run in rule.scope.runs)])
         mark = "overruled: " if rule in idle else ""
-        yield f"{mark}{rule.type} {rule.scope.path}{_parameters(rule)}{f' in {where}' if where else ''} [{rule.id}]"
+        parameters = parameters_of(rule.meaning)
+        what = f"{rule.type} {rule.scope.path}{f' {parameters}' if parameters else ''}"
+        yield f"{mark}{what}{f' in {where}' if where else ''} [{rule.id}]"
         until = f"until {rule.expires}" if rule.expires else ""
         if papers := ", ".join(filter(None, (rule.reason, rule.owner, until, rule.link))):
             yield f"    {papers}"
-
-
-def _parameters(rule: Rule) -> str:
-    """Those that say something; a text as it is written in the file."""
-    parameters = json.loads(rule.meaning)[4]
-    said = {name: value for name, value in parameters.items() if value is not False and value not in (None, "", [])}
-    return "".join(f" {name}={_value(value)}" for name, value in said.items())
-
-
-def _value(value: Any) -> str:
-    match value:
-        case True:
-            return "true"
-        case [[_, _], *_]:
-            return ", then ".join(f"'{pattern}' with '{by}'" for pattern, by in value)
-        case [*_]:
-            return ",".join(map(str, value))
-        case _:
-            return str(value)

@@ -139,7 +139,13 @@ class RuleWatch:
                 yield RuleStatus(rule_id, run, method, str(status.status), status.problem)
         for rule in self._rules.rules:
             if rule.id not in told:
-                yield RuleStatus(rule.id, "", "", str(Status.PENDING), "no call that this rule is for was seen yet")
+                yield RuleStatus(
+                    rule.id,
+                    "",
+                    "",
+                    str(Status.PENDING),
+                    "no call that this rule is for has come since the collector started",
+                )
         for rule in self._expired:
             yield RuleStatus(rule.id, "", "", "expired", f"it applied until {rule.expires}")
 

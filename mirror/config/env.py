@@ -16,7 +16,7 @@ from mirror.config.source import Loc, Source, scalar
 
 PREFIX: Final = "MIRROR_"
 # Close enough for a slip of the pen; far from what interceptors and Kubernetes' service variables are called.
-_CLOSE: Final = 0.86
+_CLOSE: Final = 0.85
 
 
 def variables() -> dict[str, Loc]:
@@ -43,7 +43,9 @@ def with_env(source: Source, env: Mapping[str, str]) -> Source:
 
 def _meant(name: str, known: Mapping[str, Loc]) -> str:
     section = name.removeprefix(PREFIX).split("_")[0]
-    names = {k.removeprefix(PREFIX): k for k in known if k.startswith(f"{PREFIX}{section}_")}
+    names = {
+        k.removeprefix(PREFIX): k for k, loc in known.items() if len(loc) == 1 or k.startswith(f"{PREFIX}{section}_")
+    }
     close = get_close_matches(name.removeprefix(PREFIX), names, 1, _CLOSE)
     return names[close[0]] if close else ""
 

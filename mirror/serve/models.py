@@ -303,6 +303,7 @@ class Rule(_Model):
     id: str
     type: str
     path: str
+    parameters: str = Field(description="of its type, in words: `absolute=0.01 relative=0.0`")
     methods: list[str]
     runs: list[str]
     reason: str

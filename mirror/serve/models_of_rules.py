@@ -16,6 +16,7 @@ class ChangedRule(_Model):
     id: str
     type: str
     path: str
+    parameters: str = Field(description="of its type, in words: `absolute=0.01 relative=0.0`")
     methods: list[str]
     reason: str
     owner: str

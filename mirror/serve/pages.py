@@ -166,7 +166,10 @@ def _hypothesis(site: Site, run: RunView, epoch: int | None, wanted: int) -> tup
         for view in site.reader.hypotheses(one.id):
             if view.id == wanted:
                 return one, view
-    raise NotFoundError("unknown_path", f"Run {run.name!r} has no path {wanted}; the run's page lists what differs.")
+    raise NotFoundError(
+        "unknown_path",
+        f"Run {run.name!r} has no path {wanted}; a change of rules starts paths anew, and the run's page lists what differs.",
+    )
 
 
 def _differing_in(view: HypothesisView) -> dict[str, Any]:

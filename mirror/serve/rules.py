@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import Final
 
-from mirror.core.rules import Rule, Status
+from mirror.core.rules import Rule, Status, parameters_of
 from mirror.store.views import RuleStatus, RuleView
 
 NEVER_MATCHED_FROM: Final = 1_000  # comparisons in its scope without a difference under it
@@ -21,6 +21,7 @@ class RuleLine:
     id: str
     type: str
     path: str
+    parameters: str
     methods: tuple[str, ...]
     runs: tuple[str, ...]
     reason: str
@@ -78,6 +79,7 @@ def _line(rule: Rule, view: RuleView | None, today: date) -> RuleLine:
         id=rule.id,
         type=rule.type,
         path=str(rule.scope.path),
+        parameters=parameters_of(rule.meaning),
         methods=rule.scope.methods,
         runs=rule.scope.runs,
         reason=rule.reason,

@@ -1,5 +1,6 @@
 """Which comparisons are kept as examples: a few per method, path pattern and minute. In memory, one owner, no I/O.
 
+Differences under a rule have their own count: a tolerance that applies in every call leaves room for what is beyond it.
 Matched pairs keep nothing. After a restart the minute's count begins anew: at worst one more helping of examples.
 """
 
@@ -12,7 +13,7 @@ from mirror.core.model import EpochKey, Judged, Kind, Role, Verdict
 from mirror.store.limits import Limits
 
 MINUTES_MAX: Final = 64  # of which counts are remembered
-_Bucket = tuple[EpochKey, str, str]
+_Bucket = tuple[EpochKey, str, str, bool]  # epoch, method, pattern, whether under a rule
 
 
 def differing(judged: Judged) -> frozenset[tuple[str, Kind]]:
@@ -54,8 +55,7 @@ def _buckets(judged: Judged) -> set[_Bucket]:
     outcome = judged.outcomes.get(Role.CANDIDATE)
     if outcome is None or outcome.verdict is Verdict.MATCHED:
         return set()
-    patterns = {pattern for pattern, _ in differing(judged) | unjudged(judged)} | {
-        ignored.pattern for ignored in outcome.ignored
-    }
-    method = judged.group.key.method
-    return {(judged.epoch, method, pattern) for pattern in patterns or {f"({outcome.verdict}.{outcome.reason})"}}
+    counting = {(pattern, False) for pattern, _ in differing(judged) | unjudged(judged)}
+    found = counting | {(ignored.pattern, True) for ignored in outcome.ignored}
+    found = found or {(f"({outcome.verdict}.{outcome.reason})", False)}
+    return {(judged.epoch, judged.group.key.method, pattern, ruled) for pattern, ruled in found}

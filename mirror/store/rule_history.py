@@ -13,7 +13,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, delete, select
 
-from mirror.core.rules import RuleChange, RuleMark
+from mirror.core.rules import RuleChange, RuleMark, parameters_of
 from mirror.store.engine import insert_row
 from mirror.store.tables import epochs, rule_changes
 from mirror.store.views import ChangedRule, RestartedPath, RestartView, RuleChangeView
@@ -83,4 +83,7 @@ def _view(row: Row[Any]) -> RuleChangeView:
 def _rule(kept: dict[str, Any], what: str) -> ChangedRule:
     named = RuleMark(kept["meaning"], kept["id"]).named
     papers = {name: kept[name] for name in ("id", "reason", "owner", "link")}
-    return ChangedRule(what=what, type=named.type, path=str(named.path), methods=named.methods, **papers)
+    parameters = parameters_of(kept["meaning"])
+    return ChangedRule(
+        what=what, type=named.type, path=str(named.path), parameters=parameters, methods=named.methods, **papers
+    )

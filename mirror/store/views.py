@@ -123,6 +123,7 @@ class ChangedRule:
     id: str
     type: str
     path: str
+    parameters: str  # in words: `absolute=0.01 relative=0.0`
     methods: tuple[str, ...]
     reason: str
     owner: str

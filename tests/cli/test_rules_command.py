@@ -219,3 +219,5 @@ def test_explain_where_nothing_applies(mirror):
     code, _, error = mirror("explain", "response..x", "--config", "good.yaml")
     assert code == 2
     assert "column 9" in error
+    code, _, error = mirror("explain", "respnse.total", "--config", "good.yaml")
+    assert (code, 'did you mean "response"?' in error) == (2, True)

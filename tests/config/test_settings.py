@@ -172,6 +172,7 @@ def test_the_environment_wins_over_the_file(tmp_path):
 
 def test_a_misspelt_variable_is_refused(tmp_path):
     """It would be silently without effect."""
+    assert problems(tmp_path, "", {"MIRROR_RUN": "x"}) == ['MIRROR_RUN: no such setting; did you mean "MIRROR_RUNS"?']
     assert problems(tmp_path, "", {"MIRROR_STORE_ULR": "x"}) == [
         'MIRROR_STORE_ULR: no such setting; did you mean "MIRROR_STORE_URL"?'
     ]

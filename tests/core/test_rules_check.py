@@ -105,7 +105,12 @@ def test_valid(quote, path):
         ("trailing_metadata.cost", "trailing_metadata has no fields"),
         ("status.cod", 'status has no "cod"; did you mean "code"?'),
         ("reponse.x", 'a call has no "reponse"; did you mean "response"?'),
-        ("calls.x", 'a call has no "calls"; it has initial_metadata, response, status, trailing_metadata'),
+        (
+            "calls.x",
+            'a call has no "calls"; it has initial_metadata, outbound, request, requests, response, status, trailing_metadata',
+        ),
+        ("outbounds[*]", 'a call has no "outbounds"; did you mean "outbound"?'),
+        ("reqest.x", 'a call has no "reqest"; did you mean "request"?'),
         ("responses[*].total", 'a call has no "responses"; did you mean "response"? (the method answers once)'),
     ],
 )

@@ -46,6 +46,15 @@ def test_only_so_many_are_kept_per_pattern_and_minute(url: str):
         assert examples == 2
 
 
+def test_differences_under_a_rule_take_no_room_from_those_beyond_it(url: str):
+    with Store.open(url, limits=Limits(keep_per_minute=2)) as store:
+        commit(store, several(5, candidate=["response.b"], ignored=["response.a"]), keep=True)
+        commit(store, several(5, named="beyond", candidate=["response.a"]), keep=True)
+        reader = store.reader()
+        (examples,) = (h.examples for h in reader.hypotheses(1) if h.hypothesis.pattern == "response.a")
+        assert examples == 2
+
+
 def test_wants_says_when_serialising_one_is_worth_it():
     changes = Changes()
     limit = changes.keeper.limits.keep_per_minute

@@ -8,6 +8,7 @@ from mirror.core.rules.bearing import RuleMark
 from mirror.core.rules.changing import Covered, RuleChange
 from mirror.core.rules.check import MethodTypes, PathStatus, Status, check_paths, check_rule, merge
 from mirror.core.rules.match import MethodRules, Place
+from mirror.core.rules.parameters import parameters_of
 from mirror.core.rules.records import (
     VALUE_CLASSES,
     VALUE_RULES,
@@ -58,4 +59,5 @@ __all__ = [
     "check_rule",
     "default_id",
     "merge",
+    "parameters_of",
 ]

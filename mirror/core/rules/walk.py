@@ -253,6 +253,8 @@ class Schema:
     def _meant(self, stand: Stand, name: str, names: list[str]) -> str:
         if stand == Text("") and name in {"response", "responses"}:
             return f'; did you mean "{names[0]}"? (the method {"streams" if self.streamed else "answers once"})'
+        if stand == Text(""):  # paths at requests are never checked, and so not among the stands
+            names = [*names, "outbound", "request", "requests"]
         return meant(name, names)
 
 
@@ -267,7 +269,7 @@ def meant(name: str, names: list[str]) -> str:
     close = get_close_matches(name.lower(), names, n=1, cutoff=0.6)
     if close:
         return f'; did you mean "{close[0]}"?'
-    return f"; it has {', '.join(sorted(names))}" if 0 < len(names) <= 6 else ""
+    return f"; it has {', '.join(sorted(names))}" if 0 < len(names) <= 8 else ""
 
 
 def _dotted(step: PatternStep) -> str:
