@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from google.protobuf import any_pb2, struct_pb2
 
-from benchmarks.hostile import KINDS
+from benchmarks.hostile_messages.kinds import KINDS
 from mirror.core.compare import CompareOptions, Comparer, compare
 from mirror.core.compare.floods import EQUAL_MAX_BYTES, RECORDS_MAX, flooded, many_records, many_unknown
 from mirror.core.path import Field, Index, render

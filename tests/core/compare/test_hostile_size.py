@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from benchmarks.hostile import KINDS, PROMISE_MB, run
+from benchmarks.hostile_messages.kinds import KINDS
+from benchmarks.hostile_messages.measuring import PROMISE_MB, run
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -1,0 +1,1 @@
+"""The parts of `hostile.py`: `building` makes the bytes, `kinds` says what is compared how, `measuring` does it."""
