@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "collector": "mirror.cli.collector",
     "report": "mirror.cli.report",
     "verdict": "mirror.cli.verdict",
+    "db": "mirror.cli.db.app",
     "diff": "mirror.cli.diff",
     "rules": "mirror.cli.rules",
     "demo": "mirror_demo.command",

@@ -138,8 +138,11 @@ def verdict_word(value: int) -> str:
     return Verdict.Name(value).removeprefix("VERDICT_").lower() if value in Verdict.values() and value else ""
 
 
-def sides(comparison: Comparison, schemas: SchemaLookup) -> SidesView:
-    """The view of `comparison`. Undecodable captures stand as missing, never as an error."""
+def sides(comparison: Comparison, schemas: SchemaLookup, *, aligned: bool = True) -> SidesView:
+    """The view of `comparison`. Undecodable captures stand as missing, never as an error.
+
+    `aligned` False leaves out the sections, which cost the most and which only the page shows.
+    """
     primary = Replica(
         role=Role.PRIMARY,
         version=comparison.primary_version,
@@ -167,7 +170,7 @@ def sides(comparison: Comparison, schemas: SchemaLookup) -> SidesView:
         trace_id=comparison.trace_id.hex(),
         compared_at_s=comparison.compared_at_s,
         replicas=replicas,
-        sections=tuple(_sections(replicas)),
+        sections=tuple(_sections(replicas)) if aligned else (),
     )
 
 

@@ -9,7 +9,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 from sqlalchemy import Engine, case, create_engine, event, insert
 from sqlalchemy.dialects import postgresql, sqlite
@@ -41,14 +41,14 @@ class StoreError(Exception):
         self.lasting = lasting
 
 
-def open_engine(url: str, *, write: bool) -> Engine:
+def open_engine(url: str, *, write: bool, mode: Literal["rwc", "rw", "ro"] | None = None) -> Engine:
     """An engine for `url` (SQLite or PostgreSQL); with `write` a missing SQLite file is created, else it is an error.
 
-    Raises StoreError where the URL cannot be used. The database itself is touched at the first connection.
+    `mode` is how SQLite opens its file, where that shall be otherwise: `rw` never creates one, `ro` leaves every byte of it. Raises StoreError where the URL cannot be used. The database itself is touched at the first connection.
     """
     parsed = _parse(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite(parsed, write=write)
+        return _sqlite(parsed, write=write, mode=mode or ("rwc" if write else "rw"))
     try:
         return create_engine(parsed, pool_pre_ping=True)
     except ImportError as error:
@@ -143,18 +143,18 @@ def _parse(url: str) -> URL:
     return parsed
 
 
-def _sqlite(url: URL, *, write: bool) -> Engine:
+def _sqlite(url: URL, *, write: bool, mode: str) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise StoreError("store.url: the store must be a file that readers can open too: write sqlite:///mirror.db")
     path = Path(str(url.database))
     if path.is_dir():
         raise StoreError(f"store {path} is a directory; name a file in it, such as sqlite:///{path}/mirror.db")
-    if write and not path.parent.is_dir():
+    if mode == "rwc" and not path.parent.is_dir():
         raise StoreError(f"store {path}: the directory {path.parent} does not exist; create it")
-    if not write and not path.exists():
+    if mode != "rwc" and not path.exists():
         raise StoreError(f"store {path}: there is no such file; has the collector run, and with this store.url?")
     # A plain path with `mode` needs SQLite's URI form; rwc creates, rw does not.
-    target = f"{path.absolute().as_uri()}?mode={'rwc' if write else 'rw'}"
+    target = f"{path.absolute().as_uri()}?mode={mode}"
     return _file_engine(url, target, write=write)
 
 
@@ -191,6 +191,8 @@ def _advice(text: str) -> str:
     lower = text.lower()
     if "not a database" in lower or "malformed" in lower:
         return "; the file is damaged or no store: move it away and start the collector again"
+    if "lock timeout" in lower:
+        return "; another session holds its tables: stop the collectors on this store, then try again"
     if "locked" in lower:
         return "; another process is writing: one collector a store"
     if "readonly" in lower or "unable to open" in lower or "permission" in lower:

@@ -19,7 +19,7 @@ from mirror.store.limits import Limits
 from mirror.store.naming import stored
 from mirror.store.tables import comparison_blobs, comparison_paths, comparisons
 
-_PRUNE_AT_ONCE: Final = 500
+PRUNE_AT_ONCE: Final = 500
 _CLOCK_SET_BACK_S: Final = 60.0
 
 
@@ -63,22 +63,27 @@ def prune(connection: Connection, *, older_than_s: float, max_bytes: int) -> tup
     """
     aged = connection.execute(delete(comparisons).where(comparisons.c.compared_at_s < older_than_s)).rowcount
     crowded = 0
-    held = connection.execute(select(func.coalesce(func.sum(comparisons.c.size), 0))).scalar_one()
-    while held > max_bytes:
-        oldest = connection.execute(
-            select(comparisons.c.seq, comparisons.c.size).order_by(comparisons.c.compared_at_s).limit(_PRUNE_AT_ONCE)
-        ).all()
-        gone = []
-        for row in oldest:
-            if held <= max_bytes:
-                break
-            gone.append(row.seq)
-            held -= row.size
-        if not gone:
-            break
-        connection.execute(delete(comparisons).where(comparisons.c.seq.in_(gone)))
+    while gone := crowding(connection, max_bytes):
+        connection.execute(delete(comparisons).where(comparisons.c.seq.in_([seq for seq, _ in gone])))
         crowded += len(gone)
     return aged, crowded
+
+
+def crowding(connection: Connection, max_bytes: int) -> list[tuple[int, int]]:
+    """The oldest kept comparisons (seq, size) without which the rest has at most `max_bytes`; at most 500 at once."""
+    held = connection.execute(select(func.coalesce(func.sum(comparisons.c.size), 0))).scalar_one()
+    if held <= max_bytes:
+        return []
+    oldest = connection.execute(
+        select(comparisons.c.seq, comparisons.c.size).order_by(comparisons.c.compared_at_s).limit(PRUNE_AT_ONCE)
+    ).all()
+    found = []
+    for row in oldest:
+        if held <= max_bytes:
+            break
+        found.append((row.seq, row.size))
+        held -= row.size
+    return found
 
 
 def _rising(compared_at_s: float, last_s: float | None) -> float:

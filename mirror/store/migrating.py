@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, select, table
+from sqlalchemy import Connection, Engine, inspect, select, table, text
 from sqlalchemy import column as sql_column
 
 from mirror.store.engine import StoreError, explained, named
@@ -14,29 +14,36 @@ HEAD: Final = "0004"  # the newest of migrations/versions; a test holds it
 _VERSION = table("alembic_version", sql_column("version_num"))
 
 
-def migrate(engine: Engine) -> None:
-    """Create or upgrade the tables. Raises StoreError for a database that a newer version has written."""
+def migrate(engine: Engine, *, wait_s: int | None = None) -> str | None:
+    """Create or upgrade the tables, in one transaction; returns the revision that they had, None where there were none.
+
+    `wait_s`: how long PostgreSQL may wait for other sessions; else it waits for ever. Raises StoreError for a database that
+    a newer version has written.
+    """
     with explained(engine, "cannot be opened"), engine.begin() as connection:
-        found = _revision(connection)
-        if found == HEAD:
-            return
-        _refuse_foreign(connection, found)
-        _upgrade(connection)
+        if wait_s is not None and engine.dialect.name == "postgresql":
+            connection.execute(text(f"SET LOCAL lock_timeout = '{int(wait_s)}s'"))
+        found = revision_of(connection)
+        if found != HEAD:
+            _refuse_foreign(connection, found)
+            _upgrade(connection)
+        return found
 
 
 def check(connection: Connection) -> None:
     """For readers: raises StoreError unless the tables are those of this version."""
-    found = _revision(connection)
+    found = revision_of(connection)
     if found == HEAD:
         return
     _refuse_foreign(connection, found)
     where = named(connection.engine.url)
     raise StoreError(
-        f"store {where}: its tables are of revision {found or 'none'}; start the collector once to bring them to {HEAD}"
+        f"store {where}: its tables are of revision {found or 'none'}; start the collector once, or run mirror db upgrade, to bring them to {HEAD}"
     )
 
 
-def _revision(connection: Connection) -> str | None:
+def revision_of(connection: Connection) -> str | None:
+    """The revision of the tables; None where there are none of mirror's."""
     if not inspect(connection).has_table("alembic_version"):
         return None
     return connection.execute(select(_VERSION.c.version_num)).scalar()

@@ -28,6 +28,8 @@ SCHEMAS_OVER_LIMIT = "schemas_over_limit"
 COMPARISONS_WITHOUT_CAPTURES = "comparisons_without_captures"
 PRUNED_FOR_AGE = "comparisons_pruned_for_age"
 PRUNED_FOR_BYTES = "comparisons_pruned_for_bytes"
+PRUNED_WITH_RUN = "comparisons_pruned_with_run"
+RUNS_PRUNED = "runs_pruned"
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ Place = tuple[int, str, Kind]  # method id, pattern, kind
 
 @dataclass(slots=True)
 class Ids:
-    """Ids known from earlier commits. No row is deleted but hypotheses that start anew, which are forgotten then."""
+    """Ids known from earlier commits. Hypotheses that start anew are forgotten; all, when a run was pruned."""
 
     epochs: dict[EpochKey, int] = field(default_factory=dict)
     methods: dict[tuple[int, str], int] = field(default_factory=dict)

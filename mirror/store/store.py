@@ -25,6 +25,7 @@ from mirror.store.judging import JudgeOptions
 from mirror.store.keeping import Keeper
 from mirror.store.limits import Limits
 from mirror.store.migrating import migrate
+from mirror.store.pruning import deletions, note_deletions
 from mirror.store.queries import Reader
 from mirror.store.resolving import Ids
 from mirror.store.rule_history import changes_by_id
@@ -49,6 +50,7 @@ class Store:
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
+        self._deletions = -1
         self._standing = Standing()
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
@@ -64,6 +66,7 @@ class Store:
             migrate(engine)
             with explained(engine, "cannot be written"), engine.begin() as connection:
                 judging.remember(connection, options)
+                note_deletions(connection)
         except BaseException:
             engine.dispose()
             raise
@@ -155,7 +158,17 @@ class Store:
                 "put it back, or restart the collector to begin a new one"
             )
 
+    def _forget_deleted(self, connection: Connection) -> None:
+        """Row ids of a run that was pruned are given out again: nothing that is remembered by them may be used."""
+        found = deletions(connection)
+        if found != self._deletions:
+            self._ids.clear()
+            self._explained.clear()
+            self._standing = Standing(self._standing.taken_over, self._standing.rules)
+            self._deletions = found
+
     def _write(self, connection: Connection, changes: Changes, now_s: float) -> tuple[frozenset[int], Settled]:
+        self._forget_deleted(connection)
         standing, newest = take_over(connection, changes, self._standing)
         rows = find_methods(connection, changes, self._ids, limits=self.limits)
         settled = settle(connection, changes, rows, standing=standing, newest=newest, now_s=now_s)

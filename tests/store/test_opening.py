@@ -15,7 +15,7 @@ from sqlalchemy import create_engine, text
 import mirror.store
 from mirror.store import Reader, Store, StoreError
 from mirror.store.engine import open_engine
-from mirror.store.migrating import HEAD
+from mirror.store.migrating import HEAD, migrate
 from mirror.store.tables import metadata
 from tests.store.building import commit, judged
 
@@ -44,6 +44,22 @@ def test_a_newer_store_is_refused_by_writer_and_reader(url: str):
     for open_it in (Store.open, Reader.open):
         with pytest.raises(StoreError, match=r"written by a newer mirror \(revision 9999"):
             open_it(url)
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_upgrading_says_what_it_was_and_waits_only_so_long(url: str):
+    engine, other = open_engine(url, write=True), open_engine(url, write=True)
+    try:
+        assert (migrate(engine, wait_s=1), migrate(engine, wait_s=1)) == (None, HEAD)
+        with engine.begin() as connection:
+            connection.execute(text("UPDATE alembic_version SET version_num = '0003'"))
+        with other.begin() as connection:
+            connection.execute(text("SELECT count(*) FROM methods"))
+            with pytest.raises(StoreError, match="another session holds its tables: stop the collectors"):
+                migrate(engine, wait_s=1)
+    finally:
+        engine.dispose()
+        other.dispose()
 
 
 def test_a_directory_is_no_store(tmp_path: Path):

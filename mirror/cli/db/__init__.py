@@ -1,0 +1,1 @@
+"""`mirror db`: looking after the store. One module a command; `app` hangs them in."""
