@@ -65,6 +65,19 @@ METRICS: Final = (
     Metric("mirror_forward_spans_total", "counter", "Spans that the forwarding endpoint took."),
     Metric("mirror_forward_dropped_total", "counter", "Spans that were not forwarded.", ("reason",)),
     Metric("mirror_forward_failures_total", "counter", "Attempts to forward that failed; they are tried again."),
+    Metric("mirror_web_denied_total", "counter", "Requests for page, API or metrics that were denied.", ("reason",)),
+    Metric(
+        "mirror_tls_handshakes_failed_total",
+        "counter",
+        "TLS handshakes of the HTTP listeners that failed.",
+        ("listener", "reason"),
+    ),
+    Metric(
+        "mirror_reloads_total",
+        "counter",
+        "Changed certificates and tokens read again: done, failed.",
+        ("kind", "result"),
+    ),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Iterator
 from typing import Any, Final
 
@@ -15,6 +16,9 @@ STOP_GRACE_S: Final = 3  # what requests under way are given
 KEEP_ALIVE_S: Final = 75
 CONNECTIONS_MAX: Final = 1000
 HEAD_TIMEOUT_S: Final = 15.0  # for the whole head of a request
+HANDSHAKE_TIMEOUT_S: Final = 10.0
+TLS_CLOSE_TIMEOUT_S: Final = 2.0  # for the peer's word that it heard us close; below STOP_GRACE_S
+CLIENT_CERTIFICATE: Final = "client_certificate"  # in a request's state: whether its connection showed a valid one
 
 
 class _Protocol(H11Protocol):
@@ -24,6 +28,9 @@ class _Protocol(H11Protocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        shown = connection is not None and bool(connection.getpeercert())
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: shown}
         self._watch_head()
 
     def data_received(self, data: bytes) -> None:
@@ -57,7 +64,31 @@ class _Protocol(H11Protocol):
 
 
 class _Server(uvicorn.Server):
-    """Signals belong to the command that runs us, not to one of its servers."""
+    """Signals belong to the command that runs us, not to one of its servers; and TLS has its limits of time."""
+
+    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None) -> None:
+        super().__init__(config)
+        self._context = context
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for bound sockets, which gives each handshake a minute and a close half of one."""
+        await self.lifespan.startup()
+        secure, loop = self._context is not None, asyncio.get_running_loop()
+        self.servers = [
+            await loop.create_server(
+                self._protocol,
+                sock=bound,
+                ssl=self._context,
+                ssl_handshake_timeout=HANDSHAKE_TIMEOUT_S if secure else None,
+                ssl_shutdown_timeout=TLS_CLOSE_TIMEOUT_S if secure else None,
+                backlog=self.config.backlog,
+            )
+            for bound in sockets or ()
+        ]
+        self.started = True
+
+    def _protocol(self) -> asyncio.Protocol:
+        return _Protocol(config=self.config, server_state=self.server_state, app_state=self.lifespan.state)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,9 +96,9 @@ class _Server(uvicorn.Server):
 
 
 class Host:
-    """One application on one socket, which it takes over."""
+    """One application on one socket, which it takes over; by TLS where a context is given."""
 
-    def __init__(self, app: Any, bound: socket.socket) -> None:
+    def __init__(self, app: Any, bound: socket.socket, context: ssl.SSLContext | None = None) -> None:
         config = uvicorn.Config(
             app,
             http=_Protocol,
@@ -81,7 +112,7 @@ class Host:
             limit_concurrency=CONNECTIONS_MAX,
         )
         self._socket = bound
-        self._server = _Server(config)
+        self._server = _Server(config, context)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:
