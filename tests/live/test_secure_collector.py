@@ -75,6 +75,21 @@ class Secure(CollectorProcess):
             return client.get(path, headers={"authorization": f"Bearer {READ}"})
 
 
+class Plain(CollectorProcess):
+    """The collector as it comes, on loopback."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, pairing=FAST)
+
+    def send(self, body: bytes, *, token: str | None = WRITE) -> None:
+        metadata = (("authorization", f"Bearer {token}"),)
+        with grpc.insecure_channel(self.addresses["otlp_grpc"]) as channel:
+            channel.unary_unary(EXPORT)(body, timeout=30, metadata=metadata)
+
+    def http(self, listener: str) -> httpx.Client:
+        return httpx.Client(base_url=f"http://{self.addresses[listener]}", timeout=30)
+
+
 @pytest.fixture(scope="module")
 def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Secure]:
     with Secure(tmp_path_factory.mktemp("secure")) as collector:
@@ -273,7 +288,7 @@ def test_other_tokens_get_nowhere_even_with_the_right_certificate(secure: Secure
         good.another_round()
 
 
-def marked_sends(secure: Secure) -> list[Callable[[], object]]:
+def marked_sends(secure: Secure | Plain) -> list[Callable[[], object]]:
     """What goes wrong, in all ways, each with the mark in it."""
     mark = MARK.encode()
     call_with = product_call("m-1", "primary", id=MARK, name=MARK)
@@ -308,14 +323,15 @@ def marked_sends(secure: Secure) -> list[Callable[[], object]]:
     return sends
 
 
-def post(secure: Secure, body: bytes, headers: dict[str, str]) -> httpx.Response:
+def post(secure: Secure | Plain, body: bytes, headers: dict[str, str]) -> httpx.Response:
     with secure.http("otlp_http") as client:
         return client.post("/v1/traces", content=body, headers=headers)
 
 
-def test_nothing_of_what_is_sent_stands_in_the_log(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", [Secure, Plain])
+def test_nothing_of_what_is_sent_stands_in_the_log(tmp_path: Path, kind: type[Secure | Plain]) -> None:
     """Not of bodies, addresses, headers or tokens, right or wrong; not at its end either."""
-    with Secure(tmp_path) as collector:
+    with kind(tmp_path) as collector:
         for send in marked_sends(collector):
             with contextlib.suppress(grpc.RpcError, httpx.HTTPError):
                 send()
