@@ -119,7 +119,8 @@ async def _start_web(settings: Config, store: Store, running: Collector, bound: 
 
     gate = Gate(running.guard, running.counters)
     app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate)
-    host = Host(app, bound, running.guard.http_context("web", running.counters))
+    context = running.guard.http_context("web", running.counters)
+    host = Host(app, bound, context, closed=running.counters.closed("web"))
     await host.start()
     return host
 

@@ -123,7 +123,8 @@ class Collector:
             reading_max_bytes=self._config.intake.queue_max_bytes,
             guard=self.guard,
         )
-        self._http = Host(http, bound, self.guard.http_context("otlp_http", self.counters))
+        context = self.guard.http_context("otlp_http", self.counters)
+        self._http = Host(http, bound, context, closed=self.counters.closed("otlp_http"))
         await self._http.start()
         self._watching = asyncio.create_task(watch(self.guard, self.counters))
         self._started = True

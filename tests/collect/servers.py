@@ -55,7 +55,8 @@ class Listeners:
             reading_max_bytes=self.reading_max_bytes,
             guard=self.guard,
         )
-        host = Host(app, bound, self.guard.http_context("otlp_http", self.counters) if self.guard else None)
+        context = self.guard.http_context("otlp_http", self.counters) if self.guard else None
+        host = Host(app, bound, context, closed=self.counters.closed("otlp_http"))
         await host.start()
         try:
             yield self

@@ -12,8 +12,8 @@ import httpx
 import pytest
 from google.rpc.status_pb2 import Status
 
+from mirror.collect import doorway, hosting, otlp_grpc
 from mirror.collect import guard as guards
-from mirror.collect import hosting, otlp_grpc
 from mirror.collect.app import Collector, open_store
 from mirror.collect.guard import Guard, watch
 from mirror.config import load
@@ -197,7 +197,7 @@ def test_others_are_not_and_the_rest_is_served(tmp_path: Path, kind: str, reason
 def test_plain_text_and_noise_on_the_ports_of_tls_end_and_the_rest_is_served(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(hosting, "HANDSHAKE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(doorway, "HANDSHAKE_TIMEOUT_S", 1.0)
     monkeypatch.setattr(otlp_grpc, "HANDSHAKE_TIMEOUT_MS", 1000)
     place = Place(tmp_path)
 
@@ -227,7 +227,7 @@ def test_plain_text_and_noise_on_the_ports_of_tls_end_and_the_rest_is_served(
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03"])
 def test_handshakes_that_stop_half_way_are_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sent: bytes) -> None:
     """Silent ones, and such as stop within the first record; a hundred at once keep nobody else out."""
-    monkeypatch.setattr(hosting, "HANDSHAKE_TIMEOUT_S", 1.0)
+    monkeypatch.setattr(doorway, "HANDSHAKE_TIMEOUT_S", 1.0)
     monkeypatch.setattr(otlp_grpc, "HANDSHAKE_TIMEOUT_MS", 1000)
     place = Place(tmp_path)
 
@@ -244,6 +244,28 @@ def test_handshakes_that_stop_half_way_are_ended(tmp_path: Path, monkeypatch: py
                     await reader.read()  # until the end
                 writer.close()
         await place.served()
+
+    with_listeners(place.listeners, use)
+
+
+def test_of_too_many_handshakes_the_oldest_are_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each takes 300 KiB: they are few, and whoever means it is still served."""
+    monkeypatch.setattr(doorway, "HANDSHAKES_MAX", 5)
+
+    async def use(listeners: Listeners) -> None:
+        port = listeners.http_address.port
+        half_open = [await asyncio.open_connection("127.0.0.1", port) for _ in range(20)]
+        await place.served()
+        async with asyncio.timeout(60):
+            for reader, _ in half_open[:15]:
+                with contextlib.suppress(ConnectionError):
+                    assert await reader.read() == b""
+        counted = listeners.counters.value(
+            "mirror_connections_closed_total", listener="otlp_http", reason="handshakes_max"
+        )
+        assert counted >= 15
+        for _, writer in half_open:
+            writer.close()
 
     with_listeners(place.listeners, use)
 
