@@ -13,6 +13,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import resource
 import subprocess
 import sys
@@ -29,9 +30,10 @@ from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
-from mirror.core.compare import REFERENCE, CompareOptions, FieldOptions, Lists, compare
-from mirror.core.path import PathPattern
-from mirror.core.rules import KeyedList, MethodRules, Scope, UnorderedList
+from mirror.core.compare import REFERENCE, CompareOptions, Comparer, FieldOptions, Lists, compare
+from mirror.core.path import Field, PathPattern
+from mirror.core.rules import Ignore, KeyedList, MethodRules, NormalisedText, Scope, UnorderedList
+from mirror.core.streams import Body, compare_stream
 
 BYTES: Final = 4_000_000
 PROMISE_S: Final = 2.0
@@ -48,6 +50,8 @@ class Kind:
     options: CompareOptions = CompareOptions()  # noqa: RUF009 - frozen
     rules: tuple[Any, ...] = ()
     any: bool = False  # the message is an Any
+    stream: bool = False  # the kids are the messages of a stream
+    private: int = 0  # leaves of each message of the stream that were taken out
 
     @property
     def message_type(self) -> type[Message]:
@@ -59,10 +63,15 @@ class Kind:
 def _node() -> type[Message]:
     """A small recursive type: proto2 for groups, else without presence worth speaking of."""
     file = descriptor_pb2.FileDescriptorProto(name="hostile.proto", package="hostile", syntax="proto2")
+    file.dependency.append(any_pb2.DESCRIPTOR.name)
+    state = file.enum_type.add(name="State")
+    state.value.add(name="NEW", number=0)
     node = file.message_type.add(name="Node")
     part = node.nested_type.add(name="Part")
     entry = node.nested_type.add(name="SizesEntry")
     entry.options.map_entry = True
+    named = node.nested_type.add(name="NamesEntry")
+    named.options.map_entry = True
     optional, repeated = _F.LABEL_OPTIONAL, _F.LABEL_REPEATED
     for owner, name, number, kind, label, type_name in (
         (node, "i", 1, _F.TYPE_INT32, optional, ""),
@@ -76,6 +85,11 @@ def _node() -> type[Message]:
         (node, "doubles", 9, _F.TYPE_DOUBLE, repeated, ""),
         (node, "parts", 10, _F.TYPE_GROUP, repeated, ".hostile.Node.Part"),
         (node, "texts", 11, _F.TYPE_STRING, repeated, ""),
+        (node, "states", 12, _F.TYPE_ENUM, repeated, ".hostile.State"),
+        (node, "anys", 13, _F.TYPE_MESSAGE, repeated, ".google.protobuf.Any"),
+        (node, "names", 14, _F.TYPE_MESSAGE, repeated, ".hostile.Node.NamesEntry"),
+        (named, "key", 1, _F.TYPE_INT32, optional, ""),
+        (named, "value", 2, _F.TYPE_ENUM, optional, ".hostile.State"),
         (part, "i", 1, _F.TYPE_INT32, optional, ""),
         (part, "part", 5, _F.TYPE_GROUP, optional, ".hostile.Node.Part"),
         (entry, "key", 1, _F.TYPE_INT32, optional, ""),
@@ -87,6 +101,7 @@ def _node() -> type[Message]:
         if name in ("numbers", "doubles"):
             field.options.packed = True
     pool = DescriptorPool()
+    pool.AddSerializedFile(any_pb2.DESCRIPTOR.serialized_pb)
     pool.Add(file)
     return GetMessageClass(pool.FindMessageTypeByName("hostile.Node"))
 
@@ -198,12 +213,83 @@ def texts(side: int) -> bytes:
     return b"".join(part_of(11, f"{n + side * 7} {side}".encode()) for n in range(330_000 + side))
 
 
+def bush(side: int, *, seed: int = 1) -> bytes:
+    """Messages in single fields and lists of one, in every succession, down to a leaf that differs."""
+    draw = random.Random(seed)
+    made, total = [], 0
+    while total < BYTES:
+        one = b"\x08" + bytes([side])
+        for _ in range(DEEP - 4):
+            one = part_of(draw.choice((3, 4)), one)
+        made.append(part_of(4, one))
+        total += len(made[-1])
+    return b"".join(made)
+
+
+def documents(side: int, size: int, number: int = 11) -> bytes:
+    """JSON of `size` bytes each, no two alike, in a list or, as `s`, in a list of messages."""
+    made = []
+    for n in range(BYTES // (size + 10)):
+        head = b"[%d,%d" % (side, n)
+        text = head + b",1" * ((size - len(head) - 1) // 2) + b"]"
+        made.append(part_of(11, text) if number == 11 else part_of(4, part_of(2, text)))
+    return b"".join(made)
+
+
+def keyed_by_message(side: int, count: int = 50_000) -> bytes:
+    """Elements whose keys are messages, no two alike."""
+    return b"".join(
+        part_of(
+            4, part_of(3, b"\x08" + varint(n)) + part_of(2, b"the same text for each of these elements, and %d" % side)
+        )
+        for n in range(count)
+    )
+
+
+def stream(side: int, count: int = 1_000, *, private: bool = False) -> bytes:
+    """Messages that all differ a little, and one less on the right. `private`: all that is in them was taken out."""
+    lines = 0 if private else (BYTES // count - 20) // 20
+    return b"".join(
+        part_of(
+            4,
+            b"\x08"
+            + varint(n)
+            + b"".join(part_of(11, b"%06d %06d %d" % (n, line, side * (line % 3 == 0))) for line in range(lines)),
+        )
+        for n in range(count - side)
+    )
+
+
+def any_of(inside: bytes) -> bytes:
+    """An Any that holds one of us."""
+    return part_of(13, part_of(1, b"x/hostile.Node") + part_of(2, inside))
+
+
+def anys(side: int, inside: bytes) -> bytes:
+    """Anys in a list, one less on the right."""
+    count = BYTES // len(any_of(inside + b"\x08" + varint(BYTES)))
+    return b"".join(any_of(inside + b"\x08" + varint(n * 2 + side)) for n in range(count - side))
+
+
 _SET: Final = replace(REFERENCE, lists=Lists.SET, differences_max=100)
 _KEY: Final = (FieldOptions("hostile.Node.kids", by=("i",)),)
 
 
 def _rule(kind: type[Any], **own: Any) -> tuple[Any, ...]:
     return (kind(scope=Scope(path=PathPattern.parse("response.kids")), id="r", **own),)
+
+
+def _at(path: str, kind: type[Any], **own: Any) -> Any:
+    return kind(scope=Scope(path=PathPattern.parse(path)), id=f"{kind.__name__} {path}", **own)
+
+
+_MANY_STATES: Final = (
+    _at("response.**.kid" + ".**.kids[*]" * 2 + ".*" * 12, Ignore),
+    _at("response.**.kids[*]" + ".*" * 8 + ".kid.i", Ignore),
+)
+_JSON: Final = (_at("response.texts", NormalisedText, json=True), _at("response.texts", UnorderedList))
+_JSON_KIDS: Final = (_at("response.kids[*].s", NormalisedText, json=True), _at("response.kids", UnorderedList))
+_PATTERN: Final = (_at("response.texts", NormalisedText, replace=((r"\d,", "x"),)),)
 
 
 def _lengths(count: int) -> Callable[[], tuple[bytes, bytes]]:
@@ -240,6 +326,27 @@ KINDS: Final[dict[str, Kind]] = {
     "doubles, sets": Kind(sides(lambda side: shifted(side, 9, 8)), options=_SET),
     "texts, aligned": Kind(sides(texts)),
     "texts, smart lists": Kind(sides(texts), options=replace(_SET, lists=Lists.SMART_LIST)),
+    "unknown numbers, below": Kind(sides(lambda side: part_of(3, many(b"\xa0\x06" + bytes([side + 1]))))),
+    "another wire type": Kind(sides(lambda side: many(b"\x11" + bytes([side] * 8)))),
+    "another wire type, below": Kind(sides(lambda side: part_of(3, many(b"\x10" + bytes([side + 1]))))),
+    "closed enum": Kind(sides(lambda side: many(b"\x60" + bytes([side + 1])))),
+    "closed enum, map": Kind(sides(lambda side: many(b"\x72\x08\x08\x80\x80\x80\x01\x10\x80" + bytes([side + 1])))),
+    "trees, unordered by rule": Kind(sides(trees), rules=(_at("response.**.kids", UnorderedList),)),
+    "bush, rules of many states": Kind(sides(bush), rules=_MANY_STATES),
+    "keyed by message": Kind(sides(keyed_by_message), rules=_rule(KeyedList, by=("kid",))),
+    "JSON in texts": Kind(sides(lambda side: documents(side, 250_000)), rules=_JSON[:1]),
+    "JSON in texts, small": Kind(sides(lambda side: documents(side, 20)), rules=_JSON[:1]),
+    "JSON in texts, unordered": Kind(sides(lambda side: documents(side, 250_000)), rules=_JSON),
+    "JSON in messages, unordered": Kind(sides(lambda side: documents(side, 60_000, 2)), rules=_JSON_KIDS),
+    "patterns in texts": Kind(sides(lambda side: documents(side, 1000)), rules=_PATTERN),
+    "stream": Kind(sides(stream), stream=True),
+    "stream, unordered": Kind(sides(stream), stream=True, rules=(_at("responses", UnorderedList),)),
+    "stream, private": Kind(sides(lambda side: stream(side, private=True)), stream=True, private=60),
+    "stream, all private": Kind(sides(lambda side: stream(side, 14, private=True)), stream=True, private=5_000),
+    "one message, private": Kind(sides(lambda side: part_of(4, b"\x08" + bytes([side]))), stream=True, private=60_000),
+    "Any of empty messages": Kind(sides(lambda side: any_of(many(b"\x22\x00", BYTES - 100) + b"\x08" + bytes([side])))),
+    "Anys, aligned": Kind(sides(lambda side: anys(side, part_of(2, b"x" * 1000)))),
+    "Anys, aligned, small": Kind(sides(lambda side: anys(side, b""))),
     "one string": Kind(sides(lambda side: part_of(2, b"x" * BYTES + bytes([97 + side])))),
 }
 
@@ -251,8 +358,14 @@ def measure(name: str, left: Path, right: Path) -> dict[str, Any]:
     one, other = (kind.message_type.FromString(file.read_bytes()) for file in (left, right))
     compare(kind.message_type(), kind.message_type(), rules, options=kind.options)  # plans are made once
     before = _peak_mb()
+    bodies = [_bodies(kind, message, side) for side, message in enumerate((one, other))] if kind.stream else None
+    before = _peak_mb()
     start, cpu = time.perf_counter(), time.process_time()
-    result = compare(one, other, rules, options=kind.options)
+    if bodies is None:
+        result = compare(one, other, rules, options=kind.options)
+    else:
+        path = (Field("responses"),)
+        result = Comparer(rules, kind.options).run(lambda walk: compare_stream(walk, *bodies, path, rules.walk(path)))
     took, cpu = time.perf_counter() - start, time.process_time() - cpu
     return {
         "kind": name,
@@ -265,6 +378,13 @@ def measure(name: str, left: Path, right: Path) -> dict[str, Any]:
         "complete": result.complete and not any("too complex" in d.note for d in result.differences),
         "notes": sorted({d.note for d in result.differences if "too complex" in d.note})[:3],
     }
+
+
+def _bodies(kind: Kind, message: Any, side: int) -> list[Body]:
+    return [
+        Body(kid, private={f"secrets[{n}].name": b"%016d%016d" % (n, at * 2 + side) for n in range(kind.private)})
+        for at, kid in enumerate(message.kids)
+    ]
 
 
 def _peak_mb() -> float:

@@ -37,6 +37,9 @@ TARGETS = (
     # The shop's schema as the primary was built from it, and the newer one of the candidate: the same names, two folders.
     Target("demo/protos", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/current/shop/v1", services=True),
     Target("demo/protos/newer", "shop/v1/*.proto", "shop/v1", "demo/mirror_demo/gen/newer/shop/v1", services=True),
+    # Whom both builds pay through, beside either.
+    Target("demo/protos", "pay/v1/*.proto", "pay/v1", "demo/mirror_demo/gen/current/pay/v1", services=True),
+    Target("demo/protos", "pay/v1/*.proto", "pay/v1", "demo/mirror_demo/gen/newer/pay/v1", services=True),
 )
 
 
@@ -88,6 +91,7 @@ def main() -> int:
                 if check and not (kept.exists() and filecmp.cmp(made, kept, shallow=False)):
                     stale.append(str(kept.relative_to(ROOT)))
                 elif not check:
+                    kept.parent.mkdir(parents=True, exist_ok=True)
                     shutil.copyfile(made, kept)
     if stale:
         print("protos: generated code is stale; run `make protos`:", *stale, sep="\n  ")

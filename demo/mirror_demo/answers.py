@@ -83,6 +83,20 @@ def order(request: pb.PlaceOrderRequest, now: Timestamp, tracking_id: str) -> pb
     return answer
 
 
+def cart_cents(cart: pb.Cart) -> int:
+    """What a cart costs, less its discounts."""
+    return sum(
+        catalog.price_cents(item.product) * item.quantity - catalog.discount_cents(item.product, item.quantity)
+        for item in cart.items
+    )
+
+
+def refund(request: pb.RefundOrderRequest, *, done: bool) -> pb.Refund:
+    """What an order had cost goes back; `done`: the payment service took it."""
+    state = pb.REFUND_STATE_DONE if done else pb.REFUND_STATE_PENDING
+    return pb.Refund(number=request.number, cents=catalog.price_cents(request.number), state=state)
+
+
 def order_summary(request: pb.GetOrderRequest) -> pb.OrderSummary:
     """One order. Raises RefusalError (NOT_FOUND) for numbers that never were."""
     number = request.number

@@ -18,12 +18,13 @@ from typing import Any, Final
 
 import grpc
 import grpc_mirror
+import pay.v1.pay_pb2_grpc as pay
 import shop.v1.shop_pb2 as pb
 import shop.v1.shop_pb2_grpc as stubs
 from google.protobuf.timestamp_pb2 import Timestamp
 from google.rpc import error_details_pb2
 
-from mirror_demo import answers, serving
+from mirror_demo import answers, effects, serving
 from mirror_demo.faults import Faults
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
@@ -41,9 +42,10 @@ def _now() -> Timestamp:
 class Shop:
     """Handlers: what `answers` makes of the request, spoilt by the faults that are on."""
 
-    def __init__(self, instance: str, faults: Faults) -> None:
+    def __init__(self, instance: str, faults: Faults, payments: Any) -> None:
         self._instance = instance
         self._faults = faults
+        self._payments = payments
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.Product:
         answer = answers.product(request, _now())
@@ -60,7 +62,27 @@ class Shop:
             answer = answers.order(request, _now(), str(uuid.uuid4()))
         except answers.RefusalError as refusal:
             return await self._refuse(context, refusal)
+        charge = effects.charge_of(request)
+        if self._faults.on("other_amount") and request.cart.customer.startswith("vip-"):
+            charge.cents += 100
+        if self._payments is not None:
+            await self._payments.Charge(charge)
+        effects.confirm(request)
+        if self._faults.on("mail_twice") and request.reference.startswith("AGAIN-"):
+            effects.confirm(request)
         return self._faults.spoil("PlaceOrder", request, answer)
+
+    async def RefundOrder(self, request: pb.RefundOrderRequest, context: Any) -> pb.Refund:
+        answer = answers.refund(request, done=True)
+        refund = effects.refund_of(answer)
+        if self._faults.on("refund_short") and request.number % 10 == 9:
+            refund.cents -= 1
+        try:
+            if self._payments is not None:
+                await self._payments.Refund(refund)
+        except grpc.RpcError:  # it is tried again later
+            return answers.refund(request, done=False)
+        return answer
 
     async def GetOrder(self, request: pb.GetOrderRequest, context: Any) -> pb.OrderSummary:
         try:
@@ -121,13 +143,21 @@ class Shop:
         await context.abort(_CODES[status.code], status.message)
 
 
+def _payments() -> Any:
+    target = os.environ.get(effects.PAYMENTS)
+    if not target:
+        return None
+    ours = grpc_mirror.aio_client_interceptors(effects.POLICIES)
+    return pay.PaymentsStub(grpc.aio.insecure_channel(target, interceptors=ours))
+
+
 async def serve(port: int, faults: Faults) -> None:
     """Serve until SIGTERM or SIGINT, then let calls in flight end."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     server = grpc.aio.server(interceptors=[grpc_mirror.aio_server_interceptor()], options=serving.OPTIONS)
-    stubs.add_ShopServicer_to_server(Shop(serving.instance(), faults), server)
+    stubs.add_ShopServicer_to_server(Shop(serving.instance(), faults, _payments()), server)
     port = serving.bind(server.add_insecure_port, port)
     await server.start()
     serving.say_ready(port)

@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -27,8 +27,9 @@ from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, reading
 from mirror.cli.verdict import judged
 from mirror.store import Reader
-from mirror_demo import mesh, running
+from mirror_demo import mesh, plan, running
 from mirror_demo.checking import REPORTED, Checked, Finding, check
+from mirror_demo.outcomes import Done, wanted
 from mirror_demo.processes import DemoError
 from mirror_demo.seeds import SEEDS, Seed
 
@@ -46,11 +47,14 @@ class Result:
     load: running.Load
     seeded: tuple[Seed, ...]
     checked: Checked
+    effects: Done
+    effects_wanted: Done
 
     @property
     def good(self) -> bool:
         """Whether it shows what it should; without faults the verdict must not be fail."""
         clean = not (self.checked.missed or self.checked.false or self.load.error_count)
+        clean = clean and self.effects == self.effects_wanted
         return clean and (bool(self.seeded) or self.verdict != "fail")
 
     def as_json(self) -> dict[str, Any]:
@@ -60,6 +64,8 @@ class Result:
             "pairs": self.pairs,
             "incomplete": self.incomplete,
             "primary_errors": self.load.error_count,
+            "effects": asdict(self.effects),
+            "effects_of_the_primary": asdict(self.effects_wanted),
             "seeded": [_seed_json(seed) for seed in self.seeded],
             "found": [finding.as_json() for finding in self.checked.found],
             "missed": [_seed_json(seed) for seed in self.checked.missed],
@@ -154,6 +160,8 @@ def _run(shop: running.Running, calls: int, seed: int, chosen: tuple[Seed, ...])
         load=load,
         seeded=chosen,
         checked=check(findings, chosen),
+        effects=shop.effects(),
+        effects_wanted=wanted(plan.make(calls, seed)),
     )
 
 
@@ -196,6 +204,10 @@ def summary(result: Result) -> Iterator[str]:
         yield f"  {seed.name:16} {seed.method:14} {where}"
     for finding in result.checked.false:
         yield f"  FALSE: {finding.method} {finding.pattern} ({finding.kind}) is {finding.state} and nobody seeded it"
+    once = (
+        "each once" if result.effects == result.effects_wanted else f"WRONG: the primary made {result.effects_wanted}"
+    )
+    yield f"side effects: {result.effects}; {once}, so the shadows had none"
     pairs = f"{result.pairs} pairs, {result.incomplete} incomplete"
     yield f"{result.load.done} calls, {result.load.error_count} primary errors; {pairs}; verdict: {result.verdict}"
 

@@ -17,9 +17,10 @@ from mirror_demo import catalog, seeds
 # Of each hundred calls, by method. GetProduct has over a thousand of 3,000, so that 1 in 100 comes 10 times.
 SHARES: Final = {
     "GetProduct": 35,
-    "Quote": 12,
+    "Quote": 9,
     "PlaceOrder": 11,
-    "GetOrder": 9,
+    "RefundOrder": 4,
+    "GetOrder": 8,
     "GetCustomer": 5,
     "CheckStock": 4,
     "GetOpeningHours": 4,
@@ -87,15 +88,22 @@ def _quote(seed: str, _index: int, chance: Random) -> Call:
 
 def _place_order(seed: str, index: int, chance: Random) -> Call:
     cart = _cart("", chance)
+    if seed == "other_amount":
+        cart["customer"] = f"vip-{chance.randrange(10_000)}"
     if seed == "details_changed":
         cart["items"].append({"product": catalog.SOLD_OUT, "quantity": 1})
-    prefix = "GIFT" if seed == "id_empty" else "ORDER"
+    prefix = {"id_empty": "GIFT", "mail_twice": "AGAIN"}.get(seed, "ORDER")
     request = {
         "reference": f"{prefix}-{index}-{chance.randrange(10**9)}",
         "cart": cart,
         "express": seed == "oneof_changed",
     }
     return Call("PlaceOrder", (request,), seed, "FAILED_PRECONDITION" if seed == "details_changed" else "OK")
+
+
+def _refund_order(seed: str, _index: int, chance: Random) -> Call:
+    last = 9 if seed == "refund_short" else chance.randrange(9)
+    return Call("RefundOrder", ({"number": 1000 + 10 * chance.randrange(1000) + last},), seed)
 
 
 def _get_order(seed: str, _index: int, chance: Random) -> Call:
@@ -152,6 +160,7 @@ _MAKERS: Final[dict[str, Callable[[str, int, Random], Call]]] = {
     "GetProduct": _get_product,
     "Quote": _quote,
     "PlaceOrder": _place_order,
+    "RefundOrder": _refund_order,
     "GetOrder": _get_order,
     "GetCustomer": _get_customer,
     "CheckStock": _check_stock,

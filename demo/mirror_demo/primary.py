@@ -7,6 +7,7 @@ PYTHONPATH=gen/current python -m mirror_demo.primary --port 10001
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 import uuid
@@ -16,11 +17,12 @@ from typing import Final, NoReturn
 
 import grpc
 import grpc_mirror
+import pay.v1.pay_pb2_grpc as pay
 import shop.v1.shop_pb2 as pb
 import shop.v1.shop_pb2_grpc as stubs
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from mirror_demo import answers, serving
+from mirror_demo import answers, effects, serving
 
 _CODES: Final = {code.value[0]: code for code in grpc.StatusCode}
 _THREADS: Final = 16
@@ -44,8 +46,9 @@ def _refuse(context: grpc.ServicerContext, refusal: answers.RefusalError) -> NoR
 class Shop:
     """Handlers: the request in, what `answers` makes of it out."""
 
-    def __init__(self, instance: str) -> None:
+    def __init__(self, instance: str, payments: pay.PaymentsStub | None) -> None:
         self._instance = instance
+        self._payments = payments
 
     def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.Product:
         return answers.product(request, _now())
@@ -55,9 +58,22 @@ class Shop:
 
     def PlaceOrder(self, request: pb.PlaceOrderRequest, context: grpc.ServicerContext) -> pb.Order:
         try:
-            return answers.order(request, _now(), str(uuid.uuid4()))
+            answer = answers.order(request, _now(), str(uuid.uuid4()))
         except answers.RefusalError as refusal:
             _refuse(context, refusal)
+        if self._payments is not None:
+            self._payments.Charge(effects.charge_of(request))
+        effects.confirm(request)
+        return answer
+
+    def RefundOrder(self, request: pb.RefundOrderRequest, context: grpc.ServicerContext) -> pb.Refund:
+        answer = answers.refund(request, done=True)
+        try:
+            if self._payments is not None:
+                self._payments.Refund(effects.refund_of(answer))
+        except grpc.RpcError:  # it is tried again later
+            return answers.refund(request, done=False)
+        return answer
 
     def GetOrder(self, request: pb.GetOrderRequest, context: grpc.ServicerContext) -> pb.OrderSummary:
         try:
@@ -91,6 +107,14 @@ class Shop:
         context.set_trailing_metadata((("x-shop-cost", f"{asked} ct"),))
 
 
+def _payments() -> pay.PaymentsStub | None:
+    target = os.environ.get(effects.PAYMENTS)
+    if not target:
+        return None
+    channel = grpc.intercept_channel(grpc.insecure_channel(target), grpc_mirror.client_interceptor(effects.POLICIES))
+    return pay.PaymentsStub(channel)
+
+
 def main() -> None:
     """Serve until SIGTERM or SIGINT, then let calls in flight end."""
     port = serving.arguments("The shop's live build.").port
@@ -100,7 +124,7 @@ def main() -> None:
     server = grpc.server(
         ThreadPoolExecutor(_THREADS), interceptors=[grpc_mirror.server_interceptor()], options=serving.OPTIONS
     )
-    stubs.add_ShopServicer_to_server(Shop(serving.instance()), server)
+    stubs.add_ShopServicer_to_server(Shop(serving.instance(), _payments()), server)
     port = serving.bind(server.add_insecure_port, port)
     server.start()
     serving.say_ready(port)

@@ -1,4 +1,4 @@
-"""The demo's processes, in order: collector, three replicas, Envoy, then the load. Everything ends with the `with` block."""
+"""The demo's processes, in order: collector, payment service, three replicas, Envoy, then the load. Everything ends with the `with` block."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from typing import Any, Final
 from ruamel.yaml import YAML
 
 from mirror_demo import mesh, serving
+from mirror_demo.outcomes import Done, done_in
 from mirror_demo.processes import Child
 
 RUN: Final = "shop-v2"
@@ -104,6 +105,10 @@ class Running:
             self.check()
             time.sleep(_POLL_S)
 
+    def effects(self) -> Done:
+        """What was really charged, paid back and mailed."""
+        return done_in(ledger(self.folder), outbox(self.folder))
+
     def shadows_lost(self) -> int:
         """Shadows that Envoy could not send, or had to end."""
         lost = "upstream_rq_(active_overflow|pending_overflow|max_duration_reached)|upstream_cx_connect_fail"
@@ -131,10 +136,16 @@ def running(folder: Path, faults: str) -> Iterator[Running]:
         command = ["mirror", "collector", "--config", str(config), "--addresses-file", str(told)]
         collector = start("collector", command, environment())
         addresses = collector.wait_for(lambda: _json(told), "addresses", timeout_s=60)
+        payments = start(
+            "payments", ["mirror_demo.payments"], environment("current") | {"SHOP_LEDGER": str(ledger(folder))}
+        )
+        effects = {
+            "SHOP_PAYMENTS": f"127.0.0.1:{payments.line_with(serving.READY)}",
+            "SHOP_OUTBOX": str(outbox(folder)),
+        }
         for replica in REPLICAS:
-            start(
-                replica.role, [replica.module], environment(replica.schema) | _replica_env(replica, addresses, faults)
-            )
+            env = environment(replica.schema) | _replica_env(replica, addresses, faults) | effects
+            start(replica.role, [replica.module], env)
         clusters = {r.role: f"127.0.0.1:{children[r.role].line_with(serving.READY)}" for r in REPLICAS}
         envoy = mesh.Envoy(mesh.configure({**clusters, "otlp": addresses["otlp_grpc"]}, share=1.0), folder)
         children["envoy"] = envoy.child
@@ -151,6 +162,16 @@ def write_config(folder: Path) -> Path:
     path = folder / "mirror.yaml"
     yaml.dump(config, path)
     return path
+
+
+def ledger(folder: Path) -> Path:
+    """Where the payment service writes what it did."""
+    return folder / "ledger.jsonl"
+
+
+def outbox(folder: Path) -> Path:
+    """Where mails go."""
+    return folder / "outbox.jsonl"
 
 
 def store_url(folder: Path) -> str:

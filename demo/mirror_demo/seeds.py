@@ -27,6 +27,11 @@ class Seed:
         """The method as captures name it."""
         return f"{SERVICE}/{self.method}"
 
+    @property
+    def is_effect(self) -> bool:
+        """Whether it is in what the service does, and nowhere in its answer."""
+        return all(pattern.startswith("outbound") for pattern, _ in self.expected)
+
 
 @dataclass(frozen=True, slots=True)
 class Decoy:
@@ -168,6 +173,30 @@ SEEDS: Final = (
         "every call",
         1.0,
     ),
+    Seed(
+        "other_amount",
+        "charges another amount, and answers as ever: a euro more",
+        "PlaceOrder",
+        (('outbound["pay.v1.Payments/Charge"][*].request.cents', "value"),),
+        "customer begins with vip-",
+        0.05,
+    ),
+    Seed(
+        "mail_twice",
+        "sends a mail twice",
+        "PlaceOrder",
+        (('outbound["mail.send"][*]', "added"),),
+        "reference begins with AGAIN-",
+        0.05,
+    ),
+    Seed(
+        "refund_short",
+        "pays back a cent too little, and says that it was all",
+        "RefundOrder",
+        (('outbound["pay.v1.Payments/Refund"][*].request.cents', "value"),),
+        "order number % 10 is 9",
+        0.12,
+    ),
 )
 
 DECOYS: Final = (
@@ -175,6 +204,20 @@ DECOYS: Final = (
     Decoy("random_uuid", "a random tracking id, declared to be a uuid", "PlaceOrder", "response.tracking_id", "rule"),
     Decoy("clock", "the time at which a product was priced", "GetProduct", "response.priced_at", "secondary"),
     Decoy("clock_window", "the time at which an order was placed", "PlaceOrder", "response.placed_at", "rule"),
+    Decoy(
+        "random_key",
+        "a random key of each charge, declared to be a uuid",
+        "PlaceOrder",
+        'outbound["pay.v1.Payments/Charge"][*].request.idempotency_key',
+        "rule",
+    ),
+    Decoy(
+        "blocked",
+        "whether a refund is through: in a shadow it is blocked, and stays pending",
+        "RefundOrder",
+        "response.state",
+        "rule",
+    ),
     Decoy("unordered", "tags in another order", "GetProduct", "response.tags", "rule"),
     Decoy("rounding", "the tax rounded to cents", "Quote", "response.tax", "rule"),
     Decoy(

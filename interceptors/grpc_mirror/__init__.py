@@ -17,7 +17,7 @@ from grpc_mirror.installing import (
 )
 from grpc_mirror.instrumentor import MirrorInstrumentor
 from grpc_mirror.outbound import OutboundBlocked, outbound
-from grpc_mirror.policies import stub
+from grpc_mirror.policies import recorded, stub
 from grpc_mirror.primary_only import primary_only
 from grpc_mirror.runtime import counts, flush, shutdown
 from grpc_mirror.settings import Settings, SettingsError
@@ -39,6 +39,7 @@ __all__ = [
     "is_shadow_call",
     "outbound",
     "primary_only",
+    "recorded",
     "server_interceptor",
     "shutdown",
     "stub",

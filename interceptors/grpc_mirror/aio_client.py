@@ -7,6 +7,7 @@ never made is one of the calls in aio_answers.py.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
@@ -22,11 +23,12 @@ from grpc_mirror.aio_answers import (
     finish,
     finish_raised,
 )
-from grpc_mirror.call import CANCELLED
-from grpc_mirror.client import BIDI_STREAM, CLIENT_STREAM, SERVER_STREAM, UNARY
+from grpc_mirror.call import CANCELLED, OK
+from grpc_mirror.client import BIDI_STREAM, CLIENT_STREAM, SERVER_STREAM, UNARY, status_of
 from grpc_mirror.guard import Guard, blocked_text
 from grpc_mirror.outgoing import Outgoing
-from grpc_mirror.policies import ALLOW, Stub
+from grpc_mirror.policies import ALLOW, Recorded, Stub
+from grpc_mirror.recordings import Told, told_aio
 from grpc_mirror.v1 import attributes, capture_pb2
 
 _settling: set[asyncio.Task[None]] = set()  # the event loop holds tasks weakly
@@ -43,11 +45,16 @@ class _Interceptor:
         plan = self._guard.plan(details.method)
         if plan is None:
             return await continuation(details, asked)
+        plan = plan.of_kind(kind)
         outgoing = plan.outgoing(kind, details.timeout)
         if kind in (UNARY, SERVER_STREAM):
             outgoing.request(asked)
         elif outgoing.captured:
             asked = _aio_requests(asked, outgoing) if hasattr(asked, "__aiter__") else _requests(asked, outgoing)
+        if isinstance(plan.policy, Recorded):
+            wait_s = plan.policy.wait_within(details.timeout)
+            answer = _as_told(self._guard, plan.method, plan.policy, outgoing, wait_s)
+            return _STUBBED[kind](answer, asked, outgoing)
         if isinstance(plan.policy, Stub):
             return _STUBBED[kind](plan.policy.answer, asked, outgoing)
         if plan.policy != ALLOW:
@@ -104,6 +111,44 @@ _STUBBED: dict[int, Any] = {
     SERVER_STREAM: StubbedServerStream,
     BIDI_STREAM: StubbedBidi,
 }
+
+
+def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing, wait_s: float) -> Any:
+    """A stand-in that answers as the primary was answered; where nobody knows, as the policy says otherwise."""
+    streaming = outgoing.kind == SERVER_STREAM
+
+    async def answer(request: Any) -> Any:
+        told = await told_aio(outgoing, wait_s)
+        if told is not None:
+            return _messages(told) if streaming else _message(told)
+        other = guard.otherwise(method, policy, outgoing)
+        if not isinstance(other, Stub):
+            raise BlockedCall(blocked_text(method)).error
+        given = other.answer(request) if callable(other.answer) else other.answer
+        if inspect.isawaitable(given):
+            given = await given
+        plain = streaming and not callable(other.answer) and not isinstance(given, (list, tuple))
+        return (given,) if plain else given
+
+    return answer
+
+
+def _messages(told: Told) -> Iterator[Any]:
+    yield from told.messages
+    if told.code != OK:
+        raise _error(status_of(told.code), told.text, told.trailing)
+
+
+def _message(told: Told) -> Any:
+    if told.code != OK:
+        raise _error(status_of(told.code), told.text, told.trailing)
+    if not told.messages:
+        raise _error(grpc.StatusCode.INTERNAL, "grpc-mirror: the primary's answer held no message", ())
+    return told.messages[0]
+
+
+def _error(code: grpc.StatusCode, text: str, trailing: Any) -> grpc.aio.AioRpcError:
+    return grpc.aio.AioRpcError(code, grpc.aio.Metadata(), grpc.aio.Metadata(*trailing), text, text)
 
 
 async def _sent(continuation: Any, details: Any, asked: Any, outgoing: Outgoing) -> Any:

@@ -55,19 +55,26 @@ class _Ended(grpc.Call, grpc.Future):  # type: ignore[type-arg] # generic in the
         return None
 
 
-class BlockedCall(grpc.RpcError, _Ended):  # type: ignore[misc] # as grpc's own errors, which the stubs cannot tell
-    """A refused call. Unary or stream, it ends with one status, which it raises as grpc's own calls do."""
+class BlockedCall(grpc.RpcError, _Ended):
+    """A refused call, or one that ends as the primary's did. Unary or stream, it raises its status as grpc's own calls do."""
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, code: Any = grpc.StatusCode.FAILED_PRECONDITION, trailing: Any = ()) -> None:
+        """FAILED_PRECONDITION: no retry will help, as one might after UNAVAILABLE."""
         super().__init__(text)
         self._text = text
+        self._code = code
+        self._trailing = trailing
 
     def code(self) -> Any:
-        """FAILED_PRECONDITION: no retry will help, as one might after UNAVAILABLE."""
-        return grpc.StatusCode.FAILED_PRECONDITION
+        """The status."""
+        return self._code
+
+    def trailing_metadata(self) -> Any:
+        """Empty, or the rich status."""
+        return self._trailing
 
     def details(self) -> str:
-        """What was refused, and which setting allows it."""
+        """Of a refused one what was refused, and which setting allows it."""
         return self._text
 
     def debug_error_string(self) -> str:

@@ -101,8 +101,12 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
         parts.append(int_field(15, record.deadline_ns))
     if record.blocked_calls:
         parts.append(int_field(31, record.blocked_calls))
+    if record.outbound_calls:
+        parts.append(int_field(32, record.outbound_calls))
+    if record.outbound_omitted:
+        parts.append(int_field(33, record.outbound_omitted))
     redaction = redactor.call(types.request, types.response)
-    messages = _messages(record, settings, redaction, redactor.key_id)
+    messages = _messages(record.requests, record.responses, settings, redaction, redactor.key_id)
     outbound = None
     if record.outbound is not None:  # by what is left: what is private must not be told from a hash of the whole
         outbound = outbound_of(record.outbound, capture_pb2.Capture.FromString(b"".join(messages)).messages)
@@ -216,10 +220,24 @@ def alike_of(  # noqa: PLR0913, PLR0917 - the key of the cache
     )
 
 
-def _messages(record: CallRecord, settings: Settings, redaction: CallRedaction, key_id: str) -> list[bytes]:
+def captured_requests(
+    requests: Iterable[Message], redaction: CallRedaction, key_id: str, settings: Settings
+) -> list[capture_pb2.CapturedMessage]:
+    """Requests as the Capture of their call would hold them, before there is one."""
+    parts = _messages(requests, (), settings, redaction, key_id)
+    return list(capture_pb2.Capture.FromString(b"".join(parts)).messages)
+
+
+def _messages(
+    requests: Iterable[Message],
+    responses: Iterable[Message],
+    settings: Settings,
+    redaction: CallRedaction,
+    key_id: str,
+) -> list[bytes]:
     """Requests and responses in the order in which the server saw them, as far as their bodies fit; in pieces."""
-    seen = [(message, _REQUEST) for message in record.requests]
-    seen += [(message, _RESPONSE) for message in record.responses]
+    seen = [(message, _REQUEST) for message in requests]
+    seen += [(message, _RESPONSE) for message in responses]
     if len(seen) > 2 or (len(seen) == 2 and seen[0][0].offset_ns > seen[1][0].offset_ns):
         seen.sort(key=_offset)
     room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public

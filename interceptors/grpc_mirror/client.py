@@ -15,7 +15,8 @@ from grpc_mirror.answers import BlockedCall, StubbedCall, StubbedStream, Watched
 from grpc_mirror.call import OK
 from grpc_mirror.guard import Guard, blocked_text, copied
 from grpc_mirror.outgoing import Outgoing
-from grpc_mirror.policies import ALLOW, Stub
+from grpc_mirror.policies import ALLOW, Recorded, Stub
+from grpc_mirror.recordings import Told, told
 from grpc_mirror.v1 import attributes, capture_pb2
 
 UNARY = capture_pb2.CALL_KIND_UNARY
@@ -69,15 +70,22 @@ class ClientInterceptor(
         plan = self._guard.plan(details.method)
         if plan is None:
             return continuation(details, asked)
+        plan = plan.of_kind(kind)
         outgoing = plan.outgoing(kind, getattr(details, "timeout", None))
         if kind in (CLIENT_STREAM, BIDI_STREAM):
             asked = _Requests(asked, outgoing) if outgoing.captured else asked
         else:
             outgoing.request(asked)
         streaming = kind in (SERVER_STREAM, BIDI_STREAM)
-        if isinstance(plan.policy, Stub):
-            return _stubbed(plan.policy.answer, asked, outgoing, streaming=streaming)
-        if plan.policy != ALLOW:
+        policy = plan.policy
+        if isinstance(policy, Recorded):
+            answer = told(outgoing, policy.wait_within(getattr(details, "timeout", None)))
+            if answer is not None:
+                return _as_told(answer, outgoing, streaming=streaming)
+            policy = self._guard.otherwise(plan.method, policy, outgoing)
+        if isinstance(policy, Stub):
+            return _stubbed(policy.answer, asked, outgoing, streaming=streaming)
+        if policy != ALLOW:
             blocked = BlockedCall(blocked_text(plan.method))
             finish(outgoing, blocked)
             return blocked
@@ -111,6 +119,34 @@ def _on_done(call: Any, outgoing: Outgoing) -> None:
     else:
         outgoing.response(response)
         finish(outgoing, call)
+
+
+def _as_told(told: Told, outgoing: Outgoing, *, streaming: bool) -> Any:
+    """Answer as the primary was answered."""
+    error = None
+    if told.code != OK:
+        error = BlockedCall(told.text, status_of(told.code), told.trailing)
+    if streaming:
+        return StubbedStream(_then(told.messages, error), outgoing)
+    if error is None and not told.messages:
+        error = BlockedCall("grpc-mirror: the primary's answer held no message", grpc.StatusCode.INTERNAL)
+    if error is not None:
+        finish(outgoing, error)
+        return error
+    outgoing.response(told.messages[0])
+    outgoing.finish(OK)
+    return StubbedCall(told.messages[0])
+
+
+def _then(messages: list[Any], error: Exception | None) -> Iterator[Any]:
+    yield from messages
+    if error is not None:
+        raise error
+
+
+def status_of(code: int) -> grpc.StatusCode:
+    """The StatusCode of a number; UNKNOWN for what grpc does not know."""
+    return next((one for one in grpc.StatusCode if one.value[0] == code), grpc.StatusCode.UNKNOWN)
 
 
 def _stubbed(answer: Any, asked: Any, outgoing: Outgoing, *, streaming: bool) -> Any:

@@ -12,8 +12,8 @@ from google.protobuf.descriptor_pb2 import MethodOptions
 from google.protobuf.message import Message
 
 from grpc_mirror.current import SERVED, current_call
-from grpc_mirror.outgoing import BLOCKED, SENT, STUBBED, Outgoing
-from grpc_mirror.policies import ALLOW, BLOCK, Policies, Policy, Stub
+from grpc_mirror.outgoing import BLOCKED, RECORDED, SENT, STUBBED, Outgoing
+from grpc_mirror.policies import ALLOW, BLOCK, Policies, Policy, Recorded, Stub
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow, shadow_reason
 from grpc_mirror.shadow_header import sign
@@ -31,9 +31,20 @@ class Plan(NamedTuple):
     policy: Policy
     header: str  # to stamp on the call; empty: none
 
+    def of_kind(self, kind: capture_pb2.CallKind) -> Plan:
+        """For this kind of call: a stream of requests is not looked up, so there the policy's other way holds."""
+        streamed = kind in (capture_pb2.CALL_KIND_CLIENT_STREAM, capture_pb2.CALL_KIND_BIDI_STREAM)
+        return self._replace(policy=self.policy.otherwise) if streamed and isinstance(self.policy, Recorded) else self
+
     def outgoing(self, kind: capture_pb2.CallKind, timeout_s: float | None) -> Outgoing:
         """The watch over this call."""
-        policy = SENT if self.policy == ALLOW else STUBBED if isinstance(self.policy, Stub) else BLOCKED
+        policy = BLOCKED
+        if self.policy == ALLOW:
+            policy = SENT
+        elif isinstance(self.policy, Stub):
+            policy = STUBBED
+        elif isinstance(self.policy, Recorded):
+            policy = RECORDED  # until it turns out that nothing was
         return Outgoing(self.method, kind, policy, timeout_s=timeout_s)
 
 
@@ -61,14 +72,24 @@ class Guard:
             return Plan(name, ALLOW, "")
         policy = self._policies.of(name)
         if policy == BLOCK:
-            self._tell(name)
+            self.tell(name)
         header = ""
         if self._key and policy == ALLOW:
             call = current_call()
             header = sign(self._key, call.id if call else "", self._clock())
         return Plan(name, policy, header)
 
-    def _tell(self, method: str) -> None:
+    def otherwise(self, method: str, policy: Recorded, outgoing: Outgoing) -> Policy:
+        """What holds now that nobody knows what the primary was told."""
+        if isinstance(policy.otherwise, Stub):
+            outgoing.stand_in()
+        else:
+            outgoing.refused()
+            self.tell(method)
+        return policy.otherwise
+
+    def tell(self, method: str) -> None:
+        """Log that a call is blocked, once a method."""
         if method not in self._told and len(self._told) < _TOLD_MAX:
             self._told.add(method)
             _LOG.warning("%s (logged once a method)", blocked_text(method))

@@ -16,6 +16,7 @@ _POLICIES = {
     capture_pb2.OUTBOUND_POLICY_SENT: "sent",
     capture_pb2.OUTBOUND_POLICY_BLOCKED: "blocked",
     capture_pb2.OUTBOUND_POLICY_STUBBED: "stubbed",
+    capture_pb2.OUTBOUND_POLICY_RECORDED: "recorded",
 }
 
 
@@ -27,6 +28,8 @@ def outbound_of(outbound: Outbound, messages: Iterable[capture_pb2.CapturedMessa
         index=outbound.position,
         request_hash=request_hash(messages),
         ordinal=outbound.ordinal,
+        served_span_id=outbound.served_span_id,
+        after_end=outbound.after_end,
     )
 
 

@@ -8,27 +8,44 @@ serialised here, since the service may change a message after the call.
 from __future__ import annotations
 
 import time
+from typing import Any, NamedTuple
 
-from google.protobuf.message import Message
+from google.protobuf import message as protobuf
 from opentelemetry import trace
 
 from grpc_mirror.call import CANCELLED, DEADLINE_EXCEEDED, DETAILS_KEY, Outcome, pairs
 from grpc_mirror.current import SERVED
-from grpc_mirror.propagation import HEADERS, SpanRef
+from grpc_mirror.observer import Observer
+from grpc_mirror.propagation import HEADERS, SpanRef, place, read_labels
 from grpc_mirror.recorder import Recorder, omitted_of, size_of
 from grpc_mirror.records import CallRecord, Outbound
-from grpc_mirror.seen import Seen
+from grpc_mirror.seen import Message, Seen
 from grpc_mirror.tally import Tally
 from grpc_mirror.v1 import capture_pb2
 
 SENT = capture_pb2.OUTBOUND_POLICY_SENT
 BLOCKED = capture_pb2.OUTBOUND_POLICY_BLOCKED
 STUBBED = capture_pb2.OUTBOUND_POLICY_STUBBED
+RECORDED = capture_pb2.OUTBOUND_POLICY_RECORDED
 HASHES_MAX = 1000  # requests of one stream that its ordinal looks at
 _ENDINGS = {
     CANCELLED: capture_pb2.ENDING_CLIENT_CANCELLED,
     DEADLINE_EXCEEDED: capture_pb2.ENDING_DEADLINE_EXCEEDED,
 }
+
+
+class Question(NamedTuple):
+    """Which outbound call this is, so that the primary's same one can be asked for."""
+
+    observer: Observer
+    trace_id: bytes  # of the mirrored call
+    run: str
+    mirror_id: str
+    served_method: str
+    method: str
+    requests: tuple[Message, ...]
+    request_type: type[Any] | None
+    ordinal: int
 
 
 class Outgoing:
@@ -66,6 +83,25 @@ class Outgoing:
         if self._recorder is not None:
             self._see(self._requests, message)
 
+    def question(self) -> Question | None:
+        """What tells this call from others, once its requests are known. None: it is not captured."""
+        recorder = self._recorder
+        if recorder is None:
+            return None
+        requests = self._requests
+        labels = read_labels(recorder.metadata)
+        return Question(
+            recorder.observer,
+            place(labels, None).trace_id,
+            labels.run,
+            labels.mirror_id,
+            recorder.method,
+            self.method,
+            tuple(requests.messages),
+            requests.type,
+            self._equal_ones(),
+        )
+
     def response(self, message: object) -> None:
         """A response came, or the stand-in for one was given."""
         if self._recorder is not None:
@@ -76,6 +112,10 @@ class Outgoing:
         if self._recorder is not None:
             self.policy = BLOCKED
             self._tally.block()
+
+    def stand_in(self) -> None:
+        """The service's own stand-in answers after all."""
+        self.policy = STUBBED
 
     def finish(self, code: int, message: str = "", trailing: object = (), raised: str = "") -> None:
         """It is over: hand it off. Later calls do nothing.
@@ -103,16 +143,20 @@ class Outgoing:
         tally = recorder.tally
         if tally is None:
             tally = vars(recorder).setdefault("tally", Tally())
+            if recorder.finished:  # it may have looked for a tally before there was one
+                tally.close()
         self._tally = tally
-        index = tally.begin(self.method, blocked=self.policy == BLOCKED)
-        if index is None:
+        begun = tally.begin(self.method, blocked=self.policy == BLOCKED)
+        if begun is None:
             recorder.observer.counters.notice("outbound_limit")
             self._recorder = None
             return
-        self._index = index
+        self._index: int = begun[0]
+        self._after_end: bool = begun[1]
         messages_max = recorder.observer.settings.stream_messages_max
         self._requests, self._responses = Seen(messages_max), Seen(messages_max)
         self._bodies: list[int] = []
+        self._ordinal: int | None = None
         self._ended = [None]
         self._deadline_ns = int(timeout_s * 1e9) if timeout_s and timeout_s > 0 else 0
         self._start_unix_ns, self._start_ns = time.time_ns(), time.perf_counter_ns()
@@ -125,7 +169,7 @@ class Outgoing:
     def _see(self, seen: Seen, message: object) -> None:
         try:
             body = message if isinstance(message, bytes) else None
-            if isinstance(message, Message):
+            if isinstance(message, protobuf.Message):
                 body = message.SerializeToString(deterministic=True)
             if seen.type is None:
                 seen.type = type(message)
@@ -140,8 +184,9 @@ class Outgoing:
         duration_ns = time.perf_counter_ns() - self._start_ns
         requests, responses = self._requests, self._responses
         kept = tuple(p for p in pairs(trailing) if p[0] == DETAILS_KEY or p[0] in recorder.observer.settings.metadata)
-        ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
-        outbound = Outbound(recorder.method, recorder.span_id, self.policy, self._index, ordinal, self._grpc)
+        outbound = Outbound(
+            recorder.method, recorder.span_id, self.policy, self._index, self._equal_ones(), self._grpc, self._after_end
+        )
         return CallRecord(
             metadata=tuple(
                 pair for pair in recorder.metadata if pair[0] in HEADERS
@@ -166,6 +211,12 @@ class Outgoing:
             size=size_of(requests, responses, kept),
             outbound=outbound,
         )
+
+    def _equal_ones(self) -> int:
+        """Its ordinal, which is given once."""
+        if self._ordinal is None:
+            self._ordinal = self._tally.ordinal(self.method, tuple(self._bodies))
+        return self._ordinal
 
     def _fault(self) -> None:
         if self._recorder is not None:

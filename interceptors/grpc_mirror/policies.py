@@ -31,7 +31,34 @@ class Stub:
     answer: Any
 
 
-Policy: TypeAlias = Literal["allow", "block"] | Stub
+@dataclass(frozen=True)
+class Recorded:
+    """The policy that answers as the primary was answered; see `recorded`."""
+
+    wait_s: float
+    otherwise: Literal["block"] | Stub
+
+    def wait_within(self, timeout_s: float | None) -> float:
+        """How long to wait in a call of this timeout: a call is not to outlast it for our sake."""
+        return self.wait_s if timeout_s is None else max(0.0, min(self.wait_s, timeout_s))
+
+
+Policy: TypeAlias = Literal["allow", "block"] | Stub | Recorded
+RECORDED_WAIT_MAX_S: Final = 5.0
+
+
+def recorded(*, wait_s: float = 0.2, otherwise: Literal["block"] | Stub = BLOCK) -> Recorded:
+    """The policy that answers an outbound call in a shadow with what the primary was told for the same one.
+
+    The same is: of the same mirrored call, to the same method, with the same request, and as many such ones before. The
+    collector is asked, and waits for the primary's answer to come. For calls with one request, whose messages are
+    protobuf's.
+
+    Args:
+        wait_s: the longest it may take, up to RECORDED_WAIT_MAX_S.
+        otherwise: what happens where there is no such answer: "block", or `stub(...)`.
+    """
+    return Recorded(wait_s, otherwise)
 
 
 def stub(answer: Any) -> Stub:
@@ -122,12 +149,19 @@ def _pattern_problem(pattern: str) -> str:
 
 
 def _policy_problem(where: str, policy: object) -> str:
+    if isinstance(policy, Recorded):
+        if not 0 < policy.wait_s <= RECORDED_WAIT_MAX_S:
+            return f"{where}: wait_s={policy.wait_s!r}: above 0 and at most {RECORDED_WAIT_MAX_S:g} seconds"
+        if policy.otherwise != BLOCK and not isinstance(policy.otherwise, Stub):
+            return f"{where}: otherwise={policy.otherwise!r}: 'block' or stub(...)"
+        return ""
     if isinstance(policy, Stub) or policy in (ALLOW, BLOCK):
         return ""
     if isinstance(policy, str):
         close = difflib.get_close_matches(policy, (ALLOW, BLOCK), n=1, cutoff=0.5)
         hint = f"; did you mean {close[0]!r}?" if close else ""
-        return f"{where}={policy!r}: one of 'allow', 'block', stub(...){hint}"
+        hint = "; did you mean recorded()?" if policy == "recorded" else hint
+        return f"{where}={policy!r}: one of 'allow', 'block', stub(...), recorded(...){hint}"
     return f"{where}: of type {type(policy).__name__}; to answer with it, write stub(...)"
 
 

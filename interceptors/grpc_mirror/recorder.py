@@ -101,6 +101,7 @@ class Recorder:
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
         tally = self.tally
+        calls, left_out = (0, 0) if tally is None else tally.close()
         record = CallRecord(
             self.metadata,
             self.method,
@@ -122,6 +123,8 @@ class Recorder:
             duration_ns,
             size_of(requests, responses, trailing_metadata),
             0 if tally is None else tally.blocked,
+            outbound_calls=calls,
+            outbound_omitted=left_out,
         )
         self.observer.sink.put(record)
 

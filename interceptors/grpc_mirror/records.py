@@ -19,6 +19,7 @@ class Outbound(NamedTuple):
     position: int  # from 0: of the calls of this method that the mirrored call began
     ordinal: int  # of those with an equal request
     grpc: bool  # a method of gRPC, not a name given to `outbound(...)`
+    after_end: bool = False  # begun when the served call had ended
 
 
 class Omitted(NamedTuple):
@@ -56,6 +57,8 @@ class CallRecord(NamedTuple):
     outbound: Outbound | None = (
         None  # set: a call that the service made; its `metadata` are the mirror headers of the served one
     )
+    outbound_calls: int = 0  # of a served call: captured outbound calls that it had begun by its end
+    outbound_omitted: int = 0  # and those beyond the limit, which are not captured
 
 
 class Plain(NamedTuple):

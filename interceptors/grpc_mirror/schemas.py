@@ -112,10 +112,7 @@ class SchemaRegistry:
         return tuple(self._schemas)
 
     def _resolve(self, record: CallRecord, details: tuple[str, ...]) -> Types:
-        request, response = _descriptor(record.request_type), _descriptor(record.response_type)
-        if request is None or response is None:
-            declared = _declared(record.method)
-            request, response = request or declared[0], response or declared[1]
+        request, response = descriptors_of(record.method, record.request_type, record.response_type)
         known = [
             descriptor for descriptor in (request, response, *map(_message_type, details)) if descriptor is not None
         ]
@@ -161,6 +158,15 @@ def _add_extensions(files: dict[str, FileDescriptor]) -> None:
                 if message.is_extendable:
                     for extension in file.pool.FindAllExtensions(message):
                         _add(extension.file, files)  # type: ignore[attr-defined] # missing in the stubs
+
+
+def descriptors_of(method: str, request: Any, response: Any) -> tuple[Descriptor | None, Descriptor | None]:
+    """The message types of a call, by the classes seen (None: none was); else as the method's service declares them."""
+    ours, theirs = _descriptor(request), _descriptor(response)
+    if ours is None or theirs is None:
+        declared = _declared(method)
+        ours, theirs = ours or declared[0], theirs or declared[1]
+    return ours, theirs
 
 
 def _descriptor(message_class: Any) -> Descriptor | None:

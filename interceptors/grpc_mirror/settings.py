@@ -66,6 +66,7 @@ class Settings:
         batch_max_bytes: one export request.
         batch_max_spans: spans of one export request.
         batch_age_s: a call waits at most so long for its batch.
+        outbound_age_s: an outbound call waits at most so long for it: a shadow may ask what the primary was told.
         stream_messages_max: messages of one direction of one call; of more the first and last are kept, others counted.
         queue_max_bytes: finished calls that wait for the sender; more are dropped and counted.
         queue_max_calls: the same by number.
@@ -104,6 +105,7 @@ class Settings:
     batch_max_bytes: int = 3 * _MIB
     batch_max_spans: int = 512
     batch_age_s: float = 1.0
+    outbound_age_s: float = 0.05
     stream_messages_max: int = 1000
     queue_max_bytes: int = 32 * _MIB
     queue_max_calls: int = 10_000
@@ -203,6 +205,7 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_BATCH_MAX_BYTES": "batch_max_bytes",
     "MIRROR_BATCH_MAX_SPANS": "batch_max_spans",
     "MIRROR_BATCH_AGE_S": "batch_age_s",
+    "MIRROR_OUTBOUND_AGE_S": "outbound_age_s",
     "MIRROR_STREAM_MESSAGES_MAX": "stream_messages_max",
     "MIRROR_QUEUE_MAX_BYTES": "queue_max_bytes",
     "MIRROR_QUEUE_MAX_CALLS": "queue_max_calls",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import io
 import sys
 from typing import Annotated, Any, Final
 
@@ -58,7 +59,14 @@ def _describe(
 
 
 def main() -> None:
-    """Run the command line; UsageError becomes one line on stderr and exit code 2."""
+    """Run the command line; UsageError becomes one line on stderr and exit code 2.
+
+    What the terminal's encoding cannot show is written as an escape: answers hold any text, and failing there would look
+    like an exit code that means something.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         root()
     except UsageError as error:

@@ -39,11 +39,11 @@ def read_pool(path: Path) -> tuple[DescriptorPool, list[str]]:
         raise UsageError(
             f"{path}: not a descriptor set; make one by protoc --include_imports -o schema.binpb YOUR.proto"
         ) from None
-    pool = DescriptorPool()
-    by_name = {file.name: file for file in files}
-    for name in by_name:
-        _add(pool, name, by_name, set())
-    return pool, list(by_name)
+    by_name: dict[str, descriptor_pb2.FileDescriptorProto] = {}
+    for file in files:
+        if by_name.setdefault(file.name, file) != file:
+            raise UsageError(f"{path}: two different files {file.name} in it")
+    return _pool(by_name), list(by_name)
 
 
 def read_methods(path: Path) -> list[ServedMethod]:
@@ -60,20 +60,31 @@ def read_methods(path: Path) -> list[ServedMethod]:
     return methods
 
 
-def _add(
-    pool: DescriptorPool, name: str, files: dict[str, descriptor_pb2.FileDescriptorProto], added: set[str]
-) -> None:
-    """Add a file behind its dependencies; the well-known ones are ours where the set lacks them."""
-    if name in added:
-        return
-    added.add(name)
-    file = files.get(name) or _well_known(name)
-    for dependency in file.dependency:
-        _add(pool, dependency, files, added)
+def _pool(files: dict[str, descriptor_pb2.FileDescriptorProto]) -> DescriptorPool:
+    """All files, each behind those that it imports; the well-known ones are ours where the set lacks them."""
+    pool = DescriptorPool()
+    opened: set[str] = set()
+    added: set[str] = set()
+    waiting = list(reversed(files))
+    while waiting:
+        name = waiting[-1]
+        file = files.get(name) or _well_known(name)
+        if name not in opened:
+            opened.add(name)
+            waiting += [each for each in file.dependency if each not in opened]
+            continue
+        waiting.pop()
+        if name not in added:
+            added.add(name)
+            _add(pool, file)
+    return pool
+
+
+def _add(pool: DescriptorPool, file: descriptor_pb2.FileDescriptorProto) -> None:
     try:
         pool.Add(file)
     except TypeError as error:
-        raise UsageError(f"{name} in the descriptor set is not valid: {error}") from None
+        raise UsageError(f"{file.name} in the descriptor set is not valid: {error}") from None
 
 
 def _well_known(name: str) -> descriptor_pb2.FileDescriptorProto:

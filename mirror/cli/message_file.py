@@ -26,6 +26,8 @@ def message_class(pool: DescriptorPool, files: list[str], type_name: str, schema
     except KeyError:
         hint = did_you_mean(type_name, _types(pool, files))
         raise UsageError(f'{schema}: no message type "{type_name}" in it{hint}') from None
+    except RecursionError:
+        raise UsageError(f"{schema}: the fields of {type_name} lead on through too many types") from None
 
 
 def read_message(path: Path, kind: type[Message], pool: DescriptorPool) -> Message:

@@ -18,7 +18,18 @@ from rich.table import Table
 from mirror.cli.descriptor_set import ServedMethod, read_methods
 from mirror.cli.errors import UsageError
 from mirror.config import Config, ConfigError, load
-from mirror.core.path import PathPattern, PathSyntaxError
+from mirror.core.path import (
+    AnyElement,
+    AnyName,
+    AnySteps,
+    Field,
+    Index,
+    PathPattern,
+    PathSyntaxError,
+    PatternStep,
+    Step,
+    Typed,
+)
 from mirror.core.rules import MethodRules, MethodTypes, PathStatus, Rule, RuleSet, Status, check_paths, merge
 
 app = typer.Typer(
@@ -104,15 +115,48 @@ def explain(
         raise UsageError(str(error)) from None
     rules = _load(config, as_json=as_json).rules.in_force(datetime.now(tz=UTC).date())
     scoped = MethodRules(rule for rule in rules.rules if _concerns(rule, run, method))
-    place, ignoring = scoped.walk(steps), scoped.ignoring(steps)
-    applying = [ignoring] if ignoring else list(place.rules)
-    idle = [rule for rule in (*place.rules, *place.overruled) if rule not in applying]
+    applying, idle = _bearing(scoped, steps)
     if as_json:
         found = {"rules": [describe(rule) for rule in applying], "overruled": [describe(rule) for rule in idle]}
         _print_json({"path": path, "method": method, "run": run} | found)
         return
     for line in _explanation(path, applying, idle):
         typer.echo(line)
+
+
+def _bearing(rules: MethodRules, steps: tuple[PatternStep, ...]) -> tuple[list[Rule], list[Rule]]:
+    """The rules that apply at a path, or may at some path of a pattern, and those that are overruled wherever it leads."""
+    place = rules.walk(steps)
+    here = sorted((*place.rules, *place.overruled), key=lambda rule: rule.scope.breadth)
+    ignoring = rules.ignoring(steps)
+    found = [ignoring, *here] if ignoring and ignoring not in here else here
+    paths = _examples(steps)
+    everywhere = [rules.ignoring(path) for path in paths]
+    if everywhere[0] and all(ignore is everywhere[0] for ignore in everywhere):
+        return [everywhere[0]], [rule for rule in found if rule is not everywhere[0]]
+    idle = [rule for rule in found if all(rule in rules.walk(path).overruled for path in paths)]
+    return [rule for rule in found if rule not in idle], idle
+
+
+def _examples(steps: tuple[PatternStep, ...]) -> list[tuple[Step, ...]]:
+    """Of a path itself; of a pattern paths that it names and no rule does by name, nothing and something for its `**`."""
+    name, element = Field("\0"), Index(10**20)
+    spread = name, element, name, Typed("\0")
+    found = []
+    for many in ((), spread):
+        path: list[Step] = []
+        for step in steps:
+            match step:
+                case AnySteps():
+                    path += many
+                case AnyElement():
+                    path.append(element)
+                case AnyName():
+                    path.append(name)
+                case _:
+                    path.append(step)
+        found.append(tuple(path))
+    return found
 
 
 def findings(config: Config, methods: Sequence[ServedMethod] | None, today: date) -> list[Finding]:

@@ -24,10 +24,12 @@ from mirror.collect.hosting import Host
 from mirror.collect.intake import Intake
 from mirror.collect.judge import Judge
 from mirror.collect.library import Library
+from mirror.collect.lookup import LookupHandler
 from mirror.collect.otlp_grpc import GrpcListener
 from mirror.collect.otlp_http import http_app
 from mirror.collect.pipeline import Parts, Pipeline
 from mirror.collect.receive import Receiver
+from mirror.collect.recordings import Recordings
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
@@ -99,8 +101,13 @@ class Collector:
         parts = _parts(config, store, self._intake, self.counters, self._forwarder, self._writer)
         self._pipeline = Pipeline(parts, clock=clock)
         slicer = Slicer(keep_spans=self._forwarder is not None)
-        self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock)
-        self._grpc = GrpcListener(self._receiver, message_max_bytes=config.intake.message_max_bytes, guard=self.guard)
+        kept = config.recordings
+        recordings = Recordings(config.runs, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
+        self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock, recordings=recordings)
+        lookup = LookupHandler(recordings, self.counters, clock=clock).handler()
+        self._grpc = GrpcListener(
+            self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
+        )
         self._http: Host | None = None
         self._watching: asyncio.Task[None] | None = None
         self._started = False

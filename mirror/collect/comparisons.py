@@ -14,6 +14,8 @@ from mirror.core.path import render
 
 PATH_MAX_CHARS: Final = 2000  # keys are data of any size
 DIFFERENCES_MAX: Final = 200  # of one side, those under a rule included
+OUTBOUND_MAX: Final = 50  # outbound calls kept of one replica
+OUTBOUND_MAX_BYTES: Final = 256 << 10
 _VERDICTS: Final = {
     Verdict.MATCHED: comparison_pb2.VERDICT_MATCHED,
     Verdict.MISMATCHED: comparison_pb2.VERDICT_MISMATCHED,
@@ -49,6 +51,8 @@ def comparison_of(judged: Judged) -> comparison_pb2.Comparison:
         kept.primary_instance = primary.resource.instance
         kept.primary_span_id = primary.span_id
         kept.primary_capture = primary.capture
+        kept.primary_outbound.extend(_outbound(primary))
+        kept.primary_outbound_count = len(primary.outbound)
     return kept
 
 
@@ -59,13 +63,27 @@ def _side(role: Role, outcome: Outcome, call: CallRecord | None) -> comparison_p
         reason=outcome.reason,
         differences=list(_differences(outcome)),
         difference_count=max(outcome.difference_count, len(outcome.differences), len(outcome.drift)),
+        unjudged=map(_difference, outcome.unjudged[:DIFFERENCES_MAX]),
+        unseen=outcome.reasons,
     )
     if call is not None:
         side.capture = call.capture
         side.version = call.resource.version
         side.instance = call.resource.instance
         side.span_id = call.span_id
+        side.outbound.extend(_outbound(call))
+        side.outbound_count = len(call.outbound)
     return side
+
+
+def _outbound(call: CallRecord) -> Iterator[bytes]:
+    """The captures of its outbound calls, as many as are kept."""
+    room = OUTBOUND_MAX_BYTES
+    for made in call.outbound[:OUTBOUND_MAX]:
+        room -= made.size
+        if room < 0:
+            return
+        yield made.capture
 
 
 def _differences(outcome: Outcome) -> Iterator[comparison_pb2.Difference]:

@@ -6,7 +6,7 @@ its own. It opens one socket and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import grpc
@@ -80,13 +80,21 @@ def _answer(denied: Denied) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]
 class GrpcListener:
     """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression.
 
-    `guard`: who may send, and whether by TLS; None: anybody, in plain.
+    `more`: services beside OTLP's. `guard`: who may call any of them, and whether by TLS; None: anybody, in plain.
     """
 
-    def __init__(self, receiver: Receiver, *, message_max_bytes: int, guard: Guard | None = None) -> None:
+    def __init__(
+        self,
+        receiver: Receiver,
+        *,
+        message_max_bytes: int,
+        more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = (),
+        guard: Guard | None = None,
+    ) -> None:
         self._receiver = receiver
         self._guard = guard
         self._message_max_bytes = message_max_bytes
+        self._more = tuple(more)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: Address) -> Address:
@@ -103,7 +111,8 @@ class GrpcListener:
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does
         export = grpc.unary_unary_rpc_method_handler(self._export)
-        server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(SERVICE, {"Export": export}),))
+        traces = grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
+        server.add_generic_rpc_handlers((traces, *self._more))
         try:
             credentials = None if guard is None else guard.grpc_credentials()
             if credentials is None:

@@ -27,7 +27,7 @@ from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Batch, Report
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
-from mirror.core.model import CallRecord, Group, Judged
+from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SchemaError
 from mirror.store import InForce
@@ -115,19 +115,32 @@ class Pipeline:
             self._guard("schema", self._learn, raw)
         for report in batch.reports:
             self._guard("report", self._report, report)
+        for outbound in batch.outbound:
+            self._guard("outbound", self._outbound, outbound)
         for call in batch.calls:
             self._guard("call", self._call, call)
 
     def _call(self, call: CallRecord) -> None:
         parts = self._parts
-        if call.key.run not in parts.runs:
-            parts.counters.inc("mirror_unknown_run_total")
-            parts.writer.changes.unknown_run(call.key.run)
+        if not self._known(call.key.run):
             return
         self._seen_s = max(self._seen_s, call.arrived_s)
         parts.judge.see(call)
         parts.watch.see(call)
         self._release(parts.pairer.add(call, call.arrived_s))
+
+    def _outbound(self, outbound: OutboundRecord) -> None:
+        if self._known(outbound.key.run):
+            self._seen_s = max(self._seen_s, outbound.arrived_s)
+            self._parts.watch.see_outbound(outbound)
+            self._release(self._parts.pairer.add_outbound(outbound, outbound.arrived_s))
+
+    def _known(self, run: str) -> bool:
+        if run in self._parts.runs:
+            return True
+        self._parts.counters.inc("mirror_unknown_run_total")
+        self._parts.writer.changes.unknown_run(run)
+        return False
 
     def _report(self, report: Report) -> None:
         self._parts.writer.changes.source(schema_pb2.SourceReport.FromString(report.data), report.resource)

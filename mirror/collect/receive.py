@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
 from mirror.collect.intake import Intake
+from mirror.collect.recordings import Recordings
 from mirror.collect.slices import BadBatch, Batch, Slicer
 
 RETRY_AFTER_S: Final = 1
@@ -62,11 +63,20 @@ class Receiver:
     `clock`: unix seconds.
     """
 
-    def __init__(self, slicer: Slicer, intake: Intake, counters: Counters, *, clock: Callable[[], float]) -> None:
+    def __init__(
+        self,
+        slicer: Slicer,
+        intake: Intake,
+        counters: Counters,
+        *,
+        clock: Callable[[], float],
+        recordings: Recordings | None = None,
+    ) -> None:
         self._slicer = slicer
         self._intake = intake
         self._counters = counters
         self._clock = clock
+        self._recordings = recordings
 
     async def receive(self, body: bytes, protocol: str, *, convert: Callable[[bytes], bytes] | None = None) -> Reply:
         """Cut `body` and queue it. `convert` makes OTLP bytes of another encoding first; it may raise BadBatch."""
@@ -91,6 +101,10 @@ class Receiver:
             self._intake.release(size)
             raise
         self._intake.put(batch, size)
+        if self._recordings is not None and batch.outbound:
+            self._recordings.see(batch.outbound)
+            self._counters.set("mirror_recordings_bytes", self._recordings.bytes)
+            self._counters.set("mirror_recordings_crowded_total", self._recordings.crowded)
         self._count(batch, protocol)
         return Accepted(batch.rejected_spans, batch.message)
 
@@ -114,7 +128,7 @@ class Receiver:
             "call": len(batch.calls),
             "schema": len(batch.schemas),
             "report": len(batch.reports),
-            "outbound": batch.outbound,
+            "outbound": len(batch.outbound),
             "ordinary": batch.ordinary,
         }
         for kind, count in kinds.items():

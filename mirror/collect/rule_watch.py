@@ -7,13 +7,15 @@ I/O; the pipeline writes its statuses to the store and its news to the log.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
-from typing import Final
+from typing import Final, NamedTuple
 
+from google.protobuf.descriptor import Descriptor
 from grpc_mirror.v1 import capture_pb2
 
-from mirror.core.model import CallRecord, Resource
+from mirror.core.model import CallRecord, OutboundRecord, Resource, Role
 from mirror.core.rules import MethodTypes, PathStatus, Rule, RuleSet, Status, check_paths, merge
 from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.store.views import RuleStatus
@@ -38,6 +40,16 @@ class _Side:
     streamed: bool | None
 
 
+class _Made(NamedTuple):
+    """What a build asks when it makes a call while it serves a method."""
+
+    run: str
+    served: str
+    method: str
+    fingerprint: str
+    request_type: str
+
+
 class RuleWatch:
     """One owner. `rules` are all of the configuration, those expired included."""
 
@@ -49,6 +61,9 @@ class RuleWatch:
         self._schemas = schemas
         self._seen: set[tuple[str, str, Resource]] = set()
         self._pending: set[_Side] = set()
+        self._seen_made: set[tuple[str, str, str, Role]] = set()
+        self._made: set[_Made] = set()
+        self._made_known: set[_Made] = set()
         self._checked: dict[_Side, list[PathStatus]] = {}
         self._told: dict[str, Status] = {}
 
@@ -87,8 +102,24 @@ class RuleWatch:
             if side not in self._checked:
                 self._pending.add(side)
 
+    def see_outbound(self, call: OutboundRecord) -> None:
+        """Note what a call that a service made says of its request; cheap where that is known."""
+        seen = (call.key.run, call.key.method, call.method, call.role)
+        if seen in self._seen_made or len(self._seen_made) >= SIDES_MAX:
+            return
+        self._seen_made.add(seen)
+        capture = capture_pb2.Capture.FromString(call.capture)
+        if capture.request_type:
+            self._made.add(_Made(*seen[:3], capture.schema_fingerprint, capture.request_type))
+
     def check(self) -> bool:
         """Check what has become known since; whether any status may have changed."""
+        for made in [made for made in self._made - self._made_known if self._schemas.known(made.fingerprint)]:
+            self._made_known.add(made)
+            again = [side for side in self._checked if (side.run, side.method) == made[:2]]
+            self._pending.update(again)
+            for side in again:
+                del self._checked[side]
         for side in [side for side in self._pending if self._schemas.known(side.fingerprint)]:
             self._pending.discard(side)
             self._checked[side] = self._check(side)
@@ -128,4 +159,13 @@ class RuleWatch:
             response = self._schemas.descriptor(side.fingerprint, side.response_type)
         except SchemaError:
             response = None  # a schema that lacks its own type tells nothing
-        return check_paths(self._rules, MethodTypes(side.run, side.method, response, side.streamed))
+        outbound = self._outbound(side.run, side.method)
+        return check_paths(self._rules, MethodTypes(side.run, side.method, response, side.streamed, outbound))
+
+    def _outbound(self, run: str, method: str) -> dict[str, tuple[Descriptor, ...]]:
+        found: dict[str, tuple[Descriptor, ...]] = {}
+        for made in sorted(made for made in self._made_known if made[:2] == (run, method)):
+            with suppress(SchemaError):
+                known = found.get(made.method, ())
+                found[made.method] = (*known, self._schemas.descriptor(made.fingerprint, made.request_type))
+        return found

@@ -22,8 +22,17 @@ from grpc_mirror.v1 import schema_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceRequest, Span
 from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
 
-from mirror.collect.span_fields import NAME_MAX_CHARS, REJECTIONS, VERDICT, WANTED, Rejected, call_of, message_bytes
-from mirror.core.model import CallRecord, Resource
+from mirror.collect.span_fields import (
+    NAME_MAX_CHARS,
+    REJECTIONS,
+    VERDICT,
+    WANTED,
+    Rejected,
+    call_of,
+    message_bytes,
+    outbound_of,
+)
+from mirror.core.model import CallRecord, OutboundRecord, Resource
 
 RESOURCES_MAX: Final = 4096  # distinct resources interned at a time
 RESOURCE_MAX_BYTES: Final = 16 << 10  # larger ones are decoded each time, not kept
@@ -50,7 +59,7 @@ class Batch:
     calls: tuple[CallRecord, ...] = ()
     schemas: tuple[bytes, ...] = ()  # serialised mirror.v1.Schema
     reports: tuple[Report, ...] = ()
-    outbound: int = 0  # captures of calls that a service made while it served a mirrored one: not compared yet
+    outbound: tuple[OutboundRecord, ...] = ()  # calls that a service made while it served a mirrored one
     ordinary: int = 0  # spans that are not ours
     rejected: Mapping[str, int] = field(default_factory=dict)  # by reason, a key of REJECTIONS
 
@@ -112,7 +121,7 @@ class _Cut:
         self._calls: list[CallRecord] = []
         self._schemas: list[bytes] = []
         self._reports: list[Report] = []
-        self._outbound = 0
+        self._outbound: list[OutboundRecord] = []
         self._ordinary = 0
         self._rejected: Counter[str] = Counter()
 
@@ -138,7 +147,7 @@ class _Cut:
             data = message_bytes(found[names.REPORT], schema_pb2.SourceReport, "malformed_report")
             self._reports.append(Report(resource(), data))
         elif names.OUTBOUND in found:
-            self._outbound += 1  # of the same run and id as the served call, and maybe of its method: no half of a pair
+            self._outbound.append(outbound_of(span, found, arrived_s=self._arrived_s))
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
             call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
             self._calls.append(call)
@@ -150,7 +159,7 @@ class _Cut:
             calls=tuple(self._calls),
             schemas=tuple(self._schemas),
             reports=tuple(self._reports),
-            outbound=self._outbound,
+            outbound=tuple(self._outbound),
             ordinary=self._ordinary,
             rejected=dict(self._rejected),
         )

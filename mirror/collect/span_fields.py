@@ -13,7 +13,7 @@ from grpc_mirror.v1 import capture_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
 
 from mirror.collect.status import STATUS_NAMES, status_name
-from mirror.core.model import CallRecord, PairKey, Resource, Role
+from mirror.core.model import CallRecord, OutboundRecord, PairKey, Resource, Role
 
 NAME_MAX_CHARS: Final = 512  # of id, run and method: they become keys and are stored
 
@@ -31,6 +31,7 @@ REJECTIONS: Final[Mapping[str, str]] = {
     "malformed_report": f"the attribute {names.REPORT} is not a mirror.v1.SourceReport",
     "trace_id": "the trace ID is not 16 bytes, or all zero",
     "span_id": "the span ID is not 8 bytes, or all zero",
+    "no_outbound": f"an outbound call whose {names.CAPTURE} does not say by which call it was made",
     "too_long": f"id, run or method is longer than {NAME_MAX_CHARS} characters",
 }
 
@@ -57,15 +58,9 @@ def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, k
 
     With `keep_span` the record holds the span less its payload attributes, which are taken out of `span` for that.
     """
-    if names.CAPTURE not in found:
-        raise Rejected("no_capture")
-    data = bytes_of(found[names.CAPTURE], "capture_encoding")
-    try:
-        capture = capture_pb2.Capture.FromString(data)
-    except DecodeError:
-        raise Rejected("malformed_capture") from None
+    data, capture = _capture(found)
     return CallRecord(
-        key=_key(found, capture),
+        key=_key(found, _method(found) or capture.method.removeprefix("/")),
         role=_role(found),
         expect=_expect(found),
         attempt=_int(found.get(names.ATTEMPT)) or capture.attempt,
@@ -76,7 +71,44 @@ def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, k
         capture=data,
         arrived_s=arrived_s,
         span=_without_payload(span) if keep_span else b"",
+        outbound_calls=capture.outbound_calls,
     )
+
+
+def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord:
+    """The record of a call that a service made while it served a mirrored one. Raises Rejected."""
+    data, capture = _capture(found)
+    outbound = capture.outbound
+    method = found[names.OUTBOUND].string_value or capture.method
+    if not (outbound.served_method and outbound.served_span_id and method):
+        raise Rejected("no_outbound")
+    if len(method) > NAME_MAX_CHARS:
+        raise Rejected("too_long")
+    return OutboundRecord(
+        key=_key(found, outbound.served_method),
+        role=_role(found),
+        expect=_expect(found),
+        served_span_id=_identifier(outbound.served_span_id, 8, "no_outbound"),
+        method=method,
+        index=outbound.index,
+        after_end=outbound.after_end,
+        capture=data,
+        span_id=_identifier(span.span_id, 8, "span_id"),
+        arrived_s=arrived_s,
+        request_hash=outbound.request_hash,
+        ordinal=outbound.ordinal,
+        sent=outbound.policy == capture_pb2.OUTBOUND_POLICY_SENT,
+    )
+
+
+def _capture(found: Found) -> tuple[bytes, capture_pb2.Capture]:
+    if names.CAPTURE not in found:
+        raise Rejected("no_capture")
+    data = bytes_of(found[names.CAPTURE], "capture_encoding")
+    try:
+        return data, capture_pb2.Capture.FromString(data)
+    except DecodeError:
+        raise Rejected("malformed_capture") from None
 
 
 def message_bytes(value: AnyValue, kind: type[Message], reason: str) -> bytes:
@@ -110,14 +142,13 @@ def _int(value: AnyValue | None) -> int:
     return value.int_value or (int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0)
 
 
-def _key(found: Found, capture: capture_pb2.Capture) -> PairKey:
+def _key(found: Found, method: str) -> PairKey:
     mirror_id = found[names.ID].string_value if names.ID in found else ""
     run = found[names.RUN].string_value if names.RUN in found else ""
     if not mirror_id:
         raise Rejected("no_id")
     if not run:
         raise Rejected("no_run")
-    method = _method(found) or capture.method.removeprefix("/")
     if not method:
         raise Rejected("no_method")
     if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:

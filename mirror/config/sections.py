@@ -115,6 +115,13 @@ class Pairing(Section):
     )
 
 
+class Recordings(Section):
+    """What primaries were told by outbound calls, for shadows with the policy `recorded`. Memory only."""
+
+    max_bytes: Size = Field(default=64 * _MIB, description="Bytes kept; beyond, the oldest go. 0: nothing is kept.")
+    max_age_s: Duration = Field(default=60.0, gt=0, description="How long an answer is kept.")
+
+
 class Intake(Section):
     """Limits at the entrance."""
 
@@ -205,6 +212,7 @@ class Settings(Section):
     store: Store = Field(default_factory=Store)
     web: Web = Field(default_factory=Web)
     pairing: Pairing = Field(default_factory=Pairing)
+    recordings: Recordings = Field(default_factory=Recordings)
     intake: Intake = Field(default_factory=Intake)
     compare: Compare = Field(default_factory=Compare)
     forward: Forward = Field(default_factory=Forward)

@@ -48,11 +48,12 @@ def same_messages(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool
         and left.response_type == right.response_type
         and len(ours) == len(theirs)
         and left.response_count == right.response_count
-        and all(_content(one) == _content(other) for one, other in zip(ours, theirs, strict=True))
+        and all(content_of(one) == content_of(other) for one, other in zip(ours, theirs, strict=True))
     )
 
 
-def _content(message: capture_pb2.CapturedMessage) -> tuple[object, ...]:
+def content_of(message: capture_pb2.CapturedMessage) -> tuple[object, ...]:
+    """What is equal only where nothing tells two messages of one type apart."""
     leaves = sorted((leaf.path, leaf.hmac, leaf.key_id, leaf.empty) for leaf in message.private_leaves)
     return message.body, message.omission, message.hash, message.key_id, leaves
 

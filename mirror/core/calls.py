@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable
 from typing import Final
 
 from google.protobuf.message import DecodeError, Message
@@ -15,8 +13,11 @@ from mirror.core.compare.engine import Comparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
+from mirror.core.effects import Effects, made_calls
 from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
+from mirror.core.outcomes import Compared, alone, combined
 from mirror.core.path import Field, Path
+from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
@@ -31,7 +32,6 @@ _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
     capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
 }
-_PRIVATE: Final = (capture_pb2.OMISSION_PRIVATE, capture_pb2.OMISSION_REDACTION_FAILED)
 
 
 def status_name(code: int) -> str:
@@ -62,6 +62,10 @@ class CallComparer:
        captures, and those are compared (see `windows`): the outcome's reason is `in_part`. A message that cannot be decoded differs,
        unless its bytes are the same on both sides. No schema for messages that differ: incomparable, `schema`.
 
+    8. Beside the answers the calls that both services made meanwhile, see `effects`; where not all of them came:
+       `outbound_incomplete`, and the reasons of 6 and 7 with `outbound_` before them.
+    9. Where calls of the shadow were blocked, how the answers differ is no evidence; see `outcomes`.
+
     What a rule excuses is in the outcome's `ignored`; if nothing else differs the verdict is *ignored*. Bad data never
     raises; a capture that is none is incomparable, `capture`.
     """
@@ -84,17 +88,37 @@ class CallComparer:
         drift = () if reason else request_drift(self._schemas, left, right, comparer, types)
         if reason or drift:
             return Outcome(Verdict.INCOMPARABLE, reason or "request_drift", drift=drift)
+        answered = self._answers(left, right, comparer, types)
+        if not made_calls(primary, shadow):
+            return alone(answered)
+        effects = Effects(primary, shadow, omitted=bool(left.outbound_omitted or right.outbound_omitted))
+        did = self._effects(effects, comparer)
+        blocked = bool(left.blocked_calls or right.blocked_calls)
+        return combined(answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired)
+
+    def _answers(
+        self, left: capture_pb2.Capture, right: capture_pb2.Capture, comparer: Comparer, types: Types
+    ) -> Compared:
         ended = _ended_differently(left, right, comparer.rules)
         if ended is not None:
-            return _outcome(_result(ended))
+            return Compared(Result.of(ended))
         reason = _why_unreadable(left, right)
         if reason:
-            return Outcome(Verdict.INCOMPARABLE, reason)
+            return Compared(why=reason)
         try:
             look = Answers(self._schemas, left, right, comparer.rules).look
-            return _outcome(comparer.run(look, types=types), (_size(left), _size(right)), _in_part(left, right))
+            sizes = _size(left), _size(right)
+            return Compared(comparer.run(look, types=types), sizes=sizes, note=_in_part(left, right))
         except SchemaError:
-            return Outcome(Verdict.INCOMPARABLE, "schema")
+            return Compared(why="schema")
+
+    def _effects(self, effects: Effects, comparer: Comparer) -> Compared:
+        if effects.why or not effects.compared:
+            return Compared(why=effects.why)
+        try:
+            return Compared(comparer.run(lambda walk: effects.look(walk, self._schemas, comparer.rules)))
+        except SchemaError:
+            return Compared(why="outbound_schema")
 
     def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
         """Fingerprints that the book lacks and without which this pair cannot be compared."""
@@ -102,9 +126,11 @@ class CallComparer:
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return frozenset()
-        if _why_incomparable(left, right) or not (_needs_schema(left, right) or unequal_requests(left, right)):
+        if _why_incomparable(left, right):
             return frozenset()
-        wanted = {left.schema_fingerprint, right.schema_fingerprint} - {""}
+        wanted = Effects(primary, shadow, omitted=False).fingerprints if made_calls(primary, shadow) else set()
+        if _needs_schema(left, right) or unequal_requests(left, right):
+            wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
 
     def _comparer(self, run: str, method: str) -> Comparer:
@@ -163,31 +189,20 @@ def _ended_differently(left: capture_pb2.Capture, right: capture_pb2.Capture, ru
 
 
 def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
-    """What is missing from the captures without which the messages cannot be compared."""
+    """What is missing from the captures without which the answers cannot be compared."""
     if _too_many(left, right):
         return "too_large"
-    ours, theirs = _compared(left, right)
-    keys = [_key_ids(capture, messages) for capture, messages in ((left, ours), (right, theirs))]
-    if all(keys) and len(keys[0] | keys[1]) > 1:
-        return "redaction_key"
-    omitted = [message for message in (*ours, *theirs) if message.omission]
-    if any(m.omission == capture_pb2.OMISSION_NOT_SERIALIZABLE and not m.hash for m in omitted):
-        return "not_serializable"
-    if response_streams(left, right) is None:
-        return "too_large"
-    if omitted and (not all(m.hash for m in omitted) or _hashes(ours) != _hashes(theirs)):
-        return "private" if any(m.omission in _PRIVATE for m in omitted) else "too_large"
-    return ""
+    messages = _compared(left, right)
+    counted = response_streams(left, right) is None
+    held = (
+        Held(found, side.private_leaves, side.response_count if counted else len(found))
+        for found, side in zip(messages, (left, right), strict=True)
+    )
+    return why_unreadable(*held)
 
 
 def _too_many(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
     return max(len(left.messages), len(right.messages)) > MESSAGES_MAX
-
-
-def _key_ids(capture: capture_pb2.Capture, messages: Iterable[capture_pb2.CapturedMessage]) -> set[str]:
-    found = {message.key_id for message in messages if message.hash}
-    leaves = [*capture.private_leaves, *(leaf for message in messages for leaf in message.private_leaves)]
-    return found | {leaf.key_id for leaf in leaves if leaf.hmac}
 
 
 def _compared(
@@ -207,28 +222,8 @@ def _in_part(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
     return "" if streams is None or all(stream.whole for stream in streams) else IN_PART
 
 
-def _hashes(messages: Iterable[capture_pb2.CapturedMessage]) -> Counter[tuple[bytes, str]]:
-    return Counter((message.hash, message.key_id) for message in messages if message.omission)
-
-
-def _result(difference: Difference) -> Result:
-    return Result.of(difference)
-
-
 def _size(capture: capture_pb2.Capture) -> int:
     """Bytes of all responses, those left out of the capture included."""
     captured = sum(message.original_size for message in responses(capture))
     left_out = (one.bytes for one in capture.omitted if one.direction == capture_pb2.DIRECTION_RESPONSE)
     return captured + sum(left_out)
-
-
-def _outcome(result: Result, sizes: tuple[int, int] | None = None, reason: str = "") -> Outcome:
-    verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
-    return Outcome(
-        verdict,
-        reason,
-        differences=result.differences,
-        ignored=result.ignored,
-        difference_count=result.count,
-        sizes=sizes,
-    )

@@ -27,7 +27,19 @@ class Lack:
 
 def missing_for_pass(facts: RunFacts, policy: Policy) -> tuple[Lack, ...]:
     """Every condition of a pass that is not met, in the order in which people would mend them."""
-    checks = (_versions, _control, _blind, _suspects, _completeness, _readable, _coverage, _fresh, _duration, _bound)
+    checks = (
+        _versions,
+        _control,
+        _blind,
+        _suspects,
+        _completeness,
+        _readable,
+        _blocked,
+        _coverage,
+        _fresh,
+        _duration,
+        _bound,
+    )
     return tuple(lack for check in checks for lack in check(facts, policy))
 
 
@@ -53,9 +65,10 @@ def needed(share: float, x: int, policy: Policy) -> float:
     return ceil(high)
 
 
-def words_of_hidden(hidden: int) -> str:
+def words_of_hidden(facts: RunFacts) -> str:
     """What the bound counts beside x, in words; empty where there is nothing."""
-    return f" and {hidden:,} more, which the candidate alone made incomparable, may" if hidden else ""
+    who = "blocked calls or the candidate alone" if facts.blocked else "the candidate alone"
+    return f" and {facts.hidden:,} more, which {who} made incomparable, may" if facts.hidden else ""
 
 
 def _versions(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
@@ -121,7 +134,7 @@ def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     for where, methods in groups if len(facts.methods) > 1 else groups[1:]:
         pairs, unreadable = sum(m.counts.pairs for m in methods), sum(m.unreadable for m in methods)
         if unreadable > (1 - policy.min_complete) * pairs:
-            of = {r: sum(m.counts.reasons.get(f"incomparable.{r}", 0) for m in methods) for r in UNREADABLE}
+            of = {r: sum(m.not_seen(r) for m in methods) for r in UNREADABLE}
             listed = ", ".join(f"{reason} {n:,}" for reason, n in of.items() if n)
             text = (
                 f"{where or 'all methods together'}: {unreadable:,} of {pairs:,} pairs could not be compared ({listed}), and may "
@@ -129,6 +142,18 @@ def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
             )
             figures: dict[str, float | str] = {"method": where, "pairs": pairs, "incomparable": unreadable}
             yield Lack(Reason("incomparable", text, figures))
+
+
+def _blocked(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
+    """A method whose answers differ because its calls were blocked is not judged there."""
+    for m in facts.methods:
+        pairs, blocked = m.counts.pairs, m.blocked
+        if blocked > (1 - policy.min_complete) * pairs:
+            text = (
+                f"{m.method}: in {blocked:,} of {pairs:,} pairs calls of the shadow were blocked and the answers differ, which is "
+                "not judged: give those calls a policy (recorded, stub or allow), or ignore the answers by a rule"
+            )
+            yield Lack(Reason("unjudged", text, {"method": m.method, "pairs": pairs, "blocked": blocked}))
 
 
 def _fresh(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
@@ -168,7 +193,7 @@ def _duration(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
 
 def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     x, n, hidden = facts.unexplained, facts.judged, facts.hidden
-    whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(hidden)}"
+    whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(facts)}"
     x, n = x + hidden, n + hidden
     bound = upper(x, n, policy.alpha_pass)
     if bound <= policy.budget:

@@ -155,6 +155,7 @@ def _left_out(facts: RunFacts) -> list[str]:
         spots.append(f"{parts:,} pairs were compared in part: of long streams the first and last messages.")
     for prefix, what in (
         ("incomparable.", "pairs were incomparable"),
+        ("partly.", "pairs were compared in part only"),
         ("no_triple.", "groups gave no evidence about noise"),
     ):
         some = {name.removeprefix(prefix): n for name, n in reasons.items() if name.startswith(prefix)}

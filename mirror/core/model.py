@@ -6,6 +6,7 @@ Every stage takes the record of the one before and returns its own; none changes
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
@@ -47,6 +48,13 @@ class Verdict(StrEnum):
     INCOMPARABLE = "incomparable"
 
 
+class Part(StrEnum):
+    """The two things that a pair is compared in. One may be seen where the other is not."""
+
+    ANSWER = "answer"  # status, details, metadata and messages
+    OUTBOUND = "outbound"  # the calls that the service made while it served this one
+
+
 class Release(StrEnum):
     """Why the pairer let a group go."""
 
@@ -75,11 +83,41 @@ class PairKey:
 
 
 @dataclass(frozen=True, slots=True)
+class OutboundRecord:
+    """One call that a service made while it served a mirrored one, whose pair key, role and span this names.
+
+    `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method,
+    `ordinal` those of them with an equal request, of which `request_hash` is made. `sent`: it was really made.
+    """
+
+    key: PairKey  # of the served call
+    role: Role
+    expect: frozenset[Role]
+    served_span_id: bytes
+    method: str
+    index: int
+    after_end: bool  # begun when the served call had ended: not among those that it counted
+    capture: bytes
+    span_id: bytes
+    arrived_s: float
+    request_hash: bytes = b""
+    ordinal: int = 0
+    sent: bool = False
+
+    @property
+    def size(self) -> int:
+        """Bytes of payload held."""
+        return len(self.capture)
+
+
+@dataclass(frozen=True, slots=True)
 class CallRecord:
     """One RPC served by one replica, as the pairer holds it: raw bytes and the few figures that pairing needs.
 
     `capture` is the serialised mirror.v1.Capture. `span` is the serialised span less its payload attributes
     (kept only where spans are forwarded, else empty). Times are seconds of the collector's clock.
+    `outbound_calls` is how many calls it says to have made, `outbound` those of them that came before its group was
+    released, by method and index.
     """
 
     key: PairKey
@@ -93,11 +131,13 @@ class CallRecord:
     capture: bytes
     arrived_s: float
     span: bytes = b""
+    outbound_calls: int = 0
+    outbound: tuple[OutboundRecord, ...] = ()
 
     @property
     def size(self) -> int:
         """Bytes of payload held."""
-        return len(self.capture) + len(self.span)
+        return len(self.capture) + len(self.span) + sum(call.size for call in self.outbound)
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +178,12 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What we think of one pair (primary against one shadow)."""
+    """What we think of one pair (primary against one shadow).
+
+    `unseen` names the parts that are no evidence, each with its reason; a pair is *incomparable* where nothing differs in
+    what was seen and something was not seen, for the reason of the first. Where it is empty, an incomparable pair as a
+    whole was not seen. `unjudged` is how such a pair differs after the shadow's calls were blocked.
+    """
 
     verdict: Verdict
     # Of incomplete and incomparable: "candidate", "schema", "too_large", "client_ended", ...; of others "in_part" or nothing.
@@ -148,6 +193,25 @@ class Outcome:
     difference_count: int = 0  # the true count, where the tuple was cut
     drift: tuple[Difference, ...] = ()  # of "request_drift": how the requests differ; they count as nothing
     sizes: tuple[int, int] | None = None  # bytes of all responses, the primary's and the shadow's; None: not compared
+    unseen: Mapping[Part, str] = field(default_factory=dict)
+    unjudged: tuple[Difference, ...] = ()
+    outbound_compared: int = 0  # outbound calls of both sides that were held against each other
+    outbound_paired: frozenset[str] = frozenset()  # methods that both sides called equally often
+
+    def sees(self, part: Part) -> bool:
+        """Whether this part of the pair is evidence."""
+        return part not in self.unseen and (self.verdict is not Verdict.INCOMPARABLE or bool(self.unseen))
+
+    @property
+    def reasons(self) -> tuple[str, ...]:
+        """Why some of it, or all, could not be compared."""
+        whole = (self.reason,) if self.verdict is Verdict.INCOMPARABLE else ()
+        return tuple(dict.fromkeys((*whole, *self.unseen.values())))
+
+    @property
+    def partly(self) -> tuple[str, ...]:
+        """Those of the reasons that did not decide the verdict."""
+        return tuple(reason for reason in self.reasons if reason != self.reason)
 
     @property
     def hypotheses(self) -> frozenset[tuple[str, Kind]]:

@@ -31,7 +31,7 @@ class State(StrEnum):
     NOISY = "noisy"
     CLEAN = "clean"
     UNSEEN = "unseen"
-    UNJUDGED = "unjudged"  # set from outside: its effects were blocked, or it was removed without a hash
+    UNJUDGED = "unjudged"  # set from outside, until there is evidence: it differed only after calls were blocked
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +112,9 @@ def _state(previous: State | None, evidence: Evidence, forward: float, *, alpha:
         return State.SUSPECT
     if noise_seen:
         return State.NOISY
-    return State.CLEAN if evidence.n else State.UNSEEN
+    if evidence.n:
+        return State.CLEAN
+    return State.UNJUDGED if previous is State.UNJUDGED else State.UNSEEN
 
 
 def _goal(rank: int, *, alpha: float) -> float:
@@ -133,6 +135,8 @@ def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float)
     b, c, d, n = evidence.b, evidence.c, evidence.d, evidence.n
     if state is State.UNSEEN:
         return "no triple in which it could be judged yet"
+    if state is State.UNJUDGED:
+        return "it differed, but only where calls of the shadow were blocked: that is not judged"
     if state is State.CLEAN:
         return f"nothing differed in {n:,} triples"
     seen = f"raw-only in {b:,}, noise-only in {c:,} and both in {d:,} of {n:,} triples"
@@ -149,6 +153,8 @@ def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float)
 
 
 def _sign(state: State, evidence: Evidence, forward: float) -> str:
+    if state is State.UNJUDGED:
+        return "not judged: calls were blocked"
     if state is State.SUSPECT and not evidence.c + evidence.d and evidence.votes_raw:
         return f"no noise yet; noise alone would look so with chance at most {_one_in(evidence.votes_raw * log(2))}"
     if forward >= log(2):

@@ -2,6 +2,7 @@
 
 One owner, no clock, no locks. Every deadline counts from the arrival time in the records, so that reading the same
 records again decides the same. Each record that comes in is released in a group, still open, or counted as dropped.
+Calls wait for the outbound calls that they say to have made as they wait for each other.
 """
 
 from __future__ import annotations
@@ -13,7 +14,9 @@ from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 from typing import Final
 
-from mirror.core.model import CallRecord, Group, PairKey, Release, Role
+from mirror.core import gathering
+from mirror.core.gathering import Gathering
+from mirror.core.model import CallRecord, Group, OutboundRecord, PairKey, Release, Role
 
 # Why a record is in no group. `late_<role>`: its group was released before it came.
 DROPS: Final = (
@@ -24,6 +27,7 @@ DROPS: Final = (
     "late_primary",
     "late_candidate",
     "late_secondary",
+    *gathering.DROPS,
 )
 EVICTED: Final = "evicted"  # groups let go because the memory cap was reached
 RECORD_OVERHEAD_BYTES: Final = 300  # what holding a record costs beside its payload
@@ -36,6 +40,7 @@ class _Open:
     first_arrival_s: float
     deadline_s: float
     calls: dict[Role, CallRecord] = field(default_factory=dict)
+    outbound: Gathering = field(default_factory=Gathering)
     expect: frozenset[Role] = frozenset()
     ready_s: float = 0.0  # a failed primary may be followed by a retry until then
     size: int = 0
@@ -45,8 +50,11 @@ class _Open:
         """From when on nothing more is taken in, whether somebody looked in time or not."""
         return self.ready_s if self.all_there() else self.deadline_s
 
-    def all_there(self) -> bool:
+    def all_calls(self) -> bool:
         return Role.PRIMARY in self.calls and self.expect <= self.calls.keys()
+
+    def all_there(self) -> bool:
+        return self.all_calls() and self.outbound.has_all(self.calls.values())
 
 
 class _Agenda:
@@ -119,10 +127,7 @@ class Pairer:
         `now_s`: the arrival time up to which everything has been added (usually the record's own).
         """
         released: list[Group] = []
-        group = self._groups.get(record.key)
-        if group is not None and group.due_s() <= record.arrived_s:
-            released.append(self._release(group, Release.DEADLINE))
-            group = None
+        group = self._still_open(record, released)
         if group is None:
             if self._is_late(record):
                 return released
@@ -131,12 +136,45 @@ class Pairer:
                 self._bury(record.key, record.span_id)
                 return released
             group = self._begin(record)
-        if self._file(group, record) and group.all_there() and group.ready_s <= now_s:
-            released.append(self._release(group, Release.COMPLETE))
+        self._settle(group, released, now_s, filed=self._file(group, record))
+        return released
+
+    def add_outbound(self, record: OutboundRecord, now_s: float) -> list[Group]:
+        """File one outbound call; the groups that this completed, or that had to make room. `now_s`: see `add`."""
+        released: list[Group] = []
+        group = self._still_open(record, released)
+        drop = ""
+        if record.after_end:
+            drop = "outbound_after_end"
+        elif group is None and record.key in self._tombstones:
+            drop = "late_outbound"
+        elif group is None and record.role is Role.PRIMARY and not record.expect:
+            drop = "not_mirrored_outbound"
+        else:
+            group = group or self._begin(record)
+            drop = group.outbound.add(record)
+            group.expect |= record.expect
+        if drop:
+            self._counts[drop] += 1
+        elif group is not None:
+            self._grow(group, _held_bytes(record))
+            self._settle(group, released, now_s, filed=True)
+        return released
+
+    def _still_open(self, record: CallRecord | OutboundRecord, released: list[Group]) -> _Open | None:
+        """The record's group; one whose time is over is released first."""
+        group = self._groups.get(record.key)
+        if group is not None and group.due_s() <= record.arrived_s:
+            released += self._release(group, Release.DEADLINE)
+            return None
+        return group
+
+    def _settle(self, group: _Open, released: list[Group], now_s: float, *, filed: bool) -> None:
+        if filed and group.all_there() and group.ready_s <= now_s:
+            released += self._release(group, Release.COMPLETE)
         while self._open_bytes > self._open_max_bytes and (oldest := self._deadlines.first()):
             self._counts[EVICTED] += 1
-            released.append(self._release(oldest[1], Release.EVICTED))
-        return released
+            released += self._release(oldest[1], Release.EVICTED)
 
     def take_expired(self, now_s: float) -> list[Group]:
         """Release what need not wait any longer.
@@ -145,19 +183,20 @@ class Pairer:
         arrival of the last one added, not the clock: else groups expire whose calls have long come.
         """
         released = [
-            self._release(group, Release.COMPLETE)
+            one
             for group in self._graces.due(now_s)
             if group.ready_s <= now_s and group.all_there()
+            for one in self._release(group, Release.COMPLETE)
         ]
-        released += [self._release(group, Release.DEADLINE) for group in self._deadlines.due(now_s)]
+        released += [one for group in self._deadlines.due(now_s) for one in self._release(group, Release.DEADLINE)]
         return released
 
     def drain(self) -> list[Group]:
         """Release everything: the collector is stopping."""
         waiting = sorted(self._groups.values(), key=lambda group: group.first_arrival_s)
-        return [self._release(group, Release.DRAIN) for group in waiting]
+        return [one for group in waiting for one in self._release(group, Release.DRAIN)]
 
-    def _begin(self, record: CallRecord) -> _Open:
+    def _begin(self, record: CallRecord | OutboundRecord) -> _Open:
         group = _Open(record.key, record.arrived_s, record.arrived_s + self._deadline_s)
         self._groups[record.key] = group
         self._deadlines.push(group.deadline_s, group, open_groups=len(self._groups))
@@ -189,14 +228,19 @@ class Pairer:
         group.size += size
         self._open_bytes += size
 
-    def _release(self, group: _Open, why: Release) -> Group:
+    def _release(self, group: _Open, why: Release) -> list[Group]:
+        """Let a group go: none comes of it if no served call did."""
         group.released = True
         del self._groups[group.key]
         self._open_bytes -= group.size
-        self._bury(group.key, b"".join(call.span_id for call in group.calls.values()))
-        if why in (Release.DEADLINE, Release.DRAIN) and group.all_there():
-            why = Release.COMPLETE  # it only waited for a retry
-        return Group(group.key, group.calls, group.expect, why, group.first_arrival_s)
+        calls, orphans = group.outbound.give(group.calls)
+        self._counts["orphan_outbound"] += orphans
+        if not calls:
+            return []
+        self._bury(group.key, b"".join(call.span_id for call in calls.values()))
+        if why in (Release.DEADLINE, Release.DRAIN) and group.all_calls():
+            why = Release.COMPLETE  # it only waited for a retry, or for outbound calls
+        return [Group(group.key, calls, group.expect, why, group.first_arrival_s)]
 
     def _is_late(self, record: CallRecord) -> bool:
         span_ids = self._tombstones.get(record.key)
@@ -212,5 +256,5 @@ class Pairer:
             self._tombstones.popitem(last=False)
 
 
-def _held_bytes(record: CallRecord) -> int:
+def _held_bytes(record: CallRecord | OutboundRecord) -> int:
     return record.size + RECORD_OVERHEAD_BYTES

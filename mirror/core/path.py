@@ -127,7 +127,8 @@ def generalise(path: Path) -> tuple[PatternStep, ...]:
 def pattern_of(path: Path) -> str:
     """The text of the pattern of a concrete path: what statistics and metrics use. Remembered for paths of usual length.
 
-    Metadata keys are names, chosen by programmers: they stay (`trailing_metadata["x-cost"]`).
+    Metadata keys and whom an outbound call went to are names, chosen by programmers: they stay
+    (`trailing_metadata["x-cost"]`, `outbound["pay.v1.Pay/Charge"][*].request.amount`).
     """
     for step in path:
         if type(step) is Key and type(step.key) is str and len(step.key) > REMEMBERED_KEY_MAX_CHARS:
@@ -136,7 +137,7 @@ def pattern_of(path: Path) -> str:
 
 
 def _pattern_of(path: Path) -> str:
-    if path and isinstance(path[0], Field) and path[0].name.endswith("_metadata"):
+    if path and isinstance(path[0], Field) and (path[0].name.endswith("_metadata") or path[0].name == "outbound"):
         return render(path[:2]) + render(generalise(path[2:]))
     return render(generalise(path))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from itertools import zip_longest
 from typing import Final, TypeAlias
 
@@ -21,6 +22,10 @@ from mirror.core.rules import Ignore, KeyedList, Place, UnorderedList
 
 EMPTY: Final = b"empty"  # in place of the hash (32 bytes) of a private value that was set, and empty
 PRIVATE_NOTE: Final = "private: only hashes of it are kept"
+LEAVES_MAX: Final = 10_000  # of two messages together; interceptors keep 1,000 of one
+STEPS_A_LEAF: Final = 3  # of work, of those that differ
+PATHS_REMEMBERED: Final = 4096  # as text; elements of a stream have the same ones
+PATH_MAX_CHARS: Final = 200  # of such: paths hold keys, which are data
 Leaves: TypeAlias = Mapping[
     str, bytes
 ]  # path below the message -> hash; empty: there was a value, and no more is known
@@ -38,11 +43,19 @@ def compare_private(walk: Walk, left: Leaves, right: Leaves, path: Path, place: 
     """
     if left == right:
         return
+    if len(left) + len(right) > LEAVES_MAX:
+        walk.add(
+            path, Kind.VALUE, note=f"too complex: {len(left)} and {len(right)} private leaves; they were not compared"
+        )
+        return
+    same = {text for text, digest in left.items() if right.get(text) == digest}
+    walk.spend(STEPS_A_LEAF * (len(left) + len(right) - 2 * len(same)), path)
     groups: dict[str, tuple[dict[Path, bytes], dict[Path, bytes]]] = {}
     for side, leaves in enumerate((left, right)):
         for text, digest in leaves.items():
-            steps = steps_of(text)
-            groups.setdefault(pattern_of(steps), ({}, {}))[side][steps] = digest
+            if text not in same:
+                steps = steps_of(text)
+                groups.setdefault(pattern_of(steps), ({}, {}))[side][steps] = digest
     for pattern in sorted(groups):
         ours, theirs = groups[pattern]
         positions = ours.keys() == theirs.keys() and not any(_unordered(steps, place) for steps in ours)
@@ -111,9 +124,16 @@ def _order(step: Step) -> int:
 
 def steps_of(text: str) -> tuple[Step, ...]:
     """The steps of a leaf's path; a text that is no concrete path is one step."""
+    return _remembered(text) if len(text) <= PATH_MAX_CHARS else _steps_of(text)
+
+
+def _steps_of(text: str) -> tuple[Step, ...]:
     try:
         steps = PathPattern.parse(text).steps
     except PathSyntaxError:
         return (Field(text),)
     concrete = tuple(step for step in steps if isinstance(step, Step))
     return concrete if len(concrete) == len(steps) else (Field(text),)
+
+
+_remembered = lru_cache(maxsize=PATHS_REMEMBERED)(_steps_of)

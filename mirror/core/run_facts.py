@@ -6,14 +6,27 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from mirror.core.model import EpochKey, Hypothesis, MethodCounts
+from mirror.core.model import EpochKey, Hypothesis, MethodCounts, Verdict
 from mirror.core.noise import Evidence, Judgement
+from mirror.core.outcomes import BLOCKED
 from mirror.core.policy import Policy
 
+PARTLY: Final = "partly"  # before the reason why a part of a pair was not seen, whose other part differs
 _BY_SIZE: Final = ("too_large", "not_serializable", "private")
-_BY_ANSWER: Final = (*_BY_SIZE, "request_cut_short")  # reasons that may follow from what a shadow answered
+_OUTBOUND: Final = tuple(f"outbound_{reason}" for reason in ("incomplete", *_BY_SIZE))
+# Reasons that may follow from what a shadow answered, or from what it did.
+_BY_ANSWER: Final = (*_BY_SIZE, *_OUTBOUND, "request_cut_short")
 # Reasons that are not the request's own: something between the calls and us keeps them from being compared.
-UNREADABLE: Final = (*_BY_SIZE, "schema", "redaction_key", "capture", "request_drift")
+UNREADABLE: Final = (
+    *_BY_SIZE,
+    "schema",
+    "redaction_key",
+    "capture",
+    "request_drift",
+    *_OUTBOUND,
+    "outbound_schema",
+    "outbound_redaction_key",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,18 +91,28 @@ class MethodFacts:
     @property
     def unreadable(self) -> int:
         """Pairs incomparable for a reason of ours, of the way or of their size: whether they differ is not known."""
-        return sum(self.counts.reasons.get(f"incomparable.{reason}", 0) for reason in UNREADABLE)
+        return sum(self.not_seen(reason) for reason in UNREADABLE)
+
+    @property
+    def blocked(self) -> int:
+        """Pairs whose answers differ after calls of the shadow were blocked: nobody can judge that."""
+        return self.not_seen(BLOCKED)
+
+    def not_seen(self, reason: str) -> int:
+        """Pairs of which all, or a part, could not be judged for this reason, those under other rules left out."""
+        return sum(self._because(f"{how}.{reason}") for how in (Verdict.INCOMPARABLE, PARTLY))
 
     def hidden_of(self, *, has_secondary: bool) -> int:
         """Pairs that may well differ, since the candidate alone made them incomparable.
 
         Answers left out for their size are incomparable only where their hashes differ, and a candidate that ends early
-        has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths.
+        has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths. Of what
+        differs after calls were blocked it says nothing: its own were blocked too.
         """
         if not has_secondary:
-            return sum(self._because(f"incomparable.{reason}") for reason in _BY_SIZE)
+            return self.blocked + sum(self.not_seen(reason) for reason in (*_BY_SIZE, *_OUTBOUND))
         sides = ((self._because(f"only_candidate.{r}"), self._because(f"only_secondary.{r}")) for r in _BY_ANSWER)
-        return sum(b for b, c in sides if not (c and b <= 3 * c + 3))
+        return self.blocked + sum(b for b, c in sides if not (c and b <= 3 * c + 3))
 
     def _absent(self) -> int:
         """Candidates that never answered: a difference, though no pair was compared."""
@@ -132,6 +155,11 @@ class RunFacts:
     def hidden(self) -> int:
         """How many incomparable pairs may differ as well: the bound of a pass counts them, a fail does not."""
         return sum(m.hidden_of(has_secondary=self.has_secondary) for m in self.methods)
+
+    @property
+    def blocked(self) -> int:
+        """How many of those differ after calls were blocked."""
+        return sum(m.blocked for m in self.methods)
 
     @property
     def unexplained(self) -> int:

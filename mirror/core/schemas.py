@@ -145,7 +145,7 @@ class SchemaBook:
     def own_classes(self, left: str, right: str, type_name: str) -> tuple[type[Message], type[Message]]:
         """The class that each side itself parses by. Raises SchemaError for an unknown schema or type."""
         one, other = self.descriptor(left, type_name), self.descriptor(right, type_name)
-        return GetMessageClass(one), GetMessageClass(other)
+        return _class(one), _class(other)
 
     def _resolve(self, left: str, right: str, type_name: str) -> tuple[type[Message], type[Message]]:
         one, other = self.descriptor(left, type_name), self.descriptor(right, type_name)
@@ -155,7 +155,7 @@ class SchemaBook:
             one = other
         else:
             one, other = self._widened(left, right, one, other)
-        return GetMessageClass(one), GetMessageClass(other)
+        return _class(one), _class(other)
 
     def _widened(self, left: str, right: str, one: Descriptor, other: Descriptor) -> tuple[Descriptor, Descriptor]:
         """Two types, neither of which has all of the other, each with what it lacks: what it does not know gets a name.
@@ -206,6 +206,13 @@ class SchemaBook:
                 del self._classes[slot]
             for pair in [pair for pair in self._merged if gone in pair]:
                 del self._merged[pair]
+
+
+def _class(descriptor: Descriptor) -> type[Message]:
+    try:
+        return GetMessageClass(descriptor)
+    except RecursionError:  # protobuf makes the classes of all types that fields lead to, each within the last
+        raise SchemaError(f"the fields of {descriptor.full_name[:200]!r} lead on through too many types") from None
 
 
 def fingerprint_of(files: dict[str, bytes]) -> str:

@@ -180,7 +180,8 @@ def _gated(walk: Walk, left: Sequence[Body], right: Sequence[Body], place: Place
 
 
 def _keys(rule: Rule, left: Sequence[Body], right: Sequence[Body]) -> By | None:
-    descriptors = [descriptor_of(body.message) for body in (*left[:1], *right[:1]) if body.message is not None]
+    firsts = (next((body.message for body in side if body.message is not None), None) for side in (left, right))
+    descriptors = [descriptor_of(message) for message in firsts if message is not None]
     if not descriptors:
         return None
     found = keys_of(descriptors[0], descriptors[-1], getattr(rule, "by", ()))

@@ -3,13 +3,14 @@
 A *triple* is one request for which both shadows were expected and whose primary was captured. What leaves a triple out
 never depends on which of the two shadows it befell, so that candidate and secondary stay exchangeable; a shadow that
 never answered is an outcome, not a gap. But where one shadow ended otherwise than the primary, nobody saw what it would
-have answered: such a triple is evidence about the ends alone. Else a failing secondary would make every path that always
-differs look raw-only.
+have answered: such a triple is evidence about the ends alone, and about outbound calls that all three made. Else a failing
+secondary would make every path that always differs look raw-only. A part (answer or outbound calls) that was not seen of
+one shadow is no evidence of the other either.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Final
 
 from mirror.core.model import (
@@ -20,20 +21,20 @@ from mirror.core.model import (
     Judged,
     Kind,
     Outcome,
+    Part,
     Release,
     Resource,
     Role,
     Triple,
     Verdict,
 )
+from mirror.core.outcomes import ENDS, ended_otherwise, is_outbound, within
 from mirror.core.path import Field
 
 Member = tuple[str, Kind]  # (path pattern, kind)
 
 ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
-
-ENDS: Final = frozenset({Kind.STATUS, Kind.NO_ANSWER})  # the kinds that say how a call ended, not what was answered
 
 _SHADOWS: Final[tuple[Role, Role]] = (Role.CANDIDATE, Role.SECONDARY)
 # Then the pairer did not wait: what is missing may still have been on its way.
@@ -92,17 +93,23 @@ def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
         return "not_mirrored" if len(unexpected) == len(_SHADOWS) else f"{unexpected[0]}_not_expected"
     if secondary is not None and secondary.resource.version != primary.resource.version:
         return "secondary_version"
-    incomparable = [outcomes[role].reason for role in _SHADOWS if outcomes[role].verdict is Verdict.INCOMPARABLE]
-    if incomparable:
-        return f"incomparable_{incomparable[0]}"
+    unseen = [outcome for role in _SHADOWS if not (outcome := outcomes[role]).sees(Part.ANSWER)]
+    if unseen and not _outbound_seen(outcomes.values()):
+        return f"incomparable_{unseen[0].reasons[0]}"
     return _CUT_SHORT.get(group.release, "") if group.calls.keys() < set(Role) else ""
+
+
+def _outbound_seen(outcomes: Collection[Outcome]) -> bool:
+    """Whether there were outbound calls, and of both shadows it is known how they differ."""
+    return all(one.sees(Part.OUTBOUND) for one in outcomes) and any(one.outbound_compared for one in outcomes)
 
 
 def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Triple:
     candidate, secondary = (outcomes[role].hypotheses for role in _SHADOWS)
-    raw, noise = candidate, secondary
-    if any(_ended_otherwise(outcome) for outcome in outcomes.values()):
-        raw, noise = (frozenset(member for member in side if member[1] in ENDS) for side in (raw, noise))
+    is_evidence = _evidence(outcomes.values())
+    raw, noise = (
+        frozenset((d.pattern, d.kind) for d in outcomes[role].differences if is_evidence(d)) for role in _SHADOWS
+    )
     raw_only, noise_only, both = raw - noise, noise - raw, raw & noise
     # The hypothesis `any` asks of each side alike: did it differ, where the other did not, on a path not explained?
     raw_any, noise_any = bool(raw_only - explained), bool(noise_only - explained)
@@ -118,9 +125,19 @@ def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Trip
     )
 
 
-def _ended_otherwise(outcome: Outcome) -> bool:
-    """Whether the shadow's call came to another end than the primary's, under a rule or not: its answer was not compared."""
-    return any(difference.kind in ENDS for difference in (*outcome.differences, *outcome.ignored))
+def _evidence(outcomes: Collection[Outcome]) -> Callable[[Difference], bool]:
+    """Which differences are evidence: those that would have been seen of either shadow."""
+    seen = {part: all(one.sees(part) for one in outcomes) for part in Part}
+    paired = frozenset.intersection(*(one.outbound_paired for one in outcomes))
+    # Under a rule or not, counted or not.
+    ended = any(ended_otherwise((*one.differences, *one.ignored, *one.unjudged)) for one in outcomes)
+
+    def is_evidence(difference: Difference) -> bool:
+        if is_outbound(difference.path):
+            return seen[Part.OUTBOUND] and (not ended or within(difference, paired))
+        return seen[Part.ANSWER] and (not ended or difference.kind in ENDS)
+
+    return is_evidence
 
 
 def _epoch(group: Group, candidate_version_last_seen: str, primary_last_seen: Resource | None) -> EpochKey:

@@ -59,7 +59,7 @@ def decide(facts: RunFacts, policy: Policy) -> Report:
 def _passed(facts: RunFacts, policy: Policy, *, bound: float) -> Reason:
     x, n, unit = facts.unexplained, facts.judged, facts.unit
     text = (
-        f"{x:,} of {n:,} {unit} differ unexplained{words_of_hidden(facts.hidden)}: with {1 - policy.alpha_pass:.0%} confidence at most {bound:.3%} of calls, "
+        f"{x:,} of {n:,} {unit} differ unexplained{words_of_hidden(facts)}: with {1 - policy.alpha_pass:.0%} confidence at most {bound:.3%} of calls, "
         f"within the budget of {policy.budget:.3%}"
     )
     if not facts.has_secondary:

@@ -35,7 +35,15 @@ SchemaLookup: TypeAlias = Callable[[str], DescriptorPool | None]  # by fingerpri
 _PATHS_SHOWN = 20  # of private values that were taken out
 _STREAMED_REQUESTS: Final = (CALL_KIND_CLIENT_STREAM, CALL_KIND_BIDI_STREAM)
 _STREAMED_RESPONSES: Final = (CALL_KIND_SERVER_STREAM, CALL_KIND_BIDI_STREAM)
-SECTIONS: Final = ("response", "status", "trailing_metadata", "initial_metadata", "request", "request_metadata")
+SECTIONS: Final = (
+    "response",
+    "outbound",
+    "status",
+    "trailing_metadata",
+    "initial_metadata",
+    "request",
+    "request_metadata",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +94,7 @@ def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
     if capture is None:
         return None
     pool = schemas(capture.schema_fingerprint)
-    messages = tuple(_messages(capture, pool))
+    messages = tuple(messages_of(capture, pool))
     return CallView(
         method=capture.method,
         status=status_name(capture.status_code),
@@ -105,7 +113,8 @@ def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
     )
 
 
-def _messages(capture: Capture, pool: DescriptorPool | None) -> Iterable[MessageView]:
+def messages_of(capture: Capture, pool: DescriptorPool | None, *, prefix: str = "") -> Iterable[MessageView]:
+    """The messages of a capture in order; `prefix` stands before their paths."""
     counts = {DIRECTION_REQUEST: 0, DIRECTION_RESPONSE: 0}
     for message in capture.messages:
         response = message.direction == DIRECTION_RESPONSE
@@ -113,7 +122,7 @@ def _messages(capture: Capture, pool: DescriptorPool | None) -> Iterable[Message
         streamed = capture.kind in (_STREAMED_RESPONSES if response else _STREAMED_REQUESTS)
         index = counts.get(message.direction, 0)
         counts[message.direction] = index + 1
-        path = f"{name}s[{index}]" if streamed else name
+        path = f"{prefix}{name}s[{index}]" if streamed else f"{prefix}{name}"
         yield _message(message, name, path, capture.response_type if response else capture.request_type, pool)
 
 

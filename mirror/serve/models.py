@@ -218,6 +218,7 @@ class Difference(_Model):
     rule: str = Field(description="the rule that ignores or tolerates it; empty: it counts")
     note: str
     noise: bool = Field(description="the secondary differs here in the same way")
+    unjudged: bool = Field(description="calls of the shadow were blocked: this is no evidence")
 
 
 class Message(_Model):
@@ -252,6 +253,10 @@ class Call(_Model):
     trailing_metadata: Any = None
     request_metadata: Any = None
     status_details: Any = None
+    outbound: Any = Field(
+        None,
+        description="calls that it made meanwhile, by whom they went to: policy, request, response, status of each",
+    )
 
 
 class Side(_Model):
@@ -265,6 +270,7 @@ class Side(_Model):
     reason: str
     difference_count: int
     differences: list[Difference]
+    unseen: list[str] = Field(description="why some of it could not be judged: blocked, outbound_incomplete, ...")
     call: Call | None = Field(description="null: it never answered")
 
 

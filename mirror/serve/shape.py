@@ -205,6 +205,7 @@ def _side(replica: Replica) -> models.Side:
         reason=replica.reason,
         difference_count=replica.difference_count,
         differences=[_difference(one) for one in replica.differences],
+        unseen=list(replica.unseen),
         call=None if replica.call is None else _call(replica.call),
     )
 
@@ -219,6 +220,7 @@ def _difference(one: DifferenceRow) -> models.Difference:
         rule=one.rule,
         note=one.note,
         noise=one.mark is Mark.NOISE,
+        unjudged=one.mark is Mark.UNJUDGED,
     )
 
 
@@ -242,6 +244,7 @@ def _call(call: CallView) -> models.Call:
         trailing_metadata=shown.get("trailing_metadata"),
         request_metadata=shown.get("request_metadata"),
         status_details=status.get("details"),
+        outbound=shown.get("outbound"),
     )
 
 

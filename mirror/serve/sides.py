@@ -16,6 +16,7 @@ from mirror.core.model import Role
 from mirror.serve import align, calls
 from mirror.serve.align import Line
 from mirror.serve.calls import CallView, SchemaLookup
+from mirror.serve.outbound import with_outbound
 
 CONTEXT_LINES: Final = 3
 FOLD_FROM_LINES: Final = 40  # shorter sections are shown whole
@@ -30,10 +31,15 @@ class Mark(StrEnum):
     NOISE = "noise"  # the secondary differs from the primary in the same way
     RULE = "rule"  # a rule ignores or tolerates it
     DRIFT = "drift"  # of the request: it was another question; counts as nothing
-    QUIET = "quiet"  # other text that the comparer holds for equal: order of an unordered list, ...
+    UNJUDGED = "unjudged"  # after calls of the shadow were blocked; counts as nothing
+    QUIET = (
+        "quiet"  # other text that the comparer holds for equal, or does not compare: order of an unordered list, ...
+    )
 
 
-_SHOWN: Final = (Mark.DIFF, Mark.NOISE, Mark.DRIFT)  # what a reader looks for
+_SHOWN: Final = (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.UNJUDGED)  # what a reader looks for
+
+_WORST_FIRST: Final = (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.UNJUDGED, Mark.RULE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +70,7 @@ class Replica:
     reason: str = ""
     difference_count: int = 0
     differences: tuple[DifferenceRow, ...] = ()
+    unseen: tuple[str, ...] = ()  # why some of it could not be judged
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +123,14 @@ class SidesView:
     @property
     def differences(self) -> tuple[DifferenceRow, ...]:
         """The candidate's, those that count first, then noise, then those under a rule."""
-        order = {Mark.DIFF: 0, Mark.DRIFT: 0, Mark.NOISE: 1, Mark.RULE: 2}
+        order = {Mark.DIFF: 0, Mark.DRIFT: 0, Mark.UNJUDGED: 1, Mark.NOISE: 2, Mark.RULE: 3}
         found = next((r.differences for r in self.replicas if r.role == Role.CANDIDATE), ())
-        return tuple(sorted(found, key=lambda d: order.get(d.mark, 3)))
+        return tuple(sorted(found, key=lambda d: order.get(d.mark, 4)))
+
+    @property
+    def marks(self) -> frozenset[Mark]:
+        """Those of all differences."""
+        return frozenset(d.mark for r in self.replicas for d in r.differences)
 
 
 def verdict_word(value: int) -> str:
@@ -133,7 +145,12 @@ def sides(comparison: Comparison, schemas: SchemaLookup) -> SidesView:
         version=comparison.primary_version,
         instance=comparison.primary_instance,
         span_id=comparison.primary_span_id.hex(),
-        call=calls.view(comparison.primary_capture, schemas),
+        call=with_outbound(
+            calls.view(comparison.primary_capture, schemas),
+            comparison.primary_outbound,
+            comparison.primary_outbound_count,
+            schemas,
+        ),
     )
     order: dict[str, int] = {Role.CANDIDATE: 0, Role.SECONDARY: 1}
     shadows = sorted(comparison.sides, key=lambda side: order.get(side.role, 2))[:2]
@@ -160,17 +177,25 @@ def _shadow(side: Side, noise: set[tuple[str, str]], schemas: SchemaLookup) -> R
         version=side.version,
         instance=side.instance,
         span_id=side.span_id.hex(),
-        call=calls.view(side.capture, schemas),
+        call=with_outbound(calls.view(side.capture, schemas), side.outbound, side.outbound_count, schemas),
         verdict=verdict_word(side.verdict),
         reason=side.reason,
         difference_count=max(side.difference_count, len(side.differences)),
-        differences=tuple(_difference(d, side, noise) for d in side.differences),
+        differences=(
+            *(_difference(d, side, noise) for d in side.differences),
+            *(_difference(d, side, noise, unjudged=True) for d in side.unjudged),
+        ),
+        unseen=tuple(side.unseen),
     )
 
 
-def _difference(difference: Difference, side: Side, noise: set[tuple[str, str]]) -> DifferenceRow:
+def _difference(
+    difference: Difference, side: Side, noise: set[tuple[str, str]], *, unjudged: bool = False
+) -> DifferenceRow:
     mark = Mark.DIFF
-    if side.reason == "request_drift":
+    if unjudged:
+        mark = Mark.UNJUDGED
+    elif side.reason == "request_drift":
         mark = Mark.DRIFT
     elif difference.rule:
         mark = Mark.RULE
@@ -228,7 +253,7 @@ class _Touched:
             exact = {self._by_path.get(line.path, Mark.SAME) for line in both if not line.opens}
             return Mark.DIFF if Mark.DIFF in exact else Mark.SAME
         found = {mark for line in both for path, mark in self._by_path.items() if _touches(path, line)}
-        return next((mark for mark in (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.RULE) if mark in found), Mark.QUIET)
+        return next((mark for mark in _WORST_FIRST if mark in found), Mark.QUIET)
 
 
 def _touches(path: str, line: Line) -> bool:
@@ -245,6 +270,5 @@ def _is_below(path: str, above: str) -> bool:
 def _cells(lines: tuple[Line | None, ...], touched: Sequence[_Touched]) -> tuple[Cell, ...]:
     left, *shadows = lines
     marks = [one.mark(left, line) if left or line else Mark.SAME for one, line in zip(touched, shadows, strict=False)]
-    order = (Mark.DIFF, Mark.NOISE, Mark.DRIFT, Mark.RULE, Mark.QUIET)
-    worst = next((mark for mark in order if left and mark in marks), Mark.SAME)
+    worst = next((mark for mark in (*_WORST_FIRST, Mark.QUIET) if left and mark in marks), Mark.SAME)
     return (Cell(left, worst), *(Cell(line, mark) for line, mark in zip(shadows, marks, strict=False)))

@@ -16,7 +16,7 @@ STATE_MEANINGS: Final = {
     "noisy": "two instances of the same build differ here too",
     "clean": "compared and never different",
     "unseen": "not compared yet",
-    "unjudged": "differs, but cannot be judged: effects blocked, redacted without a hash, or too large",
+    "unjudged": "differs, but only where calls of the shadow were blocked: that is not judged",
 }
 KIND_MEANINGS: Final = {
     "value": "another value",

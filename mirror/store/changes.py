@@ -16,8 +16,9 @@ from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
 from mirror.core.rules import RuleSet
+from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
-from mirror.store.keeping import Keeper, differing
+from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
 
@@ -100,6 +101,7 @@ class Changes:
         self.counts: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)  # by field of MethodCounts
         self.reasons: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)
         self.evidence: defaultdict[tuple[EpochKey, Hypothesis, int], Evidence] = defaultdict(Evidence)
+        self.unjudged: set[tuple[EpochKey, Hypothesis]] = set()
         self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
         self.kept: list[Kept] = []
         self.kept_bytes = 0
@@ -158,6 +160,9 @@ class Changes:
         self._count(judged, where)
         for pattern, kind in differing(judged):
             self.evidence[judged.epoch, Hypothesis(method, pattern, kind), judged.minute].pairs += 1
+        for pattern, kind in unjudged(judged):
+            self.evidence[judged.epoch, Hypothesis(method, pattern, kind), judged.minute].pairs += 1
+            self.unjudged.add((judged.epoch, Hypothesis(method, pattern, kind)))
         if judged.triple is not None:
             self._count_triple(judged.triple, where)
         for outcome in judged.outcomes.values():
@@ -239,6 +244,8 @@ class Changes:
             counts[verdict.value] += 1
             if outcome is not None and outcome.reason:
                 self.reasons[where][f"{verdict}.{outcome.reason}"] += 1
+            for reason in () if outcome is None else outcome.partly:
+                self.reasons[where][f"{PARTLY}.{reason}"] += 1
         if judged.triple is not None:
             counts["triples"] += 1
             # A control that never answered is as little a control as one that answers another status.
@@ -255,8 +262,8 @@ class Changes:
         waited_s = judged.compared_at_s - group.first_arrival_s
         for role, other in (_SHADOWS, _SHADOWS[::-1]):
             outcome = outcomes[role]
-            if outcome.verdict is Verdict.INCOMPARABLE is not outcomes[other].verdict:
-                self.reasons[where][f"only_{role}.{outcome.reason}"] += 1
+            for reason in () if outcomes[other].reasons else outcome.reasons:
+                self.reasons[where][f"only_{role}.{reason}"] += 1
             missing = role not in group.calls and other in group.calls
             if missing and group.release is Release.EVICTED and waited_s >= EVICTED_WAITED_S:
                 self.reasons[where][EVICTED_WITHOUT[role]] += 1

@@ -138,6 +138,12 @@ def add_evidence(connection: Connection, changes: Changes, rows: Rows) -> frozen
     return frozenset(sums)
 
 
+def unjudged_rows(changes: Changes, rows: Rows) -> frozenset[int]:
+    """The ids of the hypotheses that differed in the batch where calls had been blocked."""
+    found = ((rows.method(epoch, h.method), h) for epoch, h in changes.unjudged)
+    return frozenset(rows.hypothesis(method_id, h.pattern, h.kind) for method_id, h in found)
+
+
 def add_signatures(connection: Connection, changes: Changes, rows: Rows, limits: Limits) -> None:
     """Add the counts of signatures; those beyond a method's cap go to its overflow, which counts as unexplained."""
     counts: defaultdict[int, Counter[str]] = defaultdict(Counter)

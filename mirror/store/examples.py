@@ -14,7 +14,7 @@ from mirror.core.model import Role, Verdict
 from mirror.store.changes import Changes, Kept
 from mirror.store.counting import Rows
 from mirror.store.engine import insert_row, upsert
-from mirror.store.keeping import differing
+from mirror.store.keeping import differing, unjudged
 from mirror.store.limits import Limits
 from mirror.store.naming import stored
 from mirror.store.tables import comparison_blobs, comparison_paths, comparisons
@@ -100,15 +100,18 @@ def _within(blob: bytes, limits: Limits) -> bytes:
         return blob
     comparison = comparison_pb2.Comparison.FromString(blob)
     comparison.ClearField("primary_capture")
+    comparison.ClearField("primary_outbound")
     for side in comparison.sides:
         side.ClearField("capture")
+        side.ClearField("outbound")
     return comparison.SerializeToString()
 
 
 def _add_paths(connection: Connection, kept: Kept, rows: Rows, *, method_id: int, seq: int) -> None:
     outcome = kept.judged.outcomes.get(Role.CANDIDATE)
     # As the hypothesis is named, so that examples beyond the cap are found under "(other)".
-    names = {(rows.pattern(method_id, pattern, kind), kind, False) for pattern, kind in differing(kept.judged)}
+    found = differing(kept.judged) | unjudged(kept.judged)
+    names = {(rows.pattern(method_id, pattern, kind), kind, False) for pattern, kind in found}
     names |= {(stored(d.pattern), d.kind, True) for d in (outcome.ignored if outcome else ())}
     if names:
         connection.execute(

@@ -62,9 +62,17 @@ def options_of(connection: Connection) -> JudgeOptions:
 
 
 def judge_touched(
-    connection: Connection, touched: frozenset[int], now_s: float, options: JudgeOptions
+    connection: Connection,
+    touched: frozenset[int],
+    now_s: float,
+    options: JudgeOptions,
+    *,
+    unjudged: frozenset[int] = frozenset(),
 ) -> frozenset[int]:
-    """Count the votes of minutes that have closed, rank and judge; returns the ids of the methods judged."""
+    """Count the votes of minutes that have closed, rank and judge; returns the ids of the methods judged.
+
+    `unjudged`: those that differed where calls had been blocked, which is no evidence.
+    """
     closed = options.last_closed(now_s)
     due = connection.execute(
         select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute), func.max(_MINUTES.minute))
@@ -79,7 +87,8 @@ def judge_touched(
     )
     hours = votes_by_hour(connection, [row.id for row in rows])
     ranks = _give_ranks(connection, [row for row in rows if not row.rank and hours.get(row.id)], closed, options)
-    changed = [row for row in (_judged(r, hours.get(r.id, {}), ranks, now_s, options) for r in rows) if row]
+    judged = (_judged(r, hours.get(r.id, {}), ranks, now_s, options, unjudged=r.id in unjudged) for r in rows)
+    changed = [row for row in judged if row]
     if changed:
         names = ("state", "since_s", "regressed_at_s", "log_e_star", "rank")
         connection.execute(
@@ -215,13 +224,20 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
     return given
 
 
-def _judged(
-    row: Row[Any], votes: dict[int, tuple[int, int]], ranks: dict[int, int], now_s: float, options: JudgeOptions
+def _judged(  # noqa: PLR0913 - a row and what the batch says of it
+    row: Row[Any],
+    votes: dict[int, tuple[int, int]],
+    ranks: dict[int, int],
+    now_s: float,
+    options: JudgeOptions,
+    *,
+    unjudged: bool,
 ) -> dict[str, Any] | None:
     """The new state of one hypothesis as parameters of the update; None if nothing changed."""
     rank = ranks.get(row.id, row.rank)
     was = noise.State(row.state)
-    judgement = noise.judge(was, evidence_of(row, votes, rank), alpha=options.alpha)
+    before = noise.State.UNJUDGED if unjudged and was is noise.State.UNSEEN else was
+    judgement = noise.judge(before, evidence_of(row, votes, rank), alpha=options.alpha)
     if (judgement.state, judgement.log_e_star, rank) == (was, row.log_e_star, row.rank):
         return None
     regressed_at_s = row.regressed_at_s

@@ -21,6 +21,13 @@ def differing(judged: Judged) -> frozenset[tuple[str, Kind]]:
     return frozenset() if outcome is None else outcome.hypotheses
 
 
+def unjudged(judged: Judged) -> frozenset[tuple[str, Kind]]:
+    """Those in which it differed after calls were blocked, which is not judged."""
+    outcome = judged.outcomes.get(Role.CANDIDATE)
+    found = frozenset() if outcome is None else frozenset((d.pattern, d.kind) for d in outcome.unjudged)
+    return found - differing(judged)
+
+
 class Keeper:
     """Counts what was kept. `wants` asks, `take` asks and reserves."""
 
@@ -47,6 +54,8 @@ def _buckets(judged: Judged) -> set[_Bucket]:
     outcome = judged.outcomes.get(Role.CANDIDATE)
     if outcome is None or outcome.verdict is Verdict.MATCHED:
         return set()
-    patterns = {pattern for pattern, _ in differing(judged)} | {ignored.pattern for ignored in outcome.ignored}
+    patterns = {pattern for pattern, _ in differing(judged) | unjudged(judged)} | {
+        ignored.pattern for ignored in outcome.ignored
+    }
     method = judged.group.key.method
     return {(judged.epoch, method, pattern) for pattern in patterns or {f"({outcome.verdict}.{outcome.reason})"}}

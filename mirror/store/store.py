@@ -17,7 +17,7 @@ from mirror.core.noise import LEFT_OUT_FROM
 from mirror.core.verdict import Policy
 from mirror.store import judging, reports
 from mirror.store.changes import Changes, InForce
-from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods
+from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods, unjudged_rows
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
@@ -174,7 +174,8 @@ class Store:
         if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
             _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
             self._pruned_s = now_s
-        return judging.judge_touched(connection, touched, now_s, self.options), settled
+        unjudged = unjudged_rows(changes, rows)
+        return judging.judge_touched(connection, touched, now_s, self.options, unjudged=unjudged), settled
 
 
 def _prune(connection: Connection, now_s: float, max_age_s: float, max_bytes: int) -> int:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 
 import pytest
+from google.protobuf import descriptor_pb2
 
 from tests.core.compare.shapes import SHOP, descriptor_set, order
 
@@ -24,10 +26,41 @@ def folder(tmp_path):
     return tmp_path
 
 
-def diff(folder, left, right, *more, type_name="shop.Order"):
+def diff(folder, left, right, *more, type_name="shop.Order", environment=None):
     command = [sys.executable, "-c", "from mirror.cli import main; main()", "diff", left, right]
     command += ["--schema", "shop.fds", "--type", type_name, *more]
-    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    environment = {**os.environ, **(environment or {})}
+    return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=environment)
+
+
+def _files(*imports: tuple[str, list[str]]) -> bytes:
+    made = descriptor_pb2.FileDescriptorSet()
+    for number, (name, imported) in enumerate(imports):
+        file = made.file.add(name=name, syntax="proto3", dependency=imported)
+        file.message_type.add(name=f"M{number}")
+    return made.SerializeToString()
+
+
+def test_a_descriptor_set_may_import_in_a_long_chain_in_any_order(folder):
+    chain = [(f"f{n}.proto", [f"f{n + 1}.proto"] * (n < 2999)) for n in range(3000)]
+    (folder / "chain.fds").write_bytes(_files(*chain))
+    (folder / "e.json").write_text("{}")
+    done = diff(folder, "e.json", "e.json", "--schema", "chain.fds", type_name="M0")
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_descriptor_set_with_two_files_of_one_name_is_refused(folder):
+    (folder / "double.fds").write_bytes(_files(("x.proto", []), ("x.proto", [])))
+    done = diff(folder, "a.json", "a.json", "--schema", "double.fds")
+    assert (done.returncode, done.stderr) == (2, "mirror: double.fds: two different files x.proto in it\n")
+
+
+def test_what_the_terminal_cannot_show_is_escaped(folder):
+    """Else the same files would end in a traceback and exit code 1, which means that they differ."""
+    (folder / "é.json").write_text('{"id": "1"}')
+    same = diff(folder, "é.json", "é.json", environment={"PYTHONIOENCODING": "ascii"})
+    assert (same.returncode, same.stderr) == (0, "")
+    assert same.stdout == "same  \\xe9.json and \\xe9.json (shop.Order)\n"
 
 
 def test_the_same_in_any_format(folder):

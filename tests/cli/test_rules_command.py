@@ -142,6 +142,35 @@ def test_explain(mirror):
     assert [rule["id"] for rule in json.loads(out)["rules"]] == ["tolerance response.**"]
 
 
+MANY = """\
+rules:
+  - {type: ignore, path: response.debug}
+  - {type: tolerance, path: response.total, absolute: 1}
+  - {type: tolerance, path: 'response.items[2].price', absolute: 1}
+  - {type: tolerance, path: 'response.items[*].price', absolute: 2}
+  - {type: tolerance, path: response.**, absolute: 3}
+  - {type: ignore, path: 'response.lines[*]'}
+"""
+
+
+@pytest.mark.parametrize(
+    ("path", "applying", "overruled"),
+    [
+        ("response.items[2].price", ["response.items[2].price"], ["response.items[*].price", "response.**"]),
+        ("response.items[*].price", ["response.items[2].price", "response.items[*].price"], ["response.**"]),
+        ("response.*", ["response.debug", "response.total", "response.**"], []),
+        ("response.lines[*].price", ["response.lines[*]"], ["response.**"]),
+    ],
+)
+def test_explain_a_pattern_at_which_rules_apply_that_overrule_each_other_at_some_paths_only(
+    mirror, path, applying, overruled
+):
+    _, out, _ = mirror("explain", path, "--config", "many.yaml", "--json", many=MANY)
+    found = json.loads(out)
+    assert [rule["path"] for rule in found["rules"]] == applying
+    assert [rule["path"] for rule in found["overruled"]] == overruled
+
+
 NEW = """\
 rules:
   - type: text

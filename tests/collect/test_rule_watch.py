@@ -14,6 +14,7 @@ from mirror.core.rules import Ignore, RuleSet, Scope
 from mirror.core.schemas import SchemaBook
 from tests.collect.otlp import METHOD, RUN, request
 from tests.collect.shop import product_call, schema_span
+from tests.collect.test_outbound import CHARGE, charge
 
 TODAY = date(2026, 1, 1)
 
@@ -74,3 +75,21 @@ def test_an_expired_rule_is_told_as_such_and_from_the_day_on() -> None:
     made.use(date(2026, 1, 2))
     assert made.check()
     assert states(made) == {("old", "", ""): "expired"}
+
+
+def test_a_rule_about_calls_that_are_made_is_checked_once_one_was_seen() -> None:
+    """Whatever comes last: the call that made it, its schema, or itself."""
+    made, book = watch(
+        ignore("good", f'outbound["{CHARGE}"][*].request.price'),
+        ignore("bad", f'outbound["{CHARGE}"][*].request.prise'),
+    )
+    book.add(schema())
+    made.see(call())
+    made.check()
+    assert set(states(made).values()) == {"pending"}
+    batch = Slicer().slice(request(charge("m1", "primary", 10)).SerializeToString(), arrived_s=0)
+    made.see_outbound(batch.outbound[0])
+    assert made.check()
+    assert states(made) == {("good", RUN, METHOD): "valid", ("bad", RUN, METHOD): "unknown"}
+    made.see_outbound(batch.outbound[0])
+    assert not made.check()

@@ -7,7 +7,7 @@ import contextlib
 
 import pytest
 from grpc_mirror.v1 import attributes as names
-from grpc_mirror.v1 import otlp_slices_pb2, schema_pb2
+from grpc_mirror.v1 import capture_pb2, otlp_slices_pb2, schema_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -51,11 +51,26 @@ def test_our_own_compare_span_coming_back_is_ordinary() -> None:
     assert cut(otlp_slices_pb2.Span(attributes=attributes)).ordinary == 1
 
 
-def test_a_call_that_a_service_made_is_counted_and_no_half_of_a_pair() -> None:
-    """It has the run and id of the call that it served, and may have its method too."""
-    made = call_span("m1", "candidate", mirror__outbound=METHOD, mirror__outbound__policy="blocked")
+def test_a_call_that_a_service_made_belongs_to_the_one_that_it_served() -> None:
+    """Both may be of one method; it is no half of a pair."""
+    identity = capture_pb2.Outbound(served_method="shop.v1.Shop/Buy", served_span_id=b"12345678", index=2)
+    made = call_span("m1", "candidate", data=capture(outbound=identity), mirror__outbound=METHOD)
     batch = cut(call_span("m1", "candidate"), made)
-    assert (batch.outbound, len(batch.calls), batch.ordinary, batch.rejected_spans) == (1, 1, 0, 0)
+    assert (len(batch.calls), batch.ordinary, batch.rejected_spans) == (1, 0, 0)
+    [record] = batch.outbound
+    assert record.key == PairKey("checkout", "shop.v1.Shop/Buy", "m1")
+    assert (record.role, record.method, record.index, record.served_span_id) == ("candidate", METHOD, 2, b"12345678")
+
+
+@pytest.mark.parametrize("lacking", ["served_method", "served_span_id"])
+def test_a_call_that_says_not_for_whom_it_was_made_is_rejected(lacking: str) -> None:
+    identity = capture_pb2.Outbound(served_method=METHOD, served_span_id=b"12345678")
+    identity.ClearField(lacking)
+    assert cut(call_span(data=capture(outbound=identity), mirror__outbound=METHOD)).rejected == {"no_outbound": 1}
+
+
+def test_a_call_says_how_many_it_made() -> None:
+    assert cut(call_span(data=capture(outbound_calls=3))).calls[0].outbound_calls == 3
 
 
 def test_schemas_and_reports_are_handed_on() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from mirror.core.compare import Comparer
 from mirror.core.path import Field, render
-from mirror.core.private import EMPTY, PRIVATE_NOTE, compare_private
+from mirror.core.private import EMPTY, LEAVES_MAX, PRIVATE_NOTE, compare_private
 from mirror.core.rules import Ignore, KeyedList, UnorderedList
 from tests.core.compare.shapes import rule, rules
 
@@ -71,3 +71,14 @@ def test_where_order_means_nothing_the_hashes_count_as_a_whole(made):
     left = {"i[0].pin": b"1", "i[1].pin": b"2"}
     assert found(left, {"i[0].pin": b"2", "i[1].pin": b"1"}, made) == []
     assert found(left, {"i[0].pin": b"2", "i[1].pin": b"3"}, made) == ["response.i[0].pin value"]
+
+
+def test_a_flood_of_leaves_is_not_read():
+    left, right = ({f"i[{n}].pin": side for n in range(LEAVES_MAX)} for side in (b"1", b"2"))
+    result = run(left, right)
+    assert [d.note for d in result.differences] == [
+        f"too complex: {LEAVES_MAX} and {LEAVES_MAX} private leaves; they were not compared"
+    ]
+    few = {f"i[{n}].pin": b"2" for n in range(1000)}
+    assert run(left | {"i[0].pin": b"2"}, left).complete
+    assert run(few | {"j[1].pin": b"1"}, few | {"j[2].pin": b"1"}, rule(UnorderedList, "response.j")).same

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.core.path import AnyElement, Field, Index, PathPattern
+from mirror.core.path import AnyElement, Field, Index, Key, PathPattern
 from mirror.core.rules import (
     Ignore,
     KeyedList,
@@ -21,6 +21,7 @@ from mirror.core.rules import (
     ValueClass,
     default_id,
 )
+from mirror.core.rules.match import STEPS_MAX
 from tests.core.paths import naively_matches, paths, patterns
 
 METHOD = "shop.v1.Shop/Quote"
@@ -148,6 +149,15 @@ def test_keys_of_maps_do_not_grow_the_automaton():
     for number in range(100):
         place.step(concrete(f'm["{number}"]')[1])
     assert len(place._next) == 1
+
+
+def test_keys_that_patterns_tell_apart_do_not_drive_out_places():
+    """Plans are kept by place: one that is made anew at each asking would have its plan compiled each time."""
+    rules = MethodRules([ignore('response.labels["env"].x'), ignore("response.a.b")])
+    labels = rules.walk(concrete("response.labels"))
+    for number in range(STEPS_MAX + 10):
+        labels.step(Key(str(number)))
+    assert rules.walk(concrete("response.a.b")) is rules.walk(concrete("response.a.b"))
 
 
 def test_a_digest_follows_meaning_not_papers():

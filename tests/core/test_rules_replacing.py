@@ -13,7 +13,7 @@ from mirror.core.rules.replacing import MATCHES_MAX, PATTERN_MAX, TEXT_MAX_BYTES
 
 
 def after(text, *pairs):
-    return replaced(text, tuple(Replacement(pattern, by) for pattern, by in pairs))
+    return replaced(text, tuple(Replacement(pattern, by) for pattern, by in pairs), lambda _steps: None)
 
 
 @pytest.mark.parametrize(

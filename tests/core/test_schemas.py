@@ -231,3 +231,13 @@ def test_a_type_that_moved_to_another_file_is_not_defined_twice():
         ours, theirs = kept.classes(*sides, "t.M")
         for side, kind in zip(sides, (ours, theirs), strict=True):
             assert schemas.holds(kind.DESCRIPTOR, kept.descriptor(side, "t.M"))
+
+
+def test_types_that_lead_on_through_thousands_of_others_are_refused_in_words():
+    """Protobuf makes the class of each within that of the last, and runs out of stack."""
+    chain = " ".join(f"message T{n} {{ T{n + 1} next = 1; }}" for n in range(3000))
+    fingerprint, serialized = schema(f'syntax = "proto3"; package t; {chain} message T3000 {{}}')
+    book = SchemaBook()
+    book.add(serialized)
+    with pytest.raises(SchemaError, match=r"the fields of 't\.T0' lead on through too many types"):
+        book.classes(fingerprint, fingerprint, "t.T0")

@@ -10,7 +10,7 @@ from mirror.core.compare import Comparer
 from mirror.core.path import Field, render
 from mirror.core.rules import Ignore, KeyedList, UnorderedList
 from mirror.core.streams import Body, compare_stream
-from tests.core.compare.shapes import order, rule, rules
+from tests.core.compare.shapes import kind, order, rule, rules
 
 RESPONSES = (Field("responses"),)
 
@@ -204,3 +204,15 @@ def test_messages_nobody_can_read_align_by_their_bytes():
     assert found(left, left[::-1], rule(UnorderedList, "responses")) == []
     assert found(left, left[::-1], rule(KeyedList, "responses", by=("sku",))) == []
     assert found([broken(b"1")], [broken(b"2")], rule(Ignore, "responses[*]")) == []
+
+
+@pytest.mark.parametrize("by", ["a", "b"])
+def test_keys_are_read_by_each_sides_own_schema_though_the_first_message_cannot_be_read(by):
+    """A key has either side's name, for fields meet by number."""
+    old = kind('syntax = "proto3"; package t; message M {string a = 1; int32 n = 2;}', "t.M")
+    new = kind('syntax = "proto3"; package t; message M {string b = 1; int32 n = 2;}', "t.M")
+    unread = Body(None, b"\xff", b"\xff", "cannot be decoded")
+    left, right = [unread, old(a="x", n=1), old(a="y")], [unread, new(b="y"), new(b="x", n=2)]
+    keyed = rule(KeyedList, "responses", by=(by,))
+    assert found(left, right, keyed) == ["responses[1].n value"]
+    assert found(left[1:], right, keyed) == ["responses[0].n value", "responses[0] added"]

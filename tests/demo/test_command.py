@@ -60,6 +60,8 @@ def test_every_seeded_fault_is_found_and_nothing_else():
     assert (told["missed"], told["false"], told["primary_errors"], told["incomplete"]) == ([], [], 0, 0)
     assert {found["seed"] for found in told["found"]} == {seed.name for seed in seeds.SEEDS}
     assert (told["verdict"], told["pairs"]) == ("fail", 3000)
+    assert told["effects"] == told["effects_of_the_primary"]
+    assert min(told["effects"].values()) > 100
     assert done.returncode == 0, done.stderr
 
 
@@ -70,6 +72,7 @@ def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seeded faults: 0, found: 0" in done.stdout
     assert "FALSE" not in done.stdout
+    assert "each once, so the shadows had none" in done.stdout
     assert "3000 calls, 0 primary errors; 3000 pairs, 0 incomplete; verdict: pass" in done.stdout
     assert (tmp_path / "kept" / "mirror.db").exists()
 
@@ -78,7 +81,6 @@ def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
 @pytest.mark.usefixtures("envoy")
 @pytest.mark.parametrize(("signum", "code"), [(signal.SIGINT, 0), (signal.SIGTERM, 143)])
 def test_keep_stays_with_the_page_until_a_signal_and_leaves_nothing_running(tmp_path, signum, code):
-    told = tmp_path / "told"
     command = [
         sys.executable,
         "-m",
@@ -91,17 +93,20 @@ def test_keep_stays_with_the_page_until_a_signal_and_leaves_nothing_running(tmp_
         "--out",
         str(tmp_path / "out"),
     ]
-    with told.open("w") as err:
-        demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=err)
+    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+    told = []
     try:
         page = None
         while page is None:
-            assert demo.poll() is None, told.read_text()
-            page = re.search(r"the page stays at (\S+) until", told.read_text())
+            line = demo.stderr.readline()
+            assert line, "".join(told)
+            told.append(line)
+            page = re.search(r"the page stays at (\S+) until", line)
         with urllib.request.urlopen(page.group(1), timeout=30) as answer:
             assert "shop-v2" in answer.read().decode()
         demo.send_signal(signum)
-        assert demo.wait(60) == code, told.read_text()
+        told.append(demo.communicate(timeout=60)[1])
+        assert demo.returncode == code, "".join(told)
     finally:
         demo.terminate()
     with pytest.raises(urllib.error.URLError):

@@ -10,9 +10,11 @@ CONDITIONS = {
     "Quote": lambda r: r["customer"].startswith("business-") or any(i["quantity"] >= 10 for i in r["items"]),
     "PlaceOrder": lambda r: (
         r["express"]
-        or r["reference"].startswith("GIFT-")
+        or r["reference"].startswith(("GIFT-", "AGAIN-"))
+        or r["cart"]["customer"].startswith("vip-")
         or any(i["product"] == catalog.SOLD_OUT for i in r["cart"]["items"])
     ),
+    "RefundOrder": lambda r: r["number"] % 10 == 9,
     "GetOrder": lambda r: r["number"] >= catalog.FIRST_UNKNOWN_ORDER or r["number"] % 10 in {3, 7},
     "ListProducts": lambda r: r["limit"] >= 20,
     "TrackParcel": lambda r: r["parcel"] % 10 == 5,

@@ -19,6 +19,7 @@ from tests.interceptors.servers import (
     Client,
     SyncEcho,
     handlers,
+    never_ended_by_grpc,
     notes,
     serving,
 )
@@ -60,11 +61,6 @@ def server(request, collector):
 
 def bodies(capture, direction):
     return [message.body for message in capture.messages if message.direction == direction]
-
-
-def never_ended_by_grpc(flavour, kind, ending):
-    """A bug of grpc's own: plain functions on an aio server, streamed responses, abort; the client waits for ever now and then."""
-    return flavour == "threads" and ending.startswith("abort") and kind in ("ServerStream", "Bidi")
 
 
 @pytest.mark.parametrize("ending", ENDINGS)

@@ -1,6 +1,7 @@
 """Captures go through a real OpenTelemetry Collector and are compared behind it: by both sinks, and by OpenTelemetry's own exporter.
 
-`make otelcol` builds it (Go, and ../shared); elsewhere skipped with that reason.
+`make otelcol` builds it (Go, and ../shared). Where only Jaeger is built, that is it: Jaeger 2 is an OpenTelemetry Collector with
+a storage, and here none is configured. Without either skipped with that reason.
 """
 
 from __future__ import annotations
@@ -22,7 +23,8 @@ from tests.interceptors.servers import Client, SyncEcho, handlers, serving
 from tests.live.mesh import free_ports
 
 pytestmark = pytest.mark.live
-OTELCOL = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grpc-mirror/otelcol-0.160.0"
+BUILT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grpc-mirror"
+EXPORTERS = {"otelcol-0.160.0": "otlp_grpc", "jaeger-2.13.0": "otlp"}  # what each calls the exporter
 CALLS = 10
 
 
@@ -35,20 +37,23 @@ def mirror(tmp_path):
 @pytest.fixture
 def otelcol(tmp_path, mirror):
     """The address of an OpenTelemetry Collector that batches and passes on to ours; stopped by its own id."""
-    require("otelcol", "not built; `make otelcol` does it where Go and ../shared are", present=OTELCOL.exists())
+    built = [name for name in EXPORTERS if (BUILT / name).exists()]
+    require("otelcol", "not built; `make otelcol` does it where Go and ../shared are", present=bool(built))
     (port,) = free_ports(1)
     exporter = {"endpoint": mirror.addresses["otlp_grpc"], "tls": {"insecure": True}}
     config = {
         "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
         "processors": {"batch": {"timeout": "100ms"}},
-        "exporters": {"otlp_grpc": exporter},
+        "exporters": {EXPORTERS[built[0]]: exporter},
         "service": {
             "telemetry": {"metrics": {"level": "none"}},
-            "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["otlp_grpc"]}},
+            "pipelines": {
+                "traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": [EXPORTERS[built[0]]]}
+            },
         },
     }
     (tmp_path / "otelcol.yaml").write_text(json.dumps(config))  # JSON is YAML
-    child = Child("otelcol", [str(OTELCOL), "--config", str(tmp_path / "otelcol.yaml")], tmp_path)
+    child = Child("otelcol", [str(BUILT / built[0]), "--config", str(tmp_path / "otelcol.yaml")], tmp_path)
     try:
         child.wait_for(lambda: listens(port), "listener", timeout_s=30)
         yield f"127.0.0.1:{port}"

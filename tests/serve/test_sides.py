@@ -9,7 +9,7 @@ from grpc_mirror.v1 import capture_pb2, comparison_pb2
 
 from mirror.config import Config
 from mirror.config.sections import Web
-from mirror.serve import pages
+from mirror.serve import pages, shape
 from mirror.serve.calls import view
 from mirror.serve.sides import Mark, sides
 from tests.serve.shopdata import FINGERPRINT, POOL, message
@@ -214,3 +214,63 @@ def test_repeated_metadata_keys_are_a_list_and_binary_ones_base64():
 def test_a_trace_is_linked_where_a_web_address_is_configured(template, url):
     site = SimpleNamespace(config=Config(web=Web(trace_url=template)))
     assert pages.trace_url(site, SimpleNamespace(trace_id="ab")) == url
+
+
+def made(method, policy, text, answer=None, code=0):
+    """A call that a service made, as its capture."""
+    call = capture_pb2.Capture(
+        method=method,
+        kind=capture_pb2.CALL_KIND_UNARY,
+        request_type="shop.v1.Order",
+        response_type="shop.v1.Order",
+        schema_fingerprint=FINGERPRINT,
+        status_code=code,
+        outbound=capture_pb2.Outbound(policy=policy),
+    )
+    call.messages.add(direction=capture_pb2.DIRECTION_REQUEST, body=order(id=text).SerializeToString())
+    if answer is not None:
+        call.messages.add(direction=capture_pb2.DIRECTION_RESPONSE, body=order(id=answer).SerializeToString())
+    return call.SerializeToString()
+
+
+@pytest.fixture
+def charged():
+    """A primary that charged 10, and a candidate that was kept from charging 20 and answered something else."""
+    path = 'outbound["pay.v1.Pay/Charge"][0].request.id'
+    kept = comparison_pb2.Comparison(id="c", run="r", primary_capture=captured(order(id="paid")))
+    kept.primary_outbound.append(made("pay.v1.Pay/Charge", capture_pb2.OUTBOUND_POLICY_SENT, "10", "done"))
+    kept.primary_outbound_count = 3
+    kept.sides.add(
+        role="candidate",
+        verdict=comparison_pb2.VERDICT_MISMATCHED,
+        capture=captured(order(id="unpaid")),
+        differences=[difference(path, left="10", right="20")],
+        unjudged=[difference("response.id")],
+        unseen=["blocked"],
+        outbound=[made("pay.v1.Pay/Charge", capture_pb2.OUTBOUND_POLICY_BLOCKED, "20", code=9)],
+        outbound_count=1,
+    )
+    return sides(kept, schemas)
+
+
+def test_what_it_would_have_sent_stands_against_what_the_primary_sent(charged):
+    assert marks(charged, "outbound", column=0)['"id": "10"'] is Mark.DIFF
+    assert marks(charged, "outbound")['"id": "20"'] is Mark.DIFF
+    assert marks(charged, "outbound", column=0)['"policy": "sent"'] is Mark.QUIET
+    assert marks(charged, "outbound")['"policy": "blocked"'] is Mark.QUIET
+    assert charged.replicas[0].call.omitted == ("2 outbound calls, over what is kept",)
+
+
+def test_what_differs_after_a_blocked_call_is_marked_as_not_judged(charged):
+    assert marks(charged, "response")['"id": "unpaid"'] is Mark.UNJUDGED
+    assert [(d.path, d.mark) for d in charged.differences][-1] == ("response.id", Mark.UNJUDGED)
+    assert charged.replicas[1].unseen == ("blocked",)
+
+
+def test_the_interface_gives_the_calls_by_whom_they_went_to(charged):
+    primary, candidate = shape.comparison_out(charged).sides
+    assert primary.call.outbound == {
+        "pay.v1.Pay/Charge": [{"policy": "sent", "request": {"id": "10"}, "response": {"id": "done"}, "status": "OK"}]
+    }
+    assert candidate.call.outbound["pay.v1.Pay/Charge"][0]["status"] == "FAILED_PRECONDITION"
+    assert [(d.path, d.unjudged) for d in candidate.differences][-1] == ("response.id", True)

@@ -15,6 +15,7 @@ from mirror.core.model import (
     Kind,
     Outcome,
     PairKey,
+    Part,
     Release,
     Resource,
     Role,
@@ -75,17 +76,32 @@ def judged(
     secondary: Collection[str] = (),
     ignored: Collection[str] = (),
     incomparable: str = "",
+    blocked: Collection[str] = (),
     explained: frozenset[tuple[str, Kind]] = frozenset(),
     compared_after_s: float = 1.0,
     **of_group,
 ) -> Judged:
-    """One group in which the candidate and the secondary differ in the paths named; `ignored` under the rule `r1`."""
+    """One group in which the candidate and the secondary differ in the paths named; `ignored` under the rule `r1`.
+
+    `blocked`: where the candidate differs after its calls were blocked, beside what it would have sent.
+    """
     differing = {Role.CANDIDATE: candidate, Role.SECONDARY: secondary}
 
     def compare(_primary: CallRecord, shadow: CallRecord) -> Outcome:
         if incomparable and shadow.role is Role.CANDIDATE:
             return Outcome(Verdict.INCOMPARABLE, incomparable)
         found = tuple(_difference(path) for path in differing[shadow.role])
+        if blocked and shadow.role is Role.CANDIDATE:
+            return Outcome(
+                Verdict.MISMATCHED if found else Verdict.INCOMPARABLE,
+                "" if found else "blocked",
+                found,
+                (),
+                len(found),
+                unseen={Part.ANSWER: "blocked"},
+                unjudged=tuple(map(_difference, blocked)),
+                outbound_compared=2,
+            )
         under_rule = tuple(_difference(path, "r1") for path in ignored) if shadow.role is Role.CANDIDATE else ()
         verdict = Verdict.MISMATCHED if found else Verdict.IGNORED if under_rule else Verdict.MATCHED
         return Outcome(verdict, "", found, under_rule, len(found))
@@ -99,14 +115,18 @@ def judged(
     )
 
 
-def comparison(one: Judged, *, size: int = 0) -> bytes:
-    """A comparison as the pipeline would hand it in, with a capture of `size` bytes."""
-    return comparison_pb2.Comparison(
+def comparison(one: Judged, *, size: int = 0, outbound: int = 0) -> bytes:
+    """A comparison as the pipeline would hand it in, with a capture of `size` bytes and outbound ones of `outbound`."""
+    made = comparison_pb2.Comparison(
         id=f"id-{one.group.key.mirror_id}",
         mirror_id=one.group.key.mirror_id,
         primary_capture=bytes(size),
         sides=[comparison_pb2.Side(role="candidate", differences=[comparison_pb2.Difference(path="response.x")])],
-    ).SerializeToString()
+    )
+    if outbound:
+        made.primary_outbound.append(bytes(outbound))
+        made.sides[0].outbound.append(bytes(outbound))
+    return made.SerializeToString()
 
 
 def commit(store: Store, groups: Collection[Judged], now_s: float = START_S, *, keep: bool = False) -> None:

@@ -83,10 +83,11 @@ def test_one_that_is_too_large_is_kept_without_its_captures(url: str):
     with Store.open(url, limits=Limits(comparison_max_bytes=1000)) as store:
         one = judged("1", candidate=["response.a"])
         changes = store.changes()
-        changes.add(one, comparison(one, size=2000))
+        changes.add(one, comparison(one, size=2000, outbound=2000))
         store.commit(changes, START_S)
         found = store.reader().comparison("id-1")
         assert (found.primary_capture, found.sides[0].differences[0].path) == (b"", "response.x")
+        assert (list(found.primary_outbound), list(found.sides[0].outbound)) == ([], [])
         assert store.reader().counters()["comparisons_without_captures"] == 1
 
 

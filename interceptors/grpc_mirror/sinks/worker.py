@@ -72,6 +72,7 @@ class Worker:
         self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
         self._batch_since = 0.0
+        self._batch_age_s = settings.batch_age_s
         self._tick_s = min(TICK_S, settings.batch_age_s)
         self._reported: Counts | None = None
         self._last_reported = False  # told to stop, and said what there was to say
@@ -148,7 +149,7 @@ class Worker:
     def _due(self) -> bool:
         full = self._batch_bytes >= min(BATCH_BYTES, self._delivery.limit_bytes)
         full = full or len(self._batch) >= self._settings.batch_max_spans
-        return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._settings.batch_age_s)
+        return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._batch_age_s)
 
     def _answer(self, reached: list[Flush]) -> None:
         for flush in reached:
@@ -195,6 +196,8 @@ class Worker:
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
+        if record.outbound is not None:
+            self._hurry()
         captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
         span_id = record.span_id or os.urandom(8)
         span = span_of(record, described, span_id, captured.parts, self._host)
@@ -205,6 +208,11 @@ class Worker:
                 "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
             )
         return "" if self._add(span, is_call=True) else "too_large"
+
+    def _hurry(self) -> None:
+        """This batch holds an outbound call, whose answer a shadow may wait for; more of them will come."""
+        self._batch_age_s = min(self._settings.outbound_age_s, self._settings.batch_age_s)
+        self._tick_s = min(self._tick_s, self._batch_age_s)
 
     def _add(self, span: SpanData, *, is_call: bool) -> bool:
         """Add a span to the batch. Returns False where it is over the limit of one."""
@@ -276,6 +284,7 @@ class Worker:
     def _deliver(self) -> None:
         batch = self._batch
         self._batch, self._batch_bytes = [], REQUEST_OVERHEAD_BYTES
+        self._batch_age_s = self._settings.batch_age_s
         if not self._delivery.deliver(batch):
             # A report or a schema may be lost with it.
             self._reported = None

@@ -45,6 +45,7 @@ class OutboundPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OUTBOUND_POLICY_SENT: _ClassVar[OutboundPolicy]
     OUTBOUND_POLICY_BLOCKED: _ClassVar[OutboundPolicy]
     OUTBOUND_POLICY_STUBBED: _ClassVar[OutboundPolicy]
+    OUTBOUND_POLICY_RECORDED: _ClassVar[OutboundPolicy]
 CALL_KIND_UNSPECIFIED: CallKind
 CALL_KIND_UNARY: CallKind
 CALL_KIND_CLIENT_STREAM: CallKind
@@ -70,6 +71,7 @@ OUTBOUND_POLICY_UNSPECIFIED: OutboundPolicy
 OUTBOUND_POLICY_SENT: OutboundPolicy
 OUTBOUND_POLICY_BLOCKED: OutboundPolicy
 OUTBOUND_POLICY_STUBBED: OutboundPolicy
+OUTBOUND_POLICY_RECORDED: OutboundPolicy
 
 class PrivateLeaf(_message.Message):
     __slots__ = ("path", "hmac", "key_id", "empty")
@@ -126,21 +128,25 @@ class Omitted(_message.Message):
     def __init__(self, reason: _Optional[_Union[Omission, str]] = ..., direction: _Optional[_Union[Direction, str]] = ..., messages: _Optional[int] = ..., bytes: _Optional[int] = ..., kept_after: _Optional[int] = ...) -> None: ...
 
 class Outbound(_message.Message):
-    __slots__ = ("served_method", "policy", "index", "request_hash", "ordinal")
+    __slots__ = ("served_method", "policy", "index", "request_hash", "ordinal", "served_span_id", "after_end")
     SERVED_METHOD_FIELD_NUMBER: _ClassVar[int]
     POLICY_FIELD_NUMBER: _ClassVar[int]
     INDEX_FIELD_NUMBER: _ClassVar[int]
     REQUEST_HASH_FIELD_NUMBER: _ClassVar[int]
     ORDINAL_FIELD_NUMBER: _ClassVar[int]
+    SERVED_SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    AFTER_END_FIELD_NUMBER: _ClassVar[int]
     served_method: str
     policy: OutboundPolicy
     index: int
     request_hash: bytes
     ordinal: int
-    def __init__(self, served_method: _Optional[str] = ..., policy: _Optional[_Union[OutboundPolicy, str]] = ..., index: _Optional[int] = ..., request_hash: _Optional[bytes] = ..., ordinal: _Optional[int] = ...) -> None: ...
+    served_span_id: bytes
+    after_end: bool
+    def __init__(self, served_method: _Optional[str] = ..., policy: _Optional[_Union[OutboundPolicy, str]] = ..., index: _Optional[int] = ..., request_hash: _Optional[bytes] = ..., ordinal: _Optional[int] = ..., served_span_id: _Optional[bytes] = ..., after_end: bool = ...) -> None: ...
 
 class Capture(_message.Message):
-    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated", "private_leaves", "outbound", "blocked_calls")
+    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated", "private_leaves", "outbound", "blocked_calls", "outbound_calls", "outbound_omitted")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REQUEST_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -167,6 +173,8 @@ class Capture(_message.Message):
     PRIVATE_LEAVES_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_FIELD_NUMBER: _ClassVar[int]
     BLOCKED_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_CALLS_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_OMITTED_FIELD_NUMBER: _ClassVar[int]
     method: str
     kind: CallKind
     request_type: str
@@ -193,4 +201,6 @@ class Capture(_message.Message):
     private_leaves: _containers.RepeatedCompositeFieldContainer[PrivateLeaf]
     outbound: Outbound
     blocked_calls: int
-    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ..., private_leaves: _Optional[_Iterable[_Union[PrivateLeaf, _Mapping]]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., blocked_calls: _Optional[int] = ...) -> None: ...
+    outbound_calls: int
+    outbound_omitted: int
+    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ..., private_leaves: _Optional[_Iterable[_Union[PrivateLeaf, _Mapping]]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., blocked_calls: _Optional[int] = ..., outbound_calls: _Optional[int] = ..., outbound_omitted: _Optional[int] = ...) -> None: ...

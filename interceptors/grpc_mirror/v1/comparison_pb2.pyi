@@ -40,7 +40,7 @@ class Difference(_message.Message):
     def __init__(self, path: _Optional[str] = ..., pattern: _Optional[str] = ..., kind: _Optional[str] = ..., left: _Optional[str] = ..., right: _Optional[str] = ..., rule: _Optional[str] = ..., note: _Optional[str] = ...) -> None: ...
 
 class Side(_message.Message):
-    __slots__ = ("role", "verdict", "reason", "differences", "difference_count", "capture", "version", "instance", "span_id")
+    __slots__ = ("role", "verdict", "reason", "differences", "difference_count", "capture", "version", "instance", "span_id", "unjudged", "unseen", "outbound", "outbound_count")
     ROLE_FIELD_NUMBER: _ClassVar[int]
     VERDICT_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
@@ -50,6 +50,10 @@ class Side(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     INSTANCE_FIELD_NUMBER: _ClassVar[int]
     SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    UNJUDGED_FIELD_NUMBER: _ClassVar[int]
+    UNSEEN_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_FIELD_NUMBER: _ClassVar[int]
+    OUTBOUND_COUNT_FIELD_NUMBER: _ClassVar[int]
     role: str
     verdict: Verdict
     reason: str
@@ -59,10 +63,14 @@ class Side(_message.Message):
     version: str
     instance: str
     span_id: bytes
-    def __init__(self, role: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., capture: _Optional[bytes] = ..., version: _Optional[str] = ..., instance: _Optional[str] = ..., span_id: _Optional[bytes] = ...) -> None: ...
+    unjudged: _containers.RepeatedCompositeFieldContainer[Difference]
+    unseen: _containers.RepeatedScalarFieldContainer[str]
+    outbound: _containers.RepeatedScalarFieldContainer[bytes]
+    outbound_count: int
+    def __init__(self, role: _Optional[str] = ..., verdict: _Optional[_Union[Verdict, str]] = ..., reason: _Optional[str] = ..., differences: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., difference_count: _Optional[int] = ..., capture: _Optional[bytes] = ..., version: _Optional[str] = ..., instance: _Optional[str] = ..., span_id: _Optional[bytes] = ..., unjudged: _Optional[_Iterable[_Union[Difference, _Mapping]]] = ..., unseen: _Optional[_Iterable[str]] = ..., outbound: _Optional[_Iterable[bytes]] = ..., outbound_count: _Optional[int] = ...) -> None: ...
 
 class Comparison(_message.Message):
-    __slots__ = ("id", "run", "service", "method", "mirror_id", "trace_id", "compared_at_s", "primary_version", "primary_instance", "primary_span_id", "primary_capture", "sides")
+    __slots__ = ("id", "run", "service", "method", "mirror_id", "trace_id", "compared_at_s", "primary_version", "primary_instance", "primary_span_id", "primary_capture", "sides", "primary_outbound", "primary_outbound_count")
     ID_FIELD_NUMBER: _ClassVar[int]
     RUN_FIELD_NUMBER: _ClassVar[int]
     SERVICE_FIELD_NUMBER: _ClassVar[int]
@@ -75,6 +83,8 @@ class Comparison(_message.Message):
     PRIMARY_SPAN_ID_FIELD_NUMBER: _ClassVar[int]
     PRIMARY_CAPTURE_FIELD_NUMBER: _ClassVar[int]
     SIDES_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_OUTBOUND_FIELD_NUMBER: _ClassVar[int]
+    PRIMARY_OUTBOUND_COUNT_FIELD_NUMBER: _ClassVar[int]
     id: str
     run: str
     service: str
@@ -87,4 +97,6 @@ class Comparison(_message.Message):
     primary_span_id: bytes
     primary_capture: bytes
     sides: _containers.RepeatedCompositeFieldContainer[Side]
-    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., service: _Optional[str] = ..., method: _Optional[str] = ..., mirror_id: _Optional[str] = ..., trace_id: _Optional[bytes] = ..., compared_at_s: _Optional[float] = ..., primary_version: _Optional[str] = ..., primary_instance: _Optional[str] = ..., primary_span_id: _Optional[bytes] = ..., primary_capture: _Optional[bytes] = ..., sides: _Optional[_Iterable[_Union[Side, _Mapping]]] = ...) -> None: ...
+    primary_outbound: _containers.RepeatedScalarFieldContainer[bytes]
+    primary_outbound_count: int
+    def __init__(self, id: _Optional[str] = ..., run: _Optional[str] = ..., service: _Optional[str] = ..., method: _Optional[str] = ..., mirror_id: _Optional[str] = ..., trace_id: _Optional[bytes] = ..., compared_at_s: _Optional[float] = ..., primary_version: _Optional[str] = ..., primary_instance: _Optional[str] = ..., primary_span_id: _Optional[bytes] = ..., primary_capture: _Optional[bytes] = ..., sides: _Optional[_Iterable[_Union[Side, _Mapping]]] = ..., primary_outbound: _Optional[_Iterable[bytes]] = ..., primary_outbound_count: _Optional[int] = ...) -> None: ...

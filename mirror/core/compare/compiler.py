@@ -45,7 +45,7 @@ from mirror.core.compare.unknown import compare_unknown
 from mirror.core.compare.values import FLOATS, Leaf, Near, comparable, is_map, is_message, is_repeated, type_of
 from mirror.core.compare.walk import Part, Plan, Rules
 from mirror.core.model import Kind
-from mirror.core.path import AnySteps, Field, Typed
+from mirror.core.path import AnyName, AnySteps, Field, Typed
 from mirror.core.rules import VALUE_RULES, Ignore, Place
 
 WRAPPERS: Final = frozenset(
@@ -66,10 +66,12 @@ class Compiler:
     """Plans by (left descriptor, right descriptor, place, inherited rules); kept, up to PLANS_MAX.
 
     `bare`: the place of no rules. `ruled`: whether any rule ignores something, of which the options may want to be told.
+    `equals`: whether plans may ask `==` of messages, where that decides.
     """
 
-    def __init__(self, options: CompareOptions, bare: Place, *, ruled: bool = False) -> None:
+    def __init__(self, options: CompareOptions, bare: Place, *, ruled: bool = False, equals: bool = True) -> None:
         self._options = options
+        self._equals = equals
         self._bare = bare
         self._fields = {each.name: each for each in options.fields}
         self._closures = Closures()
@@ -94,7 +96,7 @@ class Compiler:
         return plan_of(self._only(left, right, place), None, self._options.depth_max, gated=False)
 
     def _made(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Plan:
-        if place.touched and not (meets_message(place, left) or meets_message(place, right)):
+        if place.touched and not meets_message(place, left, right):
             return self.plan(left, right, self._bare, inherited)
         gated = self._gated(left, right)
         ignore = ignore_id(place)
@@ -110,7 +112,7 @@ class Compiler:
 
     def _equal_is_same(self, left: Descriptor, right: Descriptor) -> bool:
         # `==` of messages compares bits, so a NaN would be equal to itself.
-        return left is right and (self._options.nan_equal or not self._closures.of(left).floats)
+        return self._equals and left is right and (self._options.nan_equal or not self._closures.of(left).floats)
 
     def _parts(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Iterable[Part]:
         if left.full_name == right.full_name:
@@ -232,7 +234,7 @@ class Compiler:
             return OneSided(step, place, left=ours, right=theirs, note=note, partial=options.partial)
         if not place.touched and left.name != newer.name:
             place = parent.step(Field(left.name))  # a rule may use either name of a renamed field
-        if place.touched and not (meets_field(place, left) or meets_field(place, right)):
+        if place.touched and not meets_field(place, left, right):
             place = self._bare
         return self._both(left, right, FieldPair(step, place, ours, theirs, (*place.rules, *inherited)), options)
 
@@ -320,7 +322,7 @@ def leaf_rules(place: Place) -> Rules:
 def _names_parts(place: Place, message: Descriptor) -> bool:
     """Whether a rule means a field of the type by name: `seconds` of a Timestamp."""
     return any(
-        not isinstance(rule.scope.path.steps[-1], AnySteps)
+        not isinstance(rule.scope.path.steps[-1], AnySteps | AnyName)
         for field in message.fields
         for rule in place.step(Field(field.name)).rules
     )

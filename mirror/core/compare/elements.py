@@ -157,7 +157,8 @@ class Scalars(Sequences):
         if not self._ruled:
             return ""
         self.walk.spend(1, self.path)
-        return self._leaf.excuse((*self.place.step(nth(index)).rules, *self._rules), one, other)
+        rules = (*self.place.step(nth(index)).rules, *self._rules)
+        return self._leaf.excuse(rules, one, other, self.walk.spender(self.path))
 
 
 class Messages(Sequences):

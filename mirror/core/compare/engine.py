@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
 from google.protobuf.message import Message
 
 from mirror.core.compare.compiler import Compiler
+from mirror.core.compare.floods import EQUAL_MAX_BYTES, UNKNOWN_MAX_BYTES, flooded, is_large
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.reflect import EQUAL_MAX_BYTES, UNKNOWN_MAX_BYTES, byte_size, same_messages
+from mirror.core.compare.reflect import byte_size
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import (
     Plan,
@@ -18,8 +20,8 @@ from mirror.core.compare.walk import (
     TooComplexError,
     Types,
     Walk,
+    deepest,
     descriptor_of,
-    is_large,
 )
 from mirror.core.model import Kind
 from mirror.core.path import Field, Path
@@ -89,8 +91,8 @@ class Comparer:
         ruled = any(isinstance(rule, Ignore) for rule in rules.rules)
         self._compiler = Compiler(options, NO_RULES.start, ruled=ruled)
         gates = self._compiler.gates and options.nan_equal
-        self._setting = Setting(
-            self._compiler.plan,
+        careful = Setting(
+            Compiler(options, NO_RULES.start, ruled=ruled, equals=False).plan,
             NO_RULES.start,
             options,
             gates,
@@ -100,6 +102,7 @@ class Comparer:
             not self._compiler.gates,
             options.matches or options.moves or options.aggregates,
         )
+        self._setting = replace(careful, plan_of=self._compiler.plan, careful=careful)
         self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same
         self._roots: dict[Path, Place] = {}
         self._plans: dict[type[Message], Plan] = {}  # of two messages of one class at the usual root
@@ -111,13 +114,15 @@ class Comparer:
 
         `types`: where to look for the types of Anys that the messages' own pools do not know.
         """
-        if self._quick and (left == right if size <= EQUAL_MAX_BYTES else same_messages(left, right, size)):
+        if size > EQUAL_MAX_BYTES and self.options.only is None and (flooded(left) or flooded(right)):
+            return self._flooded(left, right, root, types)
+        if self._quick and left == right:
             return SAME
         kind = type(left)
         plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
         if plan is None:
             plan = self._plan(left, right, root)
-        if not self._quick and plan.gated and same_messages(left, right, size):
+        if not self._quick and plan.gated and left == right:
             return SAME
         walk = Walk(self._setting)
         if types is not None:
@@ -128,21 +133,25 @@ class Comparer:
             plan.look(walk, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
-        except RecursionError:
-            return self._too_complex(walk, root, "nested too deep")
+        except RecursionError as error:
+            return self._too_complex(walk, deepest(error, root), "nested too deep")
         return walk if types is None and walk.patterns is None else walk.result()  # most often nothing is to be let go
 
-    def run(self, look: Callable[[Walk], None], *, types: Types | None = None) -> Result:
-        """What `look` finds with a walk of its own: for streams and whatever else is made of messages."""
+    def run(self, look: Callable[[Walk], None], root: Path = (), *, types: Types | None = None) -> Result:
+        """What `look` finds with a walk of its own: for streams and whatever else is made of messages. `root`: where."""
         walk = Walk(self._setting)
         walk.types = types
         try:
             look(walk)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
-        except RecursionError:
-            return self._too_complex(walk, (), "nested too deep")
+        except RecursionError as error:
+            return self._too_complex(walk, deepest(error, root), "nested too deep")
         return walk.result()
+
+    def _flooded(self, left: Message, right: Message, root: Path, types: Types | None) -> Result:
+        # A method of its own: a function within `compare` would make reading its arguments slower.
+        return self.run(lambda walk: walk.flooded(left, right, root, self.rules.walk(root)), root, types=types)
 
     @staticmethod
     def _too_complex(walk: Walk, path: Path, why: str) -> Result:

@@ -89,6 +89,7 @@ class PlainScalar:
     `valued`: unset is the default and nothing else, as in a wrapper; a field at its default is not *missing* then.
     """
 
+    flat = True  # no message is in it
     __slots__ = ("_added", "_asks", "_leaf", "_name", "_read", "_rules", "_steps", "_valued")
 
     def __init__(self, name: str, rules: Rules, leaf: Leaf, options: CompareOptions, *, valued: bool = False) -> None:
@@ -137,7 +138,7 @@ class PlainScalar:
             return
         if kind is VALUE and leaf.loose and leaf.near(one, other):
             return
-        rule = leaf.excuse(self._rules, one, other) if self._rules else ""
+        rule = leaf.excuse(self._rules, one, other, walk.spender(path)) if self._rules else ""
         ours, theirs = leaf.shown(one, other) if leaf.named else (one, other)
         walk.add(path + self._steps, kind, ours, theirs, rule)
 
@@ -148,7 +149,7 @@ def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stan
     """Report two single values unless they are the same; whether they are."""
     if leaf.same(left, right) or (leaf.loose and leaf.near(left, right)):
         return True
-    rule = leaf.excuse(rules, left, right) if rules else ""
+    rule = leaf.excuse(rules, left, right, walk.spender(path)) if rules else ""
     if leaf.named:
         left, right = leaf.shown(left, right)
     walk.add(path, VALUE, left, right, rule)
@@ -158,6 +159,7 @@ def compare_leaf(  # noqa: PLR0913, PLR0917 - the two values and where they stan
 class SingleScalar:
     """A scalar with presence on at least one side, or of two schemas."""
 
+    flat = True  # no message is in it
     __slots__ = ("_added", "_default", "_equivalent", "_leaf", "_matches", "_no_presence", "_pair", "_partial")
 
     def __init__(self, pair: FieldPair, leaf: Leaf, options: CompareOptions, default: Any) -> None:
@@ -200,7 +202,7 @@ class SingleScalar:
         elif has_left or self._added:
             kind = MISSING if has_left else ADDED
             if self._no_presence:
-                rule = self._leaf.excuse(pair.rules, one, other)
+                rule = self._leaf.excuse(pair.rules, one, other, walk.spender(path)) if pair.rules else ""
                 walk.add((*path, pair.step), kind, *self._leaf.shown(one, other), rule)
             else:
                 ours, theirs = self._leaf.shown(one if has_left else None, None if has_left else other)

@@ -66,33 +66,40 @@ def plan_of(parts: Iterable[Part], unknown: Unknown | None, depth_max: int, *, g
     """The plan that looks at unknown fields, then at `parts` in their order."""
     listed = tuple(parts)
     code = Code()
+    nested = not all(getattr(part, "flat", False) for part in listed)
     code.add(
         "depth = walk.depth",
         f"if depth >= {depth_max}: return {code.bind(too_deep)}(walk, path)",
         f"walk.work = work = walk.work - {len(listed) + 1}",
         f"if work < 0: {code.bind(work_is_over)}(path)",
-        "walk.depth = depth + 1",
     )
+    if nested:
+        code.add("walk.depth = depth + 1")
     if unknown is not None:
-        fields, compare = code.bind(UnknownFieldSet), code.bind(unknown)
-        code.add(
-            "large = walk.large",
-            "if large:",
-            f"    if {code.bind(stopped_by_unknown)}(walk, {compare}, left, right, path):",
-            "        walk.depth = depth",
-            "        return",
-            "else:",
-            f"    one = {fields}(left)",
-            f"    other = {fields}(right)",
-            f"    if one or other: {compare}(walk, one, other, path)",
-        )
+        _write_unknown(code, unknown)
     for position, part in enumerate(listed):
         write = getattr(part, "write", None)
         if write is None or position >= WRITTEN_MAX:
             code.add(f"{code.bind(part)}(walk, left, right, path)")
         else:
             write(code)
-    code.add("walk.depth = depth")  # what raises ends the walk
+    if nested:
+        code.add("walk.depth = depth")  # what raises ends the walk
     if unknown is not None:
         code.add("if large: walk.large = True")
     return Plan(code.made(), gated)
+
+
+def _write_unknown(code: Code, unknown: Unknown) -> None:
+    fields, compare = code.bind(UnknownFieldSet), code.bind(unknown)
+    code.add(
+        "large = walk.large",
+        "if large:",
+        f"    if {code.bind(stopped_by_unknown)}(walk, {compare}, left, right, path):",
+        "        walk.depth = depth",
+        "        return",
+        "else:",
+        f"    one = {fields}(left)",
+        f"    other = {fields}(right)",
+        f"    if one or other: {compare}(walk, one, other, path)",
+    )

@@ -17,6 +17,7 @@ from mirror.core.rules import Place
 
 PARTS_MAX: Final = 1024  # places of which a part is remembered
 
+_Fields: TypeAlias = list[FieldDescriptor]  # down a path
 Unordered: TypeAlias = Callable[[FieldDescriptor], bool]  # whether the order of a repeated key means nothing
 MakePart: TypeAlias = Callable[[FieldDescriptor, FieldDescriptor, Place], Part]  # the last: of the message around
 
@@ -32,17 +33,21 @@ def keys_of(  # noqa: PLR0913 - what the compiler knows
 ) -> By | None:
     """How the keys of list elements are read on either side; None where a key path is in neither type.
 
+    A path that only one side has leads down the fields of the same numbers on the other.
+
     A key is the tuple of what stands at the paths `by` below the element, by value: only on the way there does presence
     count. Of a repeated field all elements do. Messages are held against each other by the part that `make` gives for
     them, for rules may say what in them differs; without it they count by their canonical bytes. `walked`: so are
     lists, maps and floats.
     """
-    asked = [path for path in by if make is not None and _needs_walk(left, right, path, all_=walked)]
-    plain = tuple(path for path in by if path not in asked)
-    ours, theirs = _key_of(left, plain, unordered), _key_of(right, plain, unordered)
+    paths = [_both(left, right, path) for path in by]
+    asked = [path for path in paths if make is not None and _needs_walk(*path, all_=walked)]
+    plain = [path for path in paths if path not in asked]
+    ours, theirs = (_key_of([path[side] for path in plain], unordered) for side in (0, 1))
     if ours is None and theirs is None:
         return None
-    alike = _Alike([_couple(left, right, path) for path in asked], make) if make is not None and asked else None
+    couples = [list(zip(one or [], other or [], strict=False)) for one, other in asked]
+    alike = _Alike(couples, make) if make is not None and asked else None
     return By(ours or _no_key, theirs or _no_key, alike)
 
 
@@ -79,8 +84,30 @@ class _Alike:
         return walk.counted(lambda probing: part(probing, left, right, path)) == 0
 
 
-def _needs_walk(left: Descriptor, right: Descriptor, path: str, *, all_: bool) -> bool:
-    ends = [found[-1] for found in (_fields_of(left, path), _fields_of(right, path)) if found]
+def _both(left: Descriptor, right: Descriptor, path: str) -> tuple[_Fields | None, _Fields | None]:
+    """The fields down `path` on either side; where one side calls them otherwise, those of the same numbers."""
+    ours, theirs = _fields_of(left, path), _fields_of(right, path)
+    if ours is None and theirs is not None:
+        ours = _of_the_same_numbers(left, theirs)
+    elif theirs is None and ours is not None:
+        theirs = _of_the_same_numbers(right, ours)
+    return ours, theirs
+
+
+def _of_the_same_numbers(descriptor: Descriptor, path: _Fields) -> _Fields | None:
+    message: Descriptor | None = descriptor
+    found: _Fields = []
+    for wanted in path:
+        field = None if message is None else message.fields_by_number.get(wanted.number)
+        if field is None or is_repeated(field) != is_repeated(wanted):
+            return None
+        found.append(field)
+        message = field.message_type if is_message(field) else None
+    return found
+
+
+def _needs_walk(left: _Fields | None, right: _Fields | None, *, all_: bool) -> bool:
+    ends = [found[-1] for found in (left, right) if found]
     if len(ends) < 2 or any(end.is_extension for end in ends):
         return False
     if all_:
@@ -88,16 +115,11 @@ def _needs_walk(left: Descriptor, right: Descriptor, path: str, *, all_: bool) -
     return all(is_message(end) and not is_map(end) for end in ends)
 
 
-def _couple(left: Descriptor, right: Descriptor, path: str) -> list[tuple[FieldDescriptor, FieldDescriptor]]:
-    return list(zip(_fields_of(left, path) or [], _fields_of(right, path) or [], strict=False))
-
-
 def _no_key(_element: Any) -> Hashable:
     return None
 
 
-def _key_of(descriptor: Descriptor, by: tuple[str, ...], unordered: Unordered) -> KeyOf | None:
-    paths = [_fields_of(descriptor, path) for path in by]
+def _key_of(paths: list[_Fields | None], unordered: Unordered) -> KeyOf | None:
     found = [path for path in paths if path is not None]
     if len(found) < len(paths):
         return None

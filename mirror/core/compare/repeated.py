@@ -143,11 +143,12 @@ class Repeated:
         differing: list[int] | None = None,
     ) -> None:
         elements: Sequences
+        rules = _rules_of(walk, place, self._rules)
         if self._leaf is not None:
-            elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=self._rules)
+            elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=rules)
         else:
             exact = self._exact and not place.touched
-            elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=self._rules, exact=exact)
+            elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=rules, exact=exact)
             if differing is not None:
                 elements.plan = self._plan or self._planned(walk, ours[0], theirs[0])
         elements.known = differing
@@ -265,27 +266,29 @@ class MapField:
         keys = sorted(ours), sorted(theirs)
         left, right = [ours[key] for key in keys[0]], [theirs[key] for key in keys[1]]
         values: Sequences
+        rules = _rules_of(walk, place, self._rules)
         if self._leaf is None:
-            values = Messages(walk, left, right, path, place, gated=self._gated, rules=self._rules)
+            values = Messages(walk, left, right, path, place, gated=self._gated, rules=rules)
         else:
-            values = Scalars(walk, left, right, path, place, leaf=self._leaf, rules=self._rules)
+            values = Scalars(walk, left, right, path, place, leaf=self._leaf, rules=rules)
         values.keys = keys
         compare_sequences(values, Lists.SET)
 
     def _entry(self, walk: Walk, one: Any, other: Any, path: Path, place: Place) -> None:
         before = walk.count
+        rules = _rules_of(walk, place, self._rules)
         if self._leaf is None:
             if not self._gated:
-                walk.messages(one, other, path, place, self._rules)
-            elif place.touched or self._rules:  # the two are known to differ
-                walk.unequal(walk.plan_for(one, other, place, self._rules), one, other, path)
+                walk.messages(one, other, path, place, rules)
+            elif place.touched or rules:  # the two are known to differ
+                walk.unequal(walk.plan_for(one, other, place, rules), one, other, path)
             else:
                 plan = self._plan = self._plan or walk.plan_for(one, other, place)
                 plan.look(walk, one, other, path)
             if walk.setting.remarks:
                 remark_message(walk, self._options, before, path, one, other)
             return
-        same = compare_leaf(walk, self._leaf, one, other, path, (*place.rules, *self._rules))
+        same = compare_leaf(walk, self._leaf, one, other, path, (*place.rules, *rules))
         if same and self._options.matches:
             walk.remark(path, Kind.MATCHED, one, other)
 
@@ -293,6 +296,11 @@ class MapField:
         if self._leaf is None:
             return value
         return self._leaf.shown(*((None, value) if side else (value, None)))[side]
+
+
+def _rules_of(walk: Walk, place: Place, rules: Rules) -> Rules:
+    """Those of the field that hold for its values: none where it is asked, rules apart, whether any differ."""
+    return () if place is walk.bare else rules
 
 
 def _values(mine: Any, others: Any, keys: list[Any]) -> tuple[Iterable[Any], Iterable[Any]]:

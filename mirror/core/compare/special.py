@@ -11,7 +11,8 @@ from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
 from google.protobuf.unknown_fields import UnknownFieldSet
 
-from mirror.core.compare.reflect import set_fields
+from mirror.core.compare.floods import RECORDS_MAX, UNKNOWN_MAX_BYTES, many_records
+from mirror.core.compare.reflect import set_fields, which_oneof
 from mirror.core.compare.values import excuse_time
 from mirror.core.compare.walk import Part, Rules, Walk, descriptor_of
 from mirror.core.model import Kind
@@ -48,9 +49,7 @@ def compare_value(  # noqa: PLR0913, PLR0917 - two values and where they stand
     parts: tuple[Part, ...], ignore: str, walk: Walk, left: Message, right: Message, path: Path
 ) -> None:
     """A google.protobuf.Value: one of another type (text for a number) is one difference, else what differs within."""
-    one: Any = left
-    other: Any = right
-    if one.WhichOneof("kind") != other.WhichOneof("kind"):
+    if which_oneof(left, "kind") != which_oneof(right, "kind"):
         walk.add(path, Kind.VALUE, left, right, ignore)
         return
     for part in parts:
@@ -99,6 +98,9 @@ class AnyPart:
         same_type = self._by_meaning and classes is not None and classes[0] is classes[1]
         if same_type and one.value == other.value and walk.setting.gates:
             return
+        if classes is not None and (why := _too_many(classes, (one.value, other.value))):
+            walk.add(path, Kind.VALUE, note=why)
+            return
         inner = _opened(walk, classes, (one.value, other.value), path)
         if inner:
             step = Typed(name)
@@ -132,6 +134,14 @@ def _opened(
         return None
 
 
+def _too_many(classes: tuple[type[Message], type[Message]], values: tuple[bytes, bytes]) -> str:
+    for kind, value in zip(classes, values, strict=True):
+        anyhow: Any = kind
+        if len(value) > UNKNOWN_MAX_BYTES and many_records(value, anyhow.DESCRIPTOR):
+            return f"too complex: an Any of over {RECORDS_MAX} records"
+    return ""
+
+
 def _type_name(url: str) -> str:
     return url.rpartition("/")[2]
 
@@ -145,7 +155,7 @@ def _classes(left: Message, right: Message, name: str) -> tuple[type[Message], t
 def _class(pool: DescriptorPool, name: str) -> type[Message] | None:
     try:
         return GetMessageClass(pool.FindMessageTypeByName(name))
-    except KeyError:
+    except (KeyError, RecursionError):  # the latter: its fields lead on through too many types
         return None
 
 

@@ -15,7 +15,7 @@ from typing import Any, Final, Self
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor
 
 from mirror.core.compare.classes import in_class
-from mirror.core.compare.normalise import same_text
+from mirror.core.compare.normalise import Spend, same_text
 from mirror.core.rules import Ignore, NormalisedText, Rule, TimeWindow, Tolerance, ValueClass
 
 NS_PER_S: Final = 1_000_000_000
@@ -133,8 +133,8 @@ class Leaf:
             right = self._right_names.get(right) or EnumNumber(right, self._right_enum)
         return left, right
 
-    def excuse(self, rules: Iterable[Rule], left: Any, right: Any) -> str:
-        """The id of the first rule under which these two values may differ, or ""."""
+    def excuse(self, rules: Iterable[Rule], left: Any, right: Any, spend: Spend) -> str:
+        """The id of the first rule under which these two values may differ, or "". `spend` is told of long work."""
         for rule in rules:
             match rule:
                 case Ignore():
@@ -146,7 +146,7 @@ class Leaf:
                     name, left, right
                 ):
                     return rule.id
-                case NormalisedText() if same_text(rule, left, right):
+                case NormalisedText() if same_text(rule, left, right, spend):
                     return rule.id
         return ""
 

@@ -16,8 +16,16 @@ from google.protobuf.descriptor import Descriptor
 from google.protobuf.message import Message
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from mirror.core.compare.floods import (
+    EQUAL_MAX_BYTES,
+    UNKNOWN_MAX_BYTES,
+    flooded,
+    is_large,
+    many_unknown,
+    same_bytes,
+)
 from mirror.core.compare.options import CompareOptions
-from mirror.core.compare.reflect import UNKNOWN_MAX_BYTES, byte_size, many_unknown, same_messages
+from mirror.core.compare.reflect import byte_size
 from mirror.core.compare.result import Result, Row
 from mirror.core.model import Kind
 from mirror.core.path import Field, Index, Path, Typed, pattern_of
@@ -70,6 +78,7 @@ class Setting:
     differences_max: int
     told: bool  # whether equal elements are looked at too, for what is to be told of them
     remarks: bool  # whether more is to be told of an element than what differs in it
+    careful: Setting | None = None  # the same without `==` of messages; None: this is it
 
 
 class Walk(Result):
@@ -114,18 +123,34 @@ class Walk(Result):
         if self.work < 0:
             raise TooComplexError(path)
 
+    def spender(self, path: Path) -> Callable[[int], None]:
+        """`spend` for those who know no paths."""
+        return lambda units: self.spend(units, path)
+
     # Going down
 
     def messages(  # noqa: PLR0913, PLR0917 - the two, where they stand, and what is known of them
         self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = (), size: int = -1
     ) -> None:
         """Compare two messages that are both there. `size`: bytes of both, where the caller knows."""
+        if size > EQUAL_MAX_BYTES and (flooded(left) or flooded(right)):
+            self.flooded(left, right, path, place, inherited)
+            return
         plan = self.plan_for(left, right, place, inherited)
-        if plan.gated and same_messages(left, right, size):
+        if plan.gated and left == right:
             return
         if self.depth == 0:
             self.large = is_large(left, right, size)
         self.unequal(plan, left, right, path)
+
+    def flooded(self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = ()) -> None:
+        """Compare two messages with many unknown fields somewhere, without `==` of any message in them."""
+        if self.plan_for(left, right, place, inherited).gated and same_bytes(left, right):
+            return
+        setting, large = self.setting, self.large
+        self.setting, self.large = setting.careful or setting, True
+        self.unequal(self.plan_for(left, right, place, inherited), left, right, path)
+        self.setting, self.large = setting, large  # what raises ends the walk
 
     def plan_for(self, left: Message, right: Message, place: Place, inherited: Rules = ()) -> Plan:
         """How two messages are compared, for `unequal`."""
@@ -240,6 +265,16 @@ class Walk(Result):
         return self.counted(lambda probing: probing.messages(left, right, path, self.setting.bare)) > 0
 
 
+def deepest(error: RecursionError, root: Path) -> Path:
+    """The path that a walk had reached when it ran out of stack: of those that its functions hold, the innermost."""
+    found, frame = root, error.__traceback__
+    while frame is not None:
+        path = frame.tb_frame.f_locals.get("path")
+        found = path if isinstance(path, tuple) and len(path) > len(found) else found
+        frame = frame.tb_next
+    return found
+
+
 def too_deep(walk: Walk, path: Path) -> None:
     """What a plan's function says instead of going deeper."""
     note = f"too complex: nested deeper than {walk.setting.depth_max} messages"
@@ -265,14 +300,6 @@ def stopped_by_unknown(walk: Walk, compare: Unknown, left: Message, right: Messa
     if ours or theirs:
         compare(walk, ours, theirs, path)
     return False
-
-
-def is_large(left: Message, right: Message, size: int) -> bool:
-    """Whether either may hold so many unknown fields that it is asked before any are decoded.
-
-    `size`: bytes of both, or -1.
-    """
-    return (byte_size(left) + byte_size(right) if size < 0 else size) > UNKNOWN_MAX_BYTES
 
 
 def unless_ignored(

@@ -6,8 +6,8 @@ little about a rule that covers many, so `merge` adds up what the methods, and t
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 from google.protobuf.descriptor import Descriptor
@@ -42,18 +42,20 @@ class PathStatus:
 class MethodTypes:
     """What one side's schema says of a method's answers.
 
-    `response` None: no schema yet; `streamed` None: not known whether one answer comes or a stream.
+    `response` None: no schema yet; `streamed` None: not known whether one answer comes or a stream. `outbound`: the request
+    types of the calls that it makes meanwhile, by whom they go to.
     """
 
     run: str
     method: str
     response: Descriptor | None = None
     streamed: bool | None = None
+    outbound: Mapping[str, tuple[Descriptor, ...]] = field(default_factory=dict)
 
 
 def check_paths(rules: RuleSet, types: MethodTypes) -> list[PathStatus]:
     """The status of each rule in this method's scope, in the order of `MethodRules.rules`."""
-    schema = Schema(types.response, types.streamed)
+    schema = Schema(types.response, types.streamed, types.outbound)
     in_scope = rules.for_method(types.run, types.method).rules
     return [replace(check_rule(rule, schema), method=types.method) for rule in in_scope]
 

@@ -20,7 +20,7 @@ from mirror.core.rules.records import (
     ValueClass,
     ValueRule,
 )
-from mirror.core.rules.walk import TIMES, Leaf, Map, Message, Repeated, Schema, Stand, Text
+from mirror.core.rules.walk import TIMES, Leaf, Made, Map, Message, Outbound, Repeated, Schema, Stand, Text
 
 _NUMBERS: Final = frozenset(
     {
@@ -120,6 +120,8 @@ def _without_presence(stand: Stand) -> str:
 
 
 def _bad_key(key: str, stand: Repeated, schema: Schema) -> str:
+    if isinstance(stand.element, Made):
+        return "calls have no key; say unordered"
     if isinstance(stand.element, Text):
         return f"the elements of {stand.element.name.removesuffix('[*]')} have no common field; say unordered"
     if isinstance(stand.element, Leaf):
@@ -154,5 +156,7 @@ def _named(stand: Stand) -> str:
             return _WORDS.get(field.type, "a number")
         case Text(name):
             return name or "the whole call"
+        case Outbound() | Made():
+            return "a call that the service makes"
         case _:
             return "of a type not known yet"

@@ -26,6 +26,7 @@ from mirror.core.rules.records import Ignore, KeyedList, Rule, UnorderedList
 
 _Positions: TypeAlias = frozenset[tuple[int, int]]  # (rule, steps of its pattern that are behind us)
 RuleT = TypeVar("RuleT", bound=Rule)
+PLACES_MAX: Final = 65536  # kept a method: with a place that is not, every plan for it is compiled anew
 STEPS_MAX: Final = 65536  # look-ups kept a method; names come from schemas, but keys of maps from payloads
 
 
@@ -165,7 +166,7 @@ class MethodRules:
         place = self._places.get(positions)
         if place is None:
             place = Place(self, positions)
-            if self.may_keep():
+            if len(self._places) < PLACES_MAX:
                 self._places[positions] = place
         return place
 

@@ -7,6 +7,7 @@ its matches are bounded; a text beyond either cannot be normalised.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import islice
 from typing import Any, Final
 
@@ -16,6 +17,7 @@ TEXT_MAX_BYTES: Final = 65_536  # of the text, before, between and after replace
 MATCHES_MAX: Final = 1_000  # in one text, of all replacements together
 PATTERN_MAX: Final = 1_000  # characters
 PROGRAM_MAX: Final = 2_000  # instructions of a compiled pattern; x{1000} alone has 1,000
+BYTES_A_STEP: Final = 64  # of a text in which matches are sought, for one step of work
 _WITH: Final = re.compile(r"\\([0-9\\])|(\\)|([^\\]+)")
 
 
@@ -57,15 +59,21 @@ class Replacement:
         return b"".join((*pieces, text[end:])), count
 
 
-def replaced(text: str, replacements: tuple[Replacement, ...]) -> str | None:
-    """`text` after all replacements, in order; None beyond the limits, or where it is no text in UTF-8 any more."""
+def replaced(text: str, replacements: tuple[Replacement, ...], spend: Callable[[int], None]) -> str | None:
+    """`text` after all replacements, in order; None beyond the limits, or where it is no text in UTF-8 any more.
+
+    `spend` is told of the work in steps, one a match and some for the text, once that of a replacement is done.
+    """
     try:
         data = text.encode()
     except UnicodeEncodeError:
         return None
     left = MATCHES_MAX
     for replacement in replacements:
-        found = replacement.apply(data, matches_max=left) if len(data) <= TEXT_MAX_BYTES else None
+        if len(data) > TEXT_MAX_BYTES:
+            return None
+        found = replacement.apply(data, matches_max=left)
+        spend((left if found is None else found[1]) + len(data) // BYTES_A_STEP)
         if found is None:
             return None
         data, count = found

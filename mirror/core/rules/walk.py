@@ -2,14 +2,16 @@
 
 A stand is what a path can stand at: the call, its status and metadata, messages, lists, maps and leaves. Only the response
 and details of errors need a schema; the rest is the same for every call. Of requests no schema is asked: rules at them
-excuse what may be changed on the way (see mirror.core.requests), and are never found wrong.
+excuse what may be changed on the way (see mirror.core.requests), and are never found wrong. Of outbound calls the requests
+have schemas, as far as such calls were seen.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from difflib import get_close_matches
+from itertools import chain
 from typing import Final, TypeAlias
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
@@ -51,10 +53,22 @@ class Opaque:
 
 
 @dataclass(frozen=True, slots=True)
-class Repeated:
-    """A repeated field, or a stream of messages."""
+class Outbound:
+    """The calls that the service makes, by whom they go to."""
 
-    element: Message | Leaf | Opaque | Text
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """One call that the service makes, to this method; empty: to any."""
+
+    method: str
+
+
+@dataclass(frozen=True, slots=True)
+class Repeated:
+    """A repeated field, a stream of messages, or the calls to one method."""
+
+    element: Message | Leaf | Opaque | Text | Made
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,9 +79,10 @@ class Map:
     value: Message | Leaf
 
 
-Stand: TypeAlias = Text | Message | Leaf | Repeated | Map | Opaque
+Stand: TypeAlias = Text | Message | Leaf | Repeated | Map | Opaque | Outbound | Made
 OPAQUE: Final = Opaque()
-_REQUESTS: Final[dict[str, Stand]] = {"request": OPAQUE, "requests": Repeated(OPAQUE)}
+# Only by name: `**` and `*` are about answers.
+_BY_NAME: Final[dict[str, Stand]] = {"request": OPAQUE, "requests": Repeated(OPAQUE), "outbound": Outbound()}
 _DETAIL: Final = Text("status.details[*]")
 _STATUS: Final[dict[str, Stand]] = {
     "code": Text("status.code"),
@@ -89,10 +104,14 @@ class Found:
 
 @dataclass(frozen=True, slots=True)
 class Schema:
-    """What is known of a call's answers. `response` None: nothing; `streamed` None: not even how many come."""
+    """What is known of a call's answers. `response` None: nothing; `streamed` None: not even how many come.
+
+    `outbound`: the request types of the calls that the service makes meanwhile, by whom they go to.
+    """
 
     response: Descriptor | None = None
     streamed: bool | None = None
+    outbound: Mapping[str, tuple[Descriptor, ...]] = field(default_factory=dict)
 
     @property
     def pool(self) -> DescriptorPool | None:
@@ -105,7 +124,10 @@ class Schema:
         for position, step in enumerate(steps):
             reached = self._spread(stands) if isinstance(step, AnySteps) else self._step(stands, step)
             if not reached:
-                return Found(problem=self._explain(stands[0], step, render(steps[:position])), depth=position)
+                first, before = stands[0], render(steps[:position])
+                made = isinstance(first, Outbound | Made)
+                problem = _explain_outbound(first, before) if made else self._explain(first, step, before)
+                return Found(problem=problem, depth=position)
             stands = reached
         known = tuple(stand for stand in stands if stand != OPAQUE)
         return Found(known, opaque=len(known) < len(stands))
@@ -134,8 +156,10 @@ class Schema:
         match stand, step:
             case Opaque(), _:
                 yield OPAQUE
-            case Text(""), Field(name) if name in _REQUESTS:  # only by name: `**` and `*` are about answers
-                yield _REQUESTS[name]
+            case Text(""), Field(name) if name in _BY_NAME:
+                yield _BY_NAME[name]
+            case ((Outbound() | Made()), _):
+                yield from self._effects(stand, step)
             case ((Text() | Message()), Field(name)):
                 if stand == _DETAIL or name.isdigit():  # an Any that nobody could unpack; a number: an unknown field
                     yield OPAQUE
@@ -148,6 +172,26 @@ class Schema:
                 yield from self._typed(stand, name)
             case _:
                 yield from _elements(stand, step)
+
+    def _effects(self, stand: Outbound | Made, step: PatternStep) -> Iterator[Stand]:
+        match stand, step:
+            case Outbound(), Key(str(method)):
+                yield Repeated(Made(method))
+            case Outbound(), AnyElement():
+                yield Repeated(Made(""))
+            case Made(method), Field("request" | "requests" as name):
+                yield from self._requests(method, streamed=name == "requests")
+            case Made(method), AnyName():
+                yield from self._requests(method, streamed=False)
+                yield from self._requests(method, streamed=True)
+
+    def _requests(self, method: str, *, streamed: bool) -> Iterator[Stand]:
+        known = self.outbound.get(method, ()) if method else chain.from_iterable(self.outbound.values())
+        messages: list[Message | Opaque] = [Message(descriptor) for descriptor in known]
+        if not (method and messages):
+            messages.append(OPAQUE)
+        for message in messages:
+            yield Repeated(message) if streamed else message
 
     def names(self, stand: Stand) -> dict[str, Stand]:
         """The fields below a stand."""
@@ -210,6 +254,12 @@ class Schema:
         if stand == Text("") and name in {"response", "responses"}:
             return f'; did you mean "{names[0]}"? (the method {"streams" if self.streamed else "answers once"})'
         return meant(name, names)
+
+
+def _explain_outbound(stand: Stand, path: str) -> str:
+    if isinstance(stand, Made):
+        return f"{path} is a call; its request is at {path}.request"
+    return 'say whom the calls go to: outbound["pkg.Service/Method"], or outbound[*]'
 
 
 def meant(name: str, names: list[str]) -> str:

@@ -39,6 +39,10 @@ IGNORE = [
     ("a subtree is one", "response.main", 'main {sku: "1" count: 1}', 'main {sku: "2"}', ([], ["main value"])),
     ("a subtree equal but for NaN and -0.0", "response.main", "main {price: -0.0}", "main {price: 0.0}", ([], [])),
     ("a list is one", "response.numbers", "numbers: [1, 2]", "numbers: [3]", ([], ["numbers value"])),
+    ("a list of which one element differs", "response.numbers", "numbers: [1, 2]", "numbers: [1, 3]", ([], ["numbers value"])),
+    ("a list of which all elements differ", "response.rates", "rates: [1, 2]", "rates: [3, 4]", ([], ["rates value"])),
+    ("a list of times", "response.times", "times {seconds: 1}", "times {seconds: 2}", ([], ["times value"])),
+    ("a map of which one value differs", "response.scores", 'scores {key: "k" value: 1}', 'scores {key: "k" value: 2}', ([], ["scores value"])),
     ("a map is one", "response.labels", 'labels {key: "k"}', "", ([], ["labels value"])),
     ("an entry", 'response.labels["k"]', 'labels {key: "k"} labels {key: "l"}', "", (['labels["l"] missing'], ['labels["k"] missing'])),
     ("below every element", "response.items[*].trace", 'items {trace: "1"} items {sku: "a"}', 'items {trace: "2"} items {sku: "b"}', (["items[1].sku value"], ["items[0].trace value"])),
@@ -111,6 +115,13 @@ def test_tolerance_at_integers_lists_maps_and_wrappers():
         ("response.discount.value", "discount {value: 1}", "discount {value: 2}", "discount.value"),
     ):
         assert outcome(left, right, rule(Tolerance, path, absolute=1)) == ([], [f"{at} value"])
+
+
+@pytest.mark.parametrize("path", ["response.**", "response.**.*", "response.*.*", "response.created.*"])
+def test_a_tolerance_under_wildcards_does_not_open_a_timestamp(path):
+    """It is one value and no number; else 1 % would be half a year."""
+    made = rule(Tolerance, path, relative=0.01)
+    assert outcome("created {seconds: 2000000000}", "created {seconds: 2000000001}", made) == (["created value"], [])
 
 
 def test_tolerance_leaves_enums_and_booleans_alone():

@@ -49,3 +49,25 @@ def test_types_that_only_have_the_name_of_a_well_known_one_go_field_by_field(nam
     found = compare(left, right)
     assert [difference.pattern for difference in found.differences] == ["response.held.foo", "response.list[*]"]
     assert value_text(found.differences[1].left)
+
+
+FURTHER = [
+    ("Timestamp", "int64 seconds = 1; int32 nanos = 2; string {} = 3;"),
+    ("Duration", "int64 seconds = 1; int32 nanos = 2; string {} = 3;"),
+    ("Any", "string type_url = 1; bytes value = 2; string {} = 3;"),
+    ("FieldMask", "repeated string paths = 1; string {} = 3;"),
+    ("Value", "oneof kind {{ int32 number_value = 1; string {} = 3; }}"),
+]
+
+
+@pytest.mark.parametrize("field", ["zone", "ToJsonString", "WhichOneof"])
+@pytest.mark.parametrize(("name", "fields"), FURTHER, ids=[name for name, _ in FURTHER])
+def test_a_well_known_type_with_a_further_field_is_compared_in_that_too(name, fields, field):
+    source = f"""
+        syntax = "proto3"; package google.protobuf;
+        message {name} {{ {fields.format(field)} }} message Holder {{ {name} held = 1; }}
+    """
+    holder = kind(source, "google.protobuf.Holder")
+    one, other = (holder.FromString(b"\x0a\x03\x1a\x01" + end) for end in (b"a", b"b"))
+    assert [difference.pattern for difference in compare(one, other).differences] == [f"response.held.{field}"]
+    assert value_text(compare(one, holder()).differences[0].left)

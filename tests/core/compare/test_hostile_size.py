@@ -23,6 +23,9 @@ def test_the_messages_are_of_the_size_that_they_are_meant_to_have(name):
     left, right = KINDS[name].build()
     assert left != right
     least = {"trees": 1_500_000, "ladder": 3_500_000, "Any in Any": 20_000, "Any in Any, large": 4_000_000}
+    if KINDS[name].private:
+        assert len(left) > 0, "what is large is beside the messages"
+        return
     kind = name if name in least else name.partition(",")[0]
     for side in (left, right):
         assert least.get(kind, 2_800_000) <= len(side) <= 4_300_000

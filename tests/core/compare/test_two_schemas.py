@@ -76,3 +76,19 @@ def test_keyed_lists_across_schemas():
     left = {"n": [{"k": "a", "x": 1}, {"k": "b", "x": 2}]}
     right = {"n": [{"k": "b", "x": 2}, {"k": "a", "x": 3}]}
     assert found(old, new, left, right, rule(KeyedList, "response.n", by=("k",))) == ["n[0].x value"]
+
+
+@pytest.mark.parametrize("path", ["response.a.y", "response.b.y"])
+def test_in_a_renamed_message_a_new_field_is_ignored_under_either_name_of_the_message(path):
+    old = "message N {int32 x = 1;} message M {N a = 1;}"
+    new = "message N {int32 x = 1; int32 y = 2;} message M {N b = 1;}"
+    assert found(old, new, {"a": {"x": 1}}, {"b": {"x": 1, "y": 1}}, rule(Ignore, path)) == []
+
+
+@pytest.mark.parametrize("by", ["k.id", "key.name"])
+def test_a_key_may_have_the_name_of_either_schema(by):
+    old = "message K {int32 id = 1;} message N {K k = 1; int32 x = 2;} message M {repeated N n = 1;}"
+    new = "message K {int32 name = 1;} message N {K key = 1; int32 x = 2;} message M {repeated N n = 1;}"
+    left = {"n": [{"k": {"id": 1}, "x": 1}, {"k": {"id": 2}, "x": 2}]}
+    right = {"n": [{"key": {"name": 2}, "x": 2}, {"key": {"name": 1}, "x": 3}]}
+    assert found(old, new, left, right, rule(KeyedList, "response.n", by=(by,))) == ["n[0].x value"]

@@ -17,10 +17,19 @@ class Availability(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     AVAILABILITY_IN_STOCK: _ClassVar[Availability]
     AVAILABILITY_PREORDER: _ClassVar[Availability]
     AVAILABILITY_DISCONTINUED: _ClassVar[Availability]
+
+class RefundState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    REFUND_STATE_UNSPECIFIED: _ClassVar[RefundState]
+    REFUND_STATE_DONE: _ClassVar[RefundState]
+    REFUND_STATE_PENDING: _ClassVar[RefundState]
 AVAILABILITY_UNSPECIFIED: Availability
 AVAILABILITY_IN_STOCK: Availability
 AVAILABILITY_PREORDER: Availability
 AVAILABILITY_DISCONTINUED: Availability
+REFUND_STATE_UNSPECIFIED: RefundState
+REFUND_STATE_DONE: RefundState
+REFUND_STATE_PENDING: RefundState
 
 class Money(_message.Message):
     __slots__ = ("currency", "cents")
@@ -147,6 +156,22 @@ class Order(_message.Message):
     courier: Courier
     pickup: Pickup
     def __init__(self, reference: _Optional[str] = ..., receipt: _Optional[str] = ..., tracking_id: _Optional[str] = ..., placed_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., courier: _Optional[_Union[Courier, _Mapping]] = ..., pickup: _Optional[_Union[Pickup, _Mapping]] = ...) -> None: ...
+
+class RefundOrderRequest(_message.Message):
+    __slots__ = ("number",)
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    def __init__(self, number: _Optional[int] = ...) -> None: ...
+
+class Refund(_message.Message):
+    __slots__ = ("number", "cents", "state")
+    NUMBER_FIELD_NUMBER: _ClassVar[int]
+    CENTS_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    number: int
+    cents: int
+    state: RefundState
+    def __init__(self, number: _Optional[int] = ..., cents: _Optional[int] = ..., state: _Optional[_Union[RefundState, str]] = ...) -> None: ...
 
 class GetOrderRequest(_message.Message):
     __slots__ = ("number",)

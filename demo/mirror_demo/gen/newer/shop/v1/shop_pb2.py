@@ -19,7 +19,7 @@ from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb
 from shop.v1 import legacy_pb2 as shop_dot_v1_dot_legacy__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12shop/v1/shop.proto\x12\x07shop.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x14shop/v1/legacy.proto\"(\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\r\n\x05\x63\x65nts\x18\x02 \x01(\x03\"#\n\x11GetProductRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"D\n\nDimensions\x12\x11\n\tlength_cm\x18\x01 \x01(\x01\x12\x10\n\x08width_cm\x18\x02 \x01(\x01\x12\x11\n\theight_cm\x18\x03 \x01(\x01\"\xd7\x02\n\x07Product\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\x05price\x18\x03 \x01(\x0b\x32\x0e.shop.v1.Money\x12+\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32\x15.shop.v1.Availability\x12,\n\ndimensions\x18\x05 \x01(\x0b\x32\x13.shop.v1.DimensionsH\x00\x88\x01\x01\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12+\n\x05\x62rand\x18\x07 \x01(\x0b\x32\x1c.google.protobuf.StringValue\x12#\n\x08warranty\x18\x08 \x01(\x0b\x32\x11.shop.v1.Warranty\x12\x16\n\x0eloyalty_points\x18\t \x01(\r\x12-\n\tpriced_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_dimensions\"-\n\x08\x43\x61rtItem\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x10\n\x08quantity\x18\x02 \x01(\r\":\n\x04\x43\x61rt\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.shop.v1.CartItem\"^\n\nQuotedLine\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x1d\n\x05price\x18\x02 \x01(\x0b\x32\x0e.shop.v1.Money\x12 \n\x08\x64iscount\x18\x03 \x01(\x0b\x32\x0e.shop.v1.Money\"y\n\tQuotation\x12\"\n\x05lines\x18\x01 \x03(\x0b\x32\x13.shop.v1.QuotedLine\x12\r\n\x05total\x18\x02 \x01(\x01\x12\x0b\n\x03tax\x18\x03 \x01(\x01\x12,\n\tvalid_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\x11PlaceOrderRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x1b\n\x04\x63\x61rt\x18\x02 \x01(\x0b\x32\r.shop.v1.Cart\x12\x0f\n\x07\x65xpress\x18\x03 \x01(\x08\"(\n\x07\x43ourier\x12\x0f\n\x07\x63ompany\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\"\x19\n\x06Pickup\x12\x0f\n\x07station\x18\x01 \x01(\t\"\xc3\x01\n\x05Order\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0f\n\x07receipt\x18\x02 \x01(\t\x12\x13\n\x0btracking_id\x18\x03 \x01(\t\x12-\n\tplaced_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07\x63ourier\x18\x05 \x01(\x0b\x32\x10.shop.v1.CourierH\x00\x12!\n\x06pickup\x18\x06 \x01(\x0b\x32\x0f.shop.v1.PickupH\x00\x42\n\n\x08\x64\x65livery\"!\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\x1a\n\x08GiftWrap\x12\x0e\n\x06\x63olour\x18\x01 \x01(\t\"\x19\n\tEngraving\x12\x0c\n\x04text\x18\x01 \x01(\t\"\xc2\x01\n\x0cOrderSummary\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x45\n\x11\x63\x65nts_by_category\x18\x02 \x03(\x0b\x32*.shop.v1.OrderSummary.CentsByCategoryEntry\x12#\n\x05\x65xtra\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\x1a\x36\n\x14\x43\x65ntsByCategoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"$\n\x12GetCustomerRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\xb3\x01\n\x08\x43ustomer\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x08nickname\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.StringValue\x12.\n\nnewsletter\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12\x10\n\x03\x61ge\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07segment\x18\x06 \x01(\tB\x06\n\x04_age\"$\n\x11\x43heckStockRequest\x12\x0f\n\x07product\x18\x01 \x01(\r\"K\n\x05Stock\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x0e\n\x06pieces\x18\x02 \x01(\r\x12\r\n\x05shelf\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"&\n\x16GetOpeningHoursRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\"\xa0\x01\n\x0cOpeningHours\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12(\n\x05opens\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x63loses\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x08\x63ounters\x18\x04 \x01(\x0b\x32\x1b.google.protobuf.Int32Value\"6\n\x13ListProductsRequest\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\",\n\x0c\x43\x61talogEntry\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\"$\n\x12TrackParcelRequest\x12\x0e\n\x06parcel\x18\x01 \x01(\r\"F\n\x0bParcelEvent\x12\r\n\x05where\x18\x01 \x01(\t\x12(\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"6\n\x06Review\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\r\n\x05stars\x18\x02 \x01(\r\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x86\x01\n\x0cImportReport\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x34\n\x08\x62y_stars\x18\x02 \x03(\x0b\x32\".shop.v1.ImportReport.ByStarsEntry\x1a.\n\x0c\x42yStarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x18\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\"%\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05proof\x18\x02 \x01(\x0c*\x81\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41VAILABILITY_IN_STOCK\x10\x01\x12\x19\n\x15\x41VAILABILITY_PREORDER\x10\x02\x12\x1d\n\x19\x41VAILABILITY_DISCONTINUED\x10\x03\x32\xa1\x05\n\x04Shop\x12:\n\nGetProduct\x12\x1a.shop.v1.GetProductRequest\x1a\x10.shop.v1.Product\x12*\n\x05Quote\x12\r.shop.v1.Cart\x1a\x12.shop.v1.Quotation\x12\x38\n\nPlaceOrder\x12\x1a.shop.v1.PlaceOrderRequest\x1a\x0e.shop.v1.Order\x12;\n\x08GetOrder\x12\x18.shop.v1.GetOrderRequest\x1a\x15.shop.v1.OrderSummary\x12=\n\x0bGetCustomer\x12\x1b.shop.v1.GetCustomerRequest\x1a\x11.shop.v1.Customer\x12\x38\n\nCheckStock\x12\x1a.shop.v1.CheckStockRequest\x1a\x0e.shop.v1.Stock\x12I\n\x0fGetOpeningHours\x12\x1f.shop.v1.GetOpeningHoursRequest\x1a\x15.shop.v1.OpeningHours\x12\x45\n\x0cListProducts\x12\x1c.shop.v1.ListProductsRequest\x1a\x15.shop.v1.CatalogEntry0\x01\x12\x42\n\x0bTrackParcel\x12\x1b.shop.v1.TrackParcelRequest\x1a\x14.shop.v1.ParcelEvent0\x01\x12\x39\n\rImportReviews\x12\x0f.shop.v1.Review\x1a\x15.shop.v1.ImportReport(\x01\x12\x30\n\x06\x41ssist\x12\x11.shop.v1.Question\x1a\x0f.shop.v1.Answer(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x12shop/v1/shop.proto\x12\x07shop.v1\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x14shop/v1/legacy.proto\"(\n\x05Money\x12\x10\n\x08\x63urrency\x18\x01 \x01(\t\x12\r\n\x05\x63\x65nts\x18\x02 \x01(\x03\"#\n\x11GetProductRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"D\n\nDimensions\x12\x11\n\tlength_cm\x18\x01 \x01(\x01\x12\x10\n\x08width_cm\x18\x02 \x01(\x01\x12\x11\n\theight_cm\x18\x03 \x01(\x01\"\xd7\x02\n\x07Product\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x1d\n\x05price\x18\x03 \x01(\x0b\x32\x0e.shop.v1.Money\x12+\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32\x15.shop.v1.Availability\x12,\n\ndimensions\x18\x05 \x01(\x0b\x32\x13.shop.v1.DimensionsH\x00\x88\x01\x01\x12\x0c\n\x04tags\x18\x06 \x03(\t\x12+\n\x05\x62rand\x18\x07 \x01(\x0b\x32\x1c.google.protobuf.StringValue\x12#\n\x08warranty\x18\x08 \x01(\x0b\x32\x11.shop.v1.Warranty\x12\x16\n\x0eloyalty_points\x18\t \x01(\r\x12-\n\tpriced_at\x18\n \x01(\x0b\x32\x1a.google.protobuf.TimestampB\r\n\x0b_dimensions\"-\n\x08\x43\x61rtItem\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x10\n\x08quantity\x18\x02 \x01(\r\":\n\x04\x43\x61rt\x12\x10\n\x08\x63ustomer\x18\x01 \x01(\t\x12 \n\x05items\x18\x02 \x03(\x0b\x32\x11.shop.v1.CartItem\"^\n\nQuotedLine\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x1d\n\x05price\x18\x02 \x01(\x0b\x32\x0e.shop.v1.Money\x12 \n\x08\x64iscount\x18\x03 \x01(\x0b\x32\x0e.shop.v1.Money\"y\n\tQuotation\x12\"\n\x05lines\x18\x01 \x03(\x0b\x32\x13.shop.v1.QuotedLine\x12\r\n\x05total\x18\x02 \x01(\x01\x12\x0b\n\x03tax\x18\x03 \x01(\x01\x12,\n\tvalid_for\x18\x04 \x01(\x0b\x32\x19.google.protobuf.Duration\"T\n\x11PlaceOrderRequest\x12\x11\n\treference\x18\x01 \x01(\t\x12\x1b\n\x04\x63\x61rt\x18\x02 \x01(\x0b\x32\r.shop.v1.Cart\x12\x0f\n\x07\x65xpress\x18\x03 \x01(\x08\"(\n\x07\x43ourier\x12\x0f\n\x07\x63ompany\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ys\x18\x02 \x01(\r\"\x19\n\x06Pickup\x12\x0f\n\x07station\x18\x01 \x01(\t\"\xc3\x01\n\x05Order\x12\x11\n\treference\x18\x01 \x01(\t\x12\x0f\n\x07receipt\x18\x02 \x01(\t\x12\x13\n\x0btracking_id\x18\x03 \x01(\t\x12-\n\tplaced_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12#\n\x07\x63ourier\x18\x05 \x01(\x0b\x32\x10.shop.v1.CourierH\x00\x12!\n\x06pickup\x18\x06 \x01(\x0b\x32\x0f.shop.v1.PickupH\x00\x42\n\n\x08\x64\x65livery\"$\n\x12RefundOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"L\n\x06Refund\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\r\n\x05\x63\x65nts\x18\x02 \x01(\x03\x12#\n\x05state\x18\x03 \x01(\x0e\x32\x14.shop.v1.RefundState\"!\n\x0fGetOrderRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\x1a\n\x08GiftWrap\x12\x0e\n\x06\x63olour\x18\x01 \x01(\t\"\x19\n\tEngraving\x12\x0c\n\x04text\x18\x01 \x01(\t\"\xc2\x01\n\x0cOrderSummary\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x45\n\x11\x63\x65nts_by_category\x18\x02 \x03(\x0b\x32*.shop.v1.OrderSummary.CentsByCategoryEntry\x12#\n\x05\x65xtra\x18\x03 \x01(\x0b\x32\x14.google.protobuf.Any\x1a\x36\n\x14\x43\x65ntsByCategoryEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\x03:\x02\x38\x01\"$\n\x12GetCustomerRequest\x12\x0e\n\x06number\x18\x01 \x01(\r\"\xb3\x01\n\x08\x43ustomer\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\x12.\n\x08nickname\x18\x03 \x01(\x0b\x32\x1c.google.protobuf.StringValue\x12.\n\nnewsletter\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12\x10\n\x03\x61ge\x18\x05 \x01(\rH\x00\x88\x01\x01\x12\x0f\n\x07segment\x18\x06 \x01(\tB\x06\n\x04_age\"$\n\x11\x43heckStockRequest\x12\x0f\n\x07product\x18\x01 \x01(\r\"K\n\x05Stock\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\x0e\n\x06pieces\x18\x02 \x01(\r\x12\r\n\x05shelf\x18\x03 \x01(\t\x12\x12\n\nrequest_id\x18\x04 \x01(\t\"&\n\x16GetOpeningHoursRequest\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\"\xa0\x01\n\x0cOpeningHours\x12\x0c\n\x04\x63ity\x18\x01 \x01(\t\x12(\n\x05opens\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\x12)\n\x06\x63loses\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\x12-\n\x08\x63ounters\x18\x04 \x01(\x0b\x32\x1b.google.protobuf.Int32Value\"6\n\x13ListProductsRequest\x12\x10\n\x08\x63\x61tegory\x18\x01 \x01(\t\x12\r\n\x05limit\x18\x02 \x01(\r\",\n\x0c\x43\x61talogEntry\x12\x0e\n\x06number\x18\x01 \x01(\r\x12\x0c\n\x04name\x18\x02 \x01(\t\"$\n\x12TrackParcelRequest\x12\x0e\n\x06parcel\x18\x01 \x01(\r\"F\n\x0bParcelEvent\x12\r\n\x05where\x18\x01 \x01(\t\x12(\n\x05\x61\x66ter\x18\x02 \x01(\x0b\x32\x19.google.protobuf.Duration\"6\n\x06Review\x12\x0f\n\x07product\x18\x01 \x01(\r\x12\r\n\x05stars\x18\x02 \x01(\r\x12\x0c\n\x04text\x18\x03 \x01(\t\"\x86\x01\n\x0cImportReport\x12\x10\n\x08\x61\x63\x63\x65pted\x18\x01 \x01(\r\x12\x34\n\x08\x62y_stars\x18\x02 \x03(\x0b\x32\".shop.v1.ImportReport.ByStarsEntry\x1a.\n\x0c\x42yStarsEntry\x12\x0b\n\x03key\x18\x01 \x01(\r\x12\r\n\x05value\x18\x02 \x01(\r:\x02\x38\x01\"\x18\n\x08Question\x12\x0c\n\x04text\x18\x01 \x01(\t\"%\n\x06\x41nswer\x12\x0c\n\x04text\x18\x01 \x01(\t\x12\r\n\x05proof\x18\x02 \x01(\x0c*\x81\x01\n\x0c\x41vailability\x12\x1c\n\x18\x41VAILABILITY_UNSPECIFIED\x10\x00\x12\x19\n\x15\x41VAILABILITY_IN_STOCK\x10\x01\x12\x19\n\x15\x41VAILABILITY_PREORDER\x10\x02\x12\x1d\n\x19\x41VAILABILITY_DISCONTINUED\x10\x03*\\\n\x0bRefundState\x12\x1c\n\x18REFUND_STATE_UNSPECIFIED\x10\x00\x12\x15\n\x11REFUND_STATE_DONE\x10\x01\x12\x18\n\x14REFUND_STATE_PENDING\x10\x02\x32\xde\x05\n\x04Shop\x12:\n\nGetProduct\x12\x1a.shop.v1.GetProductRequest\x1a\x10.shop.v1.Product\x12*\n\x05Quote\x12\r.shop.v1.Cart\x1a\x12.shop.v1.Quotation\x12\x38\n\nPlaceOrder\x12\x1a.shop.v1.PlaceOrderRequest\x1a\x0e.shop.v1.Order\x12;\n\x0bRefundOrder\x12\x1b.shop.v1.RefundOrderRequest\x1a\x0f.shop.v1.Refund\x12;\n\x08GetOrder\x12\x18.shop.v1.GetOrderRequest\x1a\x15.shop.v1.OrderSummary\x12=\n\x0bGetCustomer\x12\x1b.shop.v1.GetCustomerRequest\x1a\x11.shop.v1.Customer\x12\x38\n\nCheckStock\x12\x1a.shop.v1.CheckStockRequest\x1a\x0e.shop.v1.Stock\x12I\n\x0fGetOpeningHours\x12\x1f.shop.v1.GetOpeningHoursRequest\x1a\x15.shop.v1.OpeningHours\x12\x45\n\x0cListProducts\x12\x1c.shop.v1.ListProductsRequest\x1a\x15.shop.v1.CatalogEntry0\x01\x12\x42\n\x0bTrackParcel\x12\x1b.shop.v1.TrackParcelRequest\x1a\x14.shop.v1.ParcelEvent0\x01\x12\x39\n\rImportReviews\x12\x0f.shop.v1.Review\x1a\x15.shop.v1.ImportReport(\x01\x12\x30\n\x06\x41ssist\x12\x11.shop.v1.Question\x1a\x0f.shop.v1.Answer(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -30,8 +30,10 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_ORDERSUMMARY_CENTSBYCATEGORYENTRY']._serialized_options = b'8\001'
   _globals['_IMPORTREPORT_BYSTARSENTRY']._options = None
   _globals['_IMPORTREPORT_BYSTARSENTRY']._serialized_options = b'8\001'
-  _globals['_AVAILABILITY']._serialized_start=2647
-  _globals['_AVAILABILITY']._serialized_end=2776
+  _globals['_AVAILABILITY']._serialized_start=2763
+  _globals['_AVAILABILITY']._serialized_end=2892
+  _globals['_REFUNDSTATE']._serialized_start=2894
+  _globals['_REFUNDSTATE']._serialized_end=2986
   _globals['_MONEY']._serialized_start=177
   _globals['_MONEY']._serialized_end=217
   _globals['_GETPRODUCTREQUEST']._serialized_start=219
@@ -56,46 +58,50 @@ if _descriptor._USE_C_DESCRIPTORS == False:
   _globals['_PICKUP']._serialized_end=1151
   _globals['_ORDER']._serialized_start=1154
   _globals['_ORDER']._serialized_end=1349
-  _globals['_GETORDERREQUEST']._serialized_start=1351
-  _globals['_GETORDERREQUEST']._serialized_end=1384
-  _globals['_GIFTWRAP']._serialized_start=1386
-  _globals['_GIFTWRAP']._serialized_end=1412
-  _globals['_ENGRAVING']._serialized_start=1414
-  _globals['_ENGRAVING']._serialized_end=1439
-  _globals['_ORDERSUMMARY']._serialized_start=1442
-  _globals['_ORDERSUMMARY']._serialized_end=1636
-  _globals['_ORDERSUMMARY_CENTSBYCATEGORYENTRY']._serialized_start=1582
-  _globals['_ORDERSUMMARY_CENTSBYCATEGORYENTRY']._serialized_end=1636
-  _globals['_GETCUSTOMERREQUEST']._serialized_start=1638
-  _globals['_GETCUSTOMERREQUEST']._serialized_end=1674
-  _globals['_CUSTOMER']._serialized_start=1677
-  _globals['_CUSTOMER']._serialized_end=1856
-  _globals['_CHECKSTOCKREQUEST']._serialized_start=1858
-  _globals['_CHECKSTOCKREQUEST']._serialized_end=1894
-  _globals['_STOCK']._serialized_start=1896
-  _globals['_STOCK']._serialized_end=1971
-  _globals['_GETOPENINGHOURSREQUEST']._serialized_start=1973
-  _globals['_GETOPENINGHOURSREQUEST']._serialized_end=2011
-  _globals['_OPENINGHOURS']._serialized_start=2014
-  _globals['_OPENINGHOURS']._serialized_end=2174
-  _globals['_LISTPRODUCTSREQUEST']._serialized_start=2176
-  _globals['_LISTPRODUCTSREQUEST']._serialized_end=2230
-  _globals['_CATALOGENTRY']._serialized_start=2232
-  _globals['_CATALOGENTRY']._serialized_end=2276
-  _globals['_TRACKPARCELREQUEST']._serialized_start=2278
-  _globals['_TRACKPARCELREQUEST']._serialized_end=2314
-  _globals['_PARCELEVENT']._serialized_start=2316
-  _globals['_PARCELEVENT']._serialized_end=2386
-  _globals['_REVIEW']._serialized_start=2388
-  _globals['_REVIEW']._serialized_end=2442
-  _globals['_IMPORTREPORT']._serialized_start=2445
-  _globals['_IMPORTREPORT']._serialized_end=2579
-  _globals['_IMPORTREPORT_BYSTARSENTRY']._serialized_start=2533
-  _globals['_IMPORTREPORT_BYSTARSENTRY']._serialized_end=2579
-  _globals['_QUESTION']._serialized_start=2581
-  _globals['_QUESTION']._serialized_end=2605
-  _globals['_ANSWER']._serialized_start=2607
-  _globals['_ANSWER']._serialized_end=2644
-  _globals['_SHOP']._serialized_start=2779
-  _globals['_SHOP']._serialized_end=3452
+  _globals['_REFUNDORDERREQUEST']._serialized_start=1351
+  _globals['_REFUNDORDERREQUEST']._serialized_end=1387
+  _globals['_REFUND']._serialized_start=1389
+  _globals['_REFUND']._serialized_end=1465
+  _globals['_GETORDERREQUEST']._serialized_start=1467
+  _globals['_GETORDERREQUEST']._serialized_end=1500
+  _globals['_GIFTWRAP']._serialized_start=1502
+  _globals['_GIFTWRAP']._serialized_end=1528
+  _globals['_ENGRAVING']._serialized_start=1530
+  _globals['_ENGRAVING']._serialized_end=1555
+  _globals['_ORDERSUMMARY']._serialized_start=1558
+  _globals['_ORDERSUMMARY']._serialized_end=1752
+  _globals['_ORDERSUMMARY_CENTSBYCATEGORYENTRY']._serialized_start=1698
+  _globals['_ORDERSUMMARY_CENTSBYCATEGORYENTRY']._serialized_end=1752
+  _globals['_GETCUSTOMERREQUEST']._serialized_start=1754
+  _globals['_GETCUSTOMERREQUEST']._serialized_end=1790
+  _globals['_CUSTOMER']._serialized_start=1793
+  _globals['_CUSTOMER']._serialized_end=1972
+  _globals['_CHECKSTOCKREQUEST']._serialized_start=1974
+  _globals['_CHECKSTOCKREQUEST']._serialized_end=2010
+  _globals['_STOCK']._serialized_start=2012
+  _globals['_STOCK']._serialized_end=2087
+  _globals['_GETOPENINGHOURSREQUEST']._serialized_start=2089
+  _globals['_GETOPENINGHOURSREQUEST']._serialized_end=2127
+  _globals['_OPENINGHOURS']._serialized_start=2130
+  _globals['_OPENINGHOURS']._serialized_end=2290
+  _globals['_LISTPRODUCTSREQUEST']._serialized_start=2292
+  _globals['_LISTPRODUCTSREQUEST']._serialized_end=2346
+  _globals['_CATALOGENTRY']._serialized_start=2348
+  _globals['_CATALOGENTRY']._serialized_end=2392
+  _globals['_TRACKPARCELREQUEST']._serialized_start=2394
+  _globals['_TRACKPARCELREQUEST']._serialized_end=2430
+  _globals['_PARCELEVENT']._serialized_start=2432
+  _globals['_PARCELEVENT']._serialized_end=2502
+  _globals['_REVIEW']._serialized_start=2504
+  _globals['_REVIEW']._serialized_end=2558
+  _globals['_IMPORTREPORT']._serialized_start=2561
+  _globals['_IMPORTREPORT']._serialized_end=2695
+  _globals['_IMPORTREPORT_BYSTARSENTRY']._serialized_start=2649
+  _globals['_IMPORTREPORT_BYSTARSENTRY']._serialized_end=2695
+  _globals['_QUESTION']._serialized_start=2697
+  _globals['_QUESTION']._serialized_end=2721
+  _globals['_ANSWER']._serialized_start=2723
+  _globals['_ANSWER']._serialized_end=2760
+  _globals['_SHOP']._serialized_start=2989
+  _globals['_SHOP']._serialized_end=3723
 # @@protoc_insertion_point(module_scope)

@@ -30,6 +30,11 @@ class ShopStub(object):
                 request_serializer=shop_dot_v1_dot_shop__pb2.PlaceOrderRequest.SerializeToString,
                 response_deserializer=shop_dot_v1_dot_shop__pb2.Order.FromString,
                 )
+        self.RefundOrder = channel.unary_unary(
+                '/shop.v1.Shop/RefundOrder',
+                request_serializer=shop_dot_v1_dot_shop__pb2.RefundOrderRequest.SerializeToString,
+                response_deserializer=shop_dot_v1_dot_shop__pb2.Refund.FromString,
+                )
         self.GetOrder = channel.unary_unary(
                 '/shop.v1.Shop/GetOrder',
                 request_serializer=shop_dot_v1_dot_shop__pb2.GetOrderRequest.SerializeToString,
@@ -92,6 +97,13 @@ class ShopServicer(object):
 
     def PlaceOrder(self, request, context):
         """Order a cart; FAILED_PRECONDITION with details when something is sold out.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def RefundOrder(self, request, context):
+        """Pay an order back.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -170,6 +182,11 @@ def add_ShopServicer_to_server(servicer, server):
                     servicer.PlaceOrder,
                     request_deserializer=shop_dot_v1_dot_shop__pb2.PlaceOrderRequest.FromString,
                     response_serializer=shop_dot_v1_dot_shop__pb2.Order.SerializeToString,
+            ),
+            'RefundOrder': grpc.unary_unary_rpc_method_handler(
+                    servicer.RefundOrder,
+                    request_deserializer=shop_dot_v1_dot_shop__pb2.RefundOrderRequest.FromString,
+                    response_serializer=shop_dot_v1_dot_shop__pb2.Refund.SerializeToString,
             ),
             'GetOrder': grpc.unary_unary_rpc_method_handler(
                     servicer.GetOrder,
@@ -270,6 +287,23 @@ class Shop(object):
         return grpc.experimental.unary_unary(request, target, '/shop.v1.Shop/PlaceOrder',
             shop_dot_v1_dot_shop__pb2.PlaceOrderRequest.SerializeToString,
             shop_dot_v1_dot_shop__pb2.Order.FromString,
+            options, channel_credentials,
+            insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
+
+    @staticmethod
+    def RefundOrder(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(request, target, '/shop.v1.Shop/RefundOrder',
+            shop_dot_v1_dot_shop__pb2.RefundOrderRequest.SerializeToString,
+            shop_dot_v1_dot_shop__pb2.Refund.FromString,
             options, channel_credentials,
             insecure, call_credentials, compression, wait_for_ready, timeout, metadata)
 
