@@ -83,10 +83,12 @@ def guarded(**env: str) -> Listeners:
     )
 
 
-async def grpc_error(listeners: Listeners, headers: dict[str, str], body: bytes = GOOD) -> grpc.aio.AioRpcError | None:
+async def grpc_error(
+    listeners: Listeners, headers: dict[str, str], body: bytes = GOOD, method: str = EXPORT
+) -> grpc.aio.AioRpcError | None:
     async with grpc.aio.insecure_channel(str(listeners.grpc_address)) as channel:
         try:
-            await channel.unary_unary(EXPORT)(body, timeout=30, metadata=tuple(headers.items()))
+            await channel.unary_unary(method)(body, timeout=30, metadata=tuple(headers.items()))
         except grpc.aio.AioRpcError as error:
             return error
     return None
@@ -140,6 +142,16 @@ def test_without_a_token_a_message_is_not_even_read() -> None:
         error = await grpc_error(listeners, bearer(WRITE), bytes(8 << 20))
         assert error is not None
         assert error.code() is grpc.StatusCode.RESOURCE_EXHAUSTED
+
+    with_listeners(guarded(), use)
+
+
+@pytest.mark.parametrize("method", ["/mirror.v1.Recordings/Lookup", "/no.such/Method"])
+def test_every_method_asks_for_the_token(method: str) -> None:
+    async def use(listeners: Listeners) -> None:
+        error = await grpc_error(listeners, {}, b"", method)
+        assert error is not None
+        assert error.code() is grpc.StatusCode.UNAUTHENTICATED
 
     with_listeners(guarded(), use)
 
