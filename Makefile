@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos bench jaeger otelcol interop clean
+.PHONY: help setup demo test lint format protos audit bench jaeger otelcol interop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -33,6 +33,10 @@ format: $(VENV)/.ready ## let ruff rewrite what it can
 
 protos: $(VENV)/.ready ## generate the protobuf code anew (with protoc 25)
 	@$(BIN)/python tools/protos.py
+
+audit: $(VENV)/.ready ## known vulnerabilities of the versions in constraints.txt
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt 'pip-audit>=2.7,<3'
+	@$(BIN)/python tools/audit.py
 
 bench: $(VENV)/.ready ## ratios against peers, as tables
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e interceptors -e '.[bench]'

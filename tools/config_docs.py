@@ -31,7 +31,7 @@ def schema_text() -> str:
 def settings_table() -> str:
     """A Markdown table a section, one row a setting."""
     plain = [row for name, field in FileSettings.model_fields.items() if (row := _row((name,), field))]
-    parts = [_table("Runs", "Which runs are taken.", plain)]
+    parts = [_table("Top level", "Settings that belong to no section.", plain)]
     for name, field in FileSettings.model_fields.items():
         model = field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):

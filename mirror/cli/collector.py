@@ -23,8 +23,11 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
+from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.app import Addresses, Collector, open_store
+from mirror.collect.files import FilesError
+from mirror.collect.guard import Guard
 from mirror.collect.hosting import Host
 from mirror.config import Config, ConfigError, load
 from mirror.store import Store, StoreError
@@ -53,9 +56,10 @@ def collector(
     try:
         _allow_many_files()
         settings = load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
+        guard = Guard(settings)
         with open_store(settings) as store:
-            committed = asyncio.run(_run(settings, store, addresses_file))
-    except ConfigError as problems:
+            committed = asyncio.run(_run(settings, guard, store, addresses_file))
+    except (ConfigError, FilesError) as problems:
         raise UsageError(f"the configuration cannot be used:\n{problems}") from None
     except (StoreError, PortInUseError) as problem:
         raise UsageError(str(problem)) from None
@@ -76,13 +80,13 @@ def _allow_many_files() -> None:
         _log.info("the limit of open files stays as it is: %s", error)
 
 
-async def _run(settings: Config, store: Store, addresses_file: Path | None) -> bool:
+async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Path | None) -> bool:
     """Run until a signal; whether everything taken was committed."""
     stop = _stop_on_signals()
     web_socket = bind("web", Address.parse(settings.listen.web))
     web_address = Address.parse(settings.listen.web).with_port(port_of(web_socket))
-    web_url = settings.web.url or f"http://{web_address}"
-    running = Collector(settings, store, web_url=web_url)
+    web_url = settings.web.url or f"{_scheme(settings)}://{web_address}"
+    running = Collector(settings, store, guard=guard, web_url=web_url)
     try:
         addresses = await running.start()
     except BaseException:
@@ -96,6 +100,8 @@ async def _run(settings: Config, store: Store, addresses_file: Path | None) -> b
     try:
         for line in _introduction(settings, store, addresses, web_address):
             typer.echo(line, err=True)
+        for line in exposure.warnings(settings):
+            _log.warning(line)
         if addresses_file is not None:
             _write_addresses(addresses_file, addresses, web_address)
         await stop.wait()
@@ -109,8 +115,12 @@ async def _run(settings: Config, store: Store, addresses_file: Path | None) -> b
 
 async def _start_web(settings: Config, store: Store, running: Collector, bound: socket.socket) -> Host:
     from mirror.serve.app import web_app  # noqa: PLC0415 - a web framework that other commands need not load
+    from mirror.serve.gate import Gate  # noqa: PLC0415
 
-    host = Host(web_app(store.reader(), settings, running.counters.snapshot, running.health), bound)
+    gate = Gate(running.guard, running.counters)
+    app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate)
+    context = running.guard.http_context("web", running.counters)
+    host = Host(app, bound, context, closed=running.counters.closed("web"))
     await host.start()
     return host
 
@@ -133,14 +143,21 @@ def _stop_on_signals() -> asyncio.Event:
 def _introduction(settings: Config, store: Store, addresses: Addresses, web: Address) -> Iterator[str]:
     """What the operator reads at the start: where it listens, where it writes, what it accepts, which rules apply."""
     yield "mirror collector is ready"
-    yield f"  OTLP gRPC  {addresses.otlp_grpc}"
-    yield f"  OTLP HTTP  http://{addresses.otlp_http}/v1/traces"
-    yield f"  page, API  http://{web}  (metrics at /metrics)"
+    scheme = _scheme(settings)
+    shown = (addresses.otlp_grpc, f"{scheme}://{addresses.otlp_http}/v1/traces", f"{scheme}://{web}")
+    names = ("OTLP gRPC", "OTLP HTTP", "page, API")
+    for name, address, listener in zip(names, shown, exposure.LISTENERS, strict=True):
+        asked = exposure.asked(settings, listener)
+        yield f"  {name}  {address}{'  asks for: ' if asked else ''}{', '.join(asked)}"
     yield f"  store      {store.engine.url.render_as_string(hide_password=True)}"
     yield f"  runs       {', '.join(settings.runs)}"
     yield f"  rules      {_rules(settings, store)}"
     if settings.forward.endpoint:
         yield f"  forwards   to {settings.forward.endpoint}"
+
+
+def _scheme(settings: Config) -> str:
+    return "https" if settings.tls.cert_file else "http"
 
 
 def _rules(settings: Config, store: Store) -> str:

@@ -19,6 +19,7 @@ from mirror.collect.counters import Counters
 from mirror.collect.forward import Forwarder
 from mirror.collect.forward_spans import ForwardOptions
 from mirror.collect.forward_transport import transport_for
+from mirror.collect.guard import Guard, watch
 from mirror.collect.hosting import Host
 from mirror.collect.intake import Intake
 from mirror.collect.judge import Judge
@@ -77,12 +78,22 @@ def open_store(config: Config) -> Store:
 
 
 class Collector:
-    """One collector over one store, which it writes alone. `clock`: unix seconds. `web_url`: of the page, for links."""
+    """One collector over one store, which it writes alone. `clock`: unix seconds. `web_url`: of the page, for links.
+
+    `guard`: of the configuration, where it was made already. Raises FilesError as Guard does.
+    """
 
     def __init__(
-        self, config: Config, store: Store, *, web_url: str = "", clock: Callable[[], float] = time.time
+        self,
+        config: Config,
+        store: Store,
+        *,
+        guard: Guard | None = None,
+        web_url: str = "",
+        clock: Callable[[], float] = time.time,
     ) -> None:
         self.counters = Counters()
+        self.guard = guard or Guard(config)
         self._config = config
         self._intake = Intake(config.intake.queue_max_bytes)
         self._forwarder = _forwarder(config, self.counters, web_url)
@@ -94,8 +105,11 @@ class Collector:
         recordings = Recordings(config.runs, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
         self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock, recordings=recordings)
         lookup = LookupHandler(recordings, self.counters, clock=clock).handler()
-        self._grpc = GrpcListener(self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,))
+        self._grpc = GrpcListener(
+            self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
+        )
         self._http: Host | None = None
+        self._watching: asyncio.Task[None] | None = None
         self._started = False
 
     async def start(self) -> Addresses:
@@ -111,10 +125,15 @@ class Collector:
         if self._forwarder is not None:
             self._forwarder.start()
         http = http_app(
-            self._receiver, message_max_bytes=max_bytes, reading_max_bytes=self._config.intake.queue_max_bytes
+            self._receiver,
+            message_max_bytes=max_bytes,
+            reading_max_bytes=self._config.intake.queue_max_bytes,
+            guard=self.guard,
         )
-        self._http = Host(http, bound)
+        context = self.guard.http_context("otlp_http", self.counters)
+        self._http = Host(http, bound, context, closed=self.counters.closed("otlp_http"))
         await self._http.start()
+        self._watching = asyncio.create_task(watch(self.guard, self.counters))
         self._started = True
         self.counters.set("mirror_ready", 1)
         return Addresses(grpc_address, Address.parse(listen.otlp_http).with_port(port_of(bound)))
@@ -123,6 +142,8 @@ class Collector:
         """Stop taking, then judge, commit and forward what was taken. False: it could not all be committed in time."""
         self._started = False
         self.counters.set("mirror_ready", 0)
+        if self._watching is not None:
+            self._watching.cancel()
         self._intake.close()  # whoever still sends is told to come again, to the next collector
         stops = [self._grpc.stop(LISTENER_GRACE_S)]
         if self._http is not None:

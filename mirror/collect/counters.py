@@ -7,7 +7,7 @@ anything that a sender may choose.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -68,6 +68,25 @@ METRICS: Final = (
     Metric("mirror_forward_spans_total", "counter", "Spans that the forwarding endpoint took."),
     Metric("mirror_forward_dropped_total", "counter", "Spans that were not forwarded.", ("reason",)),
     Metric("mirror_forward_failures_total", "counter", "Attempts to forward that failed; they are tried again."),
+    Metric("mirror_web_denied_total", "counter", "Requests for page, API or metrics that were denied.", ("reason",)),
+    Metric(
+        "mirror_connections_closed_total",
+        "counter",
+        "Connections of the HTTP listeners that were closed early: too many, or too slow.",
+        ("listener", "reason"),
+    ),
+    Metric(
+        "mirror_tls_handshakes_failed_total",
+        "counter",
+        "TLS handshakes of the HTTP listeners that failed.",
+        ("listener", "reason"),
+    ),
+    Metric(
+        "mirror_reloads_total",
+        "counter",
+        "Changed certificates and tokens read again: done, failed.",
+        ("kind", "result"),
+    ),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}
@@ -101,6 +120,10 @@ class Counters:
         """The present value; 0 if nothing was counted yet."""
         with self._lock:
             return self._values.get(_key(name, labels), 0)
+
+    def closed(self, listener: str) -> Callable[[str], None]:
+        """Counts a connection of `listener` that was closed early, by its reason."""
+        return lambda reason: self.inc("mirror_connections_closed_total", listener=listener, reason=reason)
 
     def snapshot(self) -> tuple[Sample, ...]:
         """All values at one moment, in the order of METRICS."""

@@ -5,26 +5,73 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Iterator
+import ssl
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
+from mirror.collect.doorway import Doorway
+
 STOP_GRACE_S: Final = 3  # what requests under way are given
 KEEP_ALIVE_S: Final = 75
 CONNECTIONS_MAX: Final = 1000
+TLS_CONNECTIONS_MAX: Final = 300  # each costs 300 KiB instead of 6
 HEAD_TIMEOUT_S: Final = 15.0  # for the whole head of a request
+CLIENT_CERTIFICATE: Final = "client_certificate"  # in a request's state: whether its connection showed a valid one
+
+
+class _Places:
+    """The connections of one server, at most `most`. For one more, that which has been without a request the longest is closed."""
+
+    def __init__(self, most: int, closed: Callable[[str], None]) -> None:
+        self.closed = closed
+        self._most = most
+        self._open: set[_Protocol] = set()
+        self._idle: dict[_Protocol, None] = {}  # the longest idle first
+
+    def take(self, one: _Protocol) -> None:
+        """A connection came."""
+        self._open.add(one)
+        self._idle[one] = None
+        if len(self._open) > self._most:
+            longest = next(iter(self._idle))
+            self.leave(longest)
+            self.closed("connections_max")
+            longest.transport.abort()
+
+    def leave(self, one: _Protocol) -> None:
+        """It ended."""
+        self._open.discard(one)
+        self._idle.pop(one, None)
+
+    def busy(self, one: _Protocol) -> None:
+        """It has a request under way."""
+        self._idle.pop(one, None)
+
+    def idle(self, one: _Protocol) -> None:
+        """It has none any more."""
+        if one in self._open:
+            self._idle[one] = None
 
 
 class _Protocol(H11Protocol):
-    """Closes connections whose request head does not come: else idle ones would use up CONNECTIONS_MAX for good."""
+    """Closes connections whose request head does not come, and the idle ones where there are too many."""
 
     _head_timer: asyncio.TimerHandle | None = None
 
+    def __init__(self, places: _Places, **options: Any) -> None:
+        super().__init__(**options)
+        self._places = places
+
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
+        connection = transport.get_extra_info("ssl_object")
+        shown = connection is not None and bool(connection.getpeercert())
+        self.app_state = {**self.app_state, CLIENT_CERTIFICATE: shown}
         self._watch_head()
+        self._places.take(self)
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
@@ -32,16 +79,24 @@ class _Protocol(H11Protocol):
 
     def on_response_complete(self) -> None:
         super().on_response_complete()
-        if self.conn.trailing_data[0]:  # of the next request, come early
+        if not self._under_way:  # the next one may have come early
+            self._places.idle(self)
+        if self.conn.trailing_data[0]:
             self._watch_head()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._places.leave(self)
         self._forget_head()
         super().connection_lost(exc)
 
+    @property
+    def _under_way(self) -> bool:
+        return self.cycle is not None and not self.cycle.response_complete
+
     def _watch_head(self) -> None:
         """The time counts from a head's beginning, however it drips; between requests uvicorn's own limit holds."""
-        if self.cycle is not None and not self.cycle.response_complete:
+        if self._under_way:
+            self._places.busy(self)
             self._forget_head()
         elif self._head_timer is None:
             self._head_timer = self.loop.call_later(HEAD_TIMEOUT_S, self._give_up)
@@ -53,11 +108,33 @@ class _Protocol(H11Protocol):
 
     def _give_up(self) -> None:
         self._head_timer = None
+        self._places.closed("head_timeout")
         self.transport.close()
 
 
 class _Server(uvicorn.Server):
     """Signals belong to the command that runs us, not to one of its servers."""
+
+    def __init__(self, config: uvicorn.Config, context: ssl.SSLContext | None, closed: Callable[[str], None]) -> None:
+        super().__init__(config)
+        self._context = context
+        self._places = _Places(CONNECTIONS_MAX if context is None else TLS_CONNECTIONS_MAX, closed)
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """As uvicorn's for bound sockets, with our protocol, and TLS within limits."""
+        await self.lifespan.startup()
+        self.servers = [await self._listen(bound) for bound in sockets or ()]
+        self.started = True
+
+    async def _listen(self, bound: socket.socket) -> Any:
+        if self._context is not None:
+            return Doorway(bound, self._protocol, self._context, self._places.closed)
+        loop = asyncio.get_running_loop()
+        return await loop.create_server(self._protocol, sock=bound, backlog=self.config.backlog)
+
+    def _protocol(self) -> _Protocol:
+        options = {"config": self.config, "server_state": self.server_state, "app_state": self.lifespan.state}
+        return _Protocol(self._places, **options)
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
@@ -65,12 +142,21 @@ class _Server(uvicorn.Server):
 
 
 class Host:
-    """One application on one socket, which it takes over."""
+    """One application on one socket, which it takes over.
 
-    def __init__(self, app: Any, bound: socket.socket) -> None:
+    `context`: TLS, where one is given. `closed`: told why a connection was closed early, by a counter's label.
+    """
+
+    def __init__(
+        self,
+        app: Any,
+        bound: socket.socket,
+        context: ssl.SSLContext | None = None,
+        *,
+        closed: Callable[[str], None] = lambda _: None,
+    ) -> None:
         config = uvicorn.Config(
             app,
-            http=_Protocol,
             log_config=None,
             access_log=False,
             lifespan="off",
@@ -78,10 +164,9 @@ class Host:
             server_header=False,
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_GRACE_S,
-            limit_concurrency=CONNECTIONS_MAX,
         )
         self._socket = bound
-        self._server = _Server(config)
+        self._server = _Server(config, context, closed)
         self._task: asyncio.Task[None] | None = None
 
     async def start(self) -> None:

@@ -6,8 +6,8 @@ its own. It opens one socket and decides nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
@@ -16,11 +16,14 @@ from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
 from grpc_mirror.v1.otlp_slices_pb2 import ExportTracePartialSuccess, ExportTraceServiceResponse
 
+from mirror.collect.access import Denied, Scope
 from mirror.collect.addresses import Address, PortInUseError, bind
+from mirror.collect.guard import Guard
 from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 PROTOCOL: Final = "grpc"
+HANDSHAKE_TIMEOUT_MS: Final = 10_000
 
 
 def response_of(reply: Accepted) -> ExportTraceServiceResponse:
@@ -43,33 +46,79 @@ def retry_trailers(busy: Busy) -> tuple[tuple[str, bytes], ...]:
     )
 
 
+class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
+    """Turns calls away by their metadata, before anything of their message is read; whatever the method."""
+
+    def __init__(self, guard: Guard, receiver: Receiver) -> None:
+        self._guard = guard
+        self._receiver = receiver
+
+    async def intercept_service(
+        self,
+        continuation: Callable[[grpc.HandlerCallDetails], Awaitable[grpc.RpcMethodHandler[Any, Any]]],
+        handler_call_details: grpc.HandlerCallDetails,
+    ) -> grpc.RpcMethodHandler[Any, Any]:
+        """See grpc.aio.ServerInterceptor."""
+        metadata = handler_call_details.invocation_metadata or ()
+        authorization = [str(value) for key, value in metadata if key == "authorization"]
+        denied = self._guard.denial(Scope.WRITE, authorization)
+        if denied is None:
+            return await continuation(handler_call_details)
+        self._receiver.refused(PROTOCOL, denied.reason)
+        return grpc.stream_unary_rpc_method_handler(_answer(denied))
+
+
+def _answer(denied: Denied) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]], Awaitable[Any]]:
+    code = grpc.StatusCode.PERMISSION_DENIED if denied.known else grpc.StatusCode.UNAUTHENTICATED
+
+    async def answer(_requests: Any, context: grpc.aio.ServicerContext[Any, Any]) -> None:
+        await context.abort(code, denied.message)
+
+    return answer
+
+
 class GrpcListener:
-    """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression."""
+    """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression.
+
+    `more`: services beside OTLP's. `guard`: who may call any of them, and whether by TLS; None: anybody, in plain.
+    """
 
     def __init__(
-        self, receiver: Receiver, *, message_max_bytes: int, more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = ()
+        self,
+        receiver: Receiver,
+        *,
+        message_max_bytes: int,
+        more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = (),
+        guard: Guard | None = None,
     ) -> None:
-        """`more`: services beside OTLP's."""
         self._receiver = receiver
+        self._guard = guard
         self._message_max_bytes = message_max_bytes
         self._more = tuple(more)
         self._server: grpc.aio.Server | None = None
 
     async def start(self, address: Address) -> Address:
         """Listen; returns the address with the port that was really taken. Raises PortInUseError."""
+        guard = self._guard
         server = grpc.aio.server(
+            interceptors=[] if guard is None else [_Gate(guard, self._receiver)],
             options=[
                 ("grpc.max_receive_message_length", self._message_max_bytes),
                 ("grpc.so_reuseport", 0),  # else a second collector would silently share the port
                 ("grpc.max_concurrent_streams", 256),
-            ]
+                ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+            ],
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does
         export = grpc.unary_unary_rpc_method_handler(self._export)
         traces = grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
         server.add_generic_rpc_handlers((traces, *self._more))
         try:
-            port = server.add_insecure_port(str(address))
+            credentials = None if guard is None else guard.grpc_credentials()
+            if credentials is None:
+                port = server.add_insecure_port(str(address))
+            else:
+                port = server.add_secure_port(str(address), credentials)
         except RuntimeError as error:
             raise PortInUseError("otlp_grpc", address, "gRPC could not bind to it") from error
         await server.start()

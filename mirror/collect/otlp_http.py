@@ -18,6 +18,8 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from mirror.collect.access import Denied, Scope
+from mirror.collect.guard import Guard
 from mirror.collect.otlp_grpc import response_of
 from mirror.collect.otlp_json import request_bytes, response_json
 from mirror.collect.receive import RETRY_AFTER_S, Accepted, Busy, Failed, Malformed, Receiver
@@ -28,6 +30,7 @@ BODY_TIMEOUT_S: Final = 30.0
 _CHUNK_BYTES: Final = 64 << 10
 # google.rpc.Code of the answers
 _INVALID_ARGUMENT, _DEADLINE, _NOT_FOUND, _EXHAUSTED, _UNIMPLEMENTED, _INTERNAL, _UNAVAILABLE = 3, 4, 5, 8, 12, 13, 14
+_DENIED, _UNAUTHENTICATED = 7, 16
 
 
 class _Refused(Exception):  # noqa: N818 - an answer, not a fault
@@ -54,8 +57,10 @@ class _Reading:
         self._left += size
 
 
-def http_app(receiver: Receiver, *, message_max_bytes: int, reading_max_bytes: int) -> Starlette:
-    """The ASGI application.
+def http_app(
+    receiver: Receiver, *, message_max_bytes: int, reading_max_bytes: int, guard: Guard | None = None
+) -> Starlette:
+    """The ASGI application. `guard`: who may send; None: anybody.
 
     `message_max_bytes` bounds a body, as sent and after decompression; `reading_max_bytes` all that are read at a time.
     """
@@ -63,6 +68,9 @@ def http_app(receiver: Receiver, *, message_max_bytes: int, reading_max_bytes: i
 
     async def traces(request: Request) -> Response:
         encoding = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+        if guard and (denied := guard.denial(Scope.WRITE, request.headers.getlist("authorization"))):
+            receiver.refused("http", denied.reason)
+            return _turned_away(encoding, denied)
         if encoding not in (PROTOBUF, JSON):
             receiver.refused("http", "content_type")
             return _error(encoding, 415, _INVALID_ARGUMENT, f"the content type must be {PROTOBUF} or {JSON}")
@@ -156,6 +164,14 @@ def _error(encoding: str, http_status: int, code: int, message: str, *, retry_af
         content = Status(code=code, message=message).SerializeToString()
         return Response(content, http_status, headers, media_type=PROTOBUF)
     return Response(json.dumps({"code": code, "message": message}), http_status, headers, media_type=JSON)
+
+
+def _turned_away(encoding: str, denied: Denied) -> Response:
+    if denied.known:
+        return _error(encoding, 403, _DENIED, denied.message)
+    answer = _error(encoding, 401, _UNAUTHENTICATED, denied.message)
+    answer.headers["www-authenticate"] = 'Bearer realm="mirror"'
+    return answer
 
 
 async def _not_found(_request: Request, _problem: Exception) -> Response:

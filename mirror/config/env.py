@@ -17,6 +17,7 @@ from mirror.config.source import Loc, Source, scalar
 PREFIX: Final = "MIRROR_"
 # Close enough for a slip of the pen; far from what interceptors and Kubernetes' service variables are called.
 _CLOSE: Final = 0.85
+_TRUTH: Final = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}  # beside true and false
 
 
 def variables() -> dict[str, Loc]:
@@ -68,6 +69,8 @@ def _typed(loc: Loc, text: str) -> Any:
             return [item.strip() for item in text.split(",") if item.strip()]
         case str():
             return text
+        case bool() if text.strip().lower() in _TRUTH:
+            return _TRUTH[text.strip().lower()]
         case _:
             return scalar(text.strip())
 

@@ -16,6 +16,7 @@ from mirror.config.values import (
     Section,
     Size,
     StoreUrl,
+    Token,
     TraceUrl,
     WebUrl,
 )
@@ -35,6 +36,37 @@ class Listen(Section):
     otlp_grpc: Address = Field(default="127.0.0.1:4317", description="OTLP over gRPC.")
     otlp_http: Address = Field(default="127.0.0.1:4318", description="OTLP over HTTP, protobuf and JSON.")
     web: Address = Field(default="127.0.0.1:4319", description="Page, API, `/metrics` and `/healthz`.")
+
+
+class Tls(Section):
+    """Encryption of all three listeners, and certificates of clients. PEM files, read again within 5 s of a change."""
+
+    cert_file: str = Field(
+        default="",
+        description="The collector's certificate with its chain. Given with `key_file`, all listeners use TLS.",
+    )
+    key_file: str = Field(default="", description="Its private key, without a passphrase.")
+    client_ca_file: str = Field(
+        default="", description="Authorities: who sends OTLP must show a certificate by one of them (mTLS)."
+    )
+    web_client_ca_file: str = Field(
+        default="", description="The same for page, API and `/metrics`; `/healthz` and `/readyz` stay open."
+    )
+
+
+class Auth(Section):
+    """Who may do what, by bearer token. Any of several tokens will do; files have one a line and are read again within 5 s of a change."""
+
+    write_tokens: tuple[Token, ...] = Field(
+        default=(), max_length=100, description="These may send OTLP. Better in the environment or a file than here."
+    )
+    write_tokens_file: str = Field(default="", description="The same in a file.")
+    read_tokens: tuple[Token, ...] = Field(
+        default=(),
+        max_length=100,
+        description="These may read page, API and `/metrics`; in a browser, as the password.",
+    )
+    read_tokens_file: str = Field(default="", description="The same in a file.")
 
 
 class Store(Section):
@@ -170,7 +202,13 @@ class Settings(Section):
         default=("default",),
         description="The names of runs that are accepted; calls of others are counted and dropped.",
     )
+    insecure: bool = Field(
+        default=False,
+        description="Listen beyond loopback also where neither a token nor a client certificate is asked for.",
+    )
     listen: Listen = Field(default_factory=Listen)
+    tls: Tls = Field(default_factory=Tls)
+    auth: Auth = Field(default_factory=Auth)
     store: Store = Field(default_factory=Store)
     web: Web = Field(default_factory=Web)
     pairing: Pairing = Field(default_factory=Pairing)

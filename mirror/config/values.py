@@ -6,7 +6,7 @@ import math
 import re
 from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
 from mirror.core.path import PathPattern, PathSyntaxError
@@ -16,6 +16,9 @@ _SECONDS: Final = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 _SIZE: Final = re.compile(r"(\d+)\s*([KMG])(i?)B", re.ASCII)
 _POWERS: Final = {"K": 1, "M": 2, "G": 3}
 _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASCII)
+# RFC 6750's characters; short ones could be guessed.
+_TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}={0,2}", re.ASCII)
+TOKEN_WANTED: Final = "a token is 16 to 512 letters, digits and -._~+/; make one with: openssl rand -hex 32"  # noqa: S105
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -65,6 +68,17 @@ def _endpoint(value: str) -> str:
     rest = re.sub(r"^https?://", "", value)
     if value and not _HOST_PORT.match(rest):
         raise wrong("not an endpoint; say host:port for OTLP over gRPC or http://host:port for OTLP over HTTP")
+    return value
+
+
+def is_token(text: str) -> bool:
+    """Whether `text` can be a token."""
+    return _TOKEN.fullmatch(text) is not None
+
+
+def _token(value: SecretStr) -> SecretStr:
+    if not is_token(value.get_secret_value()):
+        raise wrong(TOKEN_WANTED)  # which one it was, its place says
     return value
 
 
@@ -126,6 +140,9 @@ Size = Annotated[int, BeforeValidator(_size), WithJsonSchema(_SIZE_SCHEMA)]
 Address = Annotated[str, AfterValidator(_address)]
 Endpoint = Annotated[str, AfterValidator(_endpoint)]
 StoreUrl = Annotated[str, AfterValidator(_store_url)]
+Token = Annotated[
+    SecretStr, AfterValidator(_token), WithJsonSchema({"type": "string", "pattern": f"^{_TOKEN.pattern}$"})
+]
 RunName = Annotated[str, AfterValidator(_run)]
 PatternText = Annotated[str, AfterValidator(_path)]
 MethodGlob = Annotated[str, AfterValidator(_method_glob)]

@@ -6,7 +6,6 @@ payloads through the reader's browser (DNS rebinding).
 
 from __future__ import annotations
 
-import ipaddress
 import logging
 import time
 import traceback
@@ -23,9 +22,11 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.exceptions import HTTPException
 
 from mirror import __version__
+from mirror.collect.exposure import is_loopback
 from mirror.config import Config
 from mirror.serve import api, metrics, pages
 from mirror.serve.epochs import NotFoundError
+from mirror.serve.gate import Gate
 from mirror.serve.pages import HERE, Pages
 from mirror.serve.site import Health, Schemas, Site, Snapshot
 from mirror.store import Reader, StoreError
@@ -36,17 +37,26 @@ _HEADERS: Final = {
     "base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
 }
 _Next = Callable[[Request], Awaitable[Response]]
 
 
-def web_app(
-    reader: Reader, config: Config, counters: Snapshot, health: Health, *, clock: Callable[[], float] = time.time
+def web_app(  # noqa: PLR0913 - what it stands on, each by its name
+    reader: Reader,
+    config: Config,
+    counters: Snapshot,
+    health: Health,
+    *,
+    gate: Gate | None = None,
+    clock: Callable[[], float] = time.time,
 ) -> FastAPI:
     """The application over one store.
 
-    `counters` gives the collector's samples; `health` what keeps it from being ready, in words (empty: ready). `clock`
-    gives unix seconds. Raises nothing; every error becomes an answer.
+    `counters` gives the collector's samples; `health` what keeps it from being ready, in words (empty: ready); `gate`
+    who may ask (None: anybody). `clock` gives unix seconds. Raises nothing; every error becomes an answer.
     """
     site = Site(reader, config, config.policy, counters, health, clock, Schemas(reader))
     app = FastAPI(
@@ -63,7 +73,7 @@ def web_app(
     _operation(app, site, shown)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     _errors(app, shown)
-    _frame(app, config)
+    _frame(app, config, gate)
     return app
 
 
@@ -140,18 +150,19 @@ def _errors(app: FastAPI, shown: Pages) -> None:
             return answer(request, 500, "internal", "The collector failed to answer; its log names the error.")
 
 
-def _frame(app: FastAPI, config: Config) -> None:
-    """Headers of every answer, and the check of the name that was asked for."""
+def _frame(app: FastAPI, config: Config, gate: Gate | None) -> None:
+    """Headers of every answer, the check of the name that was asked for, and of who asks."""
     own = _host(config.listen.web)
-    names = {own, _host(urlsplit(config.web.url).netloc)} - {""} if _is_loopback(own) else set()
+    names = {own, _host(urlsplit(config.web.url).netloc)} - {""} if is_loopback(own) else set()
 
     @app.middleware("http")
     async def frame(request: Request, call_next: _Next) -> Response:
         asked = _host(request.headers.get("host", ""))
-        if names and not (_is_loopback(asked) or asked in names):
+        if names and not (is_loopback(asked) or asked in names):
             text = "This collector listens on loopback only: ask for it as localhost, or set web.url to this name.\n"
             return PlainTextResponse(text, status_code=421)
-        response = await call_next(request)
+        turned_away = gate.answer(request) if gate is not None else None
+        response = turned_away if turned_away is not None else await call_next(request)
         for name, value in _HEADERS.items():
             response.headers.setdefault(name, value)
         kept = request.url.path.startswith("/static/") and response.status_code == 200
@@ -165,12 +176,3 @@ def _host(address: str) -> str:
         return urlsplit(f"//{address}").hostname or ""
     except ValueError:
         return ""
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

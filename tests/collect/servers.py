@@ -12,6 +12,7 @@ from grpc_mirror.v1 import otlp_slices_pb2
 
 from mirror.collect.addresses import Address, bind, port_of
 from mirror.collect.counters import Counters
+from mirror.collect.guard import Guard
 from mirror.collect.hosting import Host
 from mirror.collect.intake import Intake
 from mirror.collect.otlp_grpc import GrpcListener
@@ -27,8 +28,14 @@ class Listeners:
     """A receiver with both listeners, whose intake the test reads."""
 
     def __init__(
-        self, *, message_max_bytes: int = 1 << 20, queue_max_bytes: int = 1 << 20, reading_max_bytes: int = 8 << 20
+        self,
+        *,
+        message_max_bytes: int = 1 << 20,
+        queue_max_bytes: int = 1 << 20,
+        reading_max_bytes: int = 8 << 20,
+        guard: Guard | None = None,
     ) -> None:
+        self.guard = guard
         self.counters = Counters()
         self.intake = Intake(queue_max_bytes)
         self.message_max_bytes = message_max_bytes
@@ -38,14 +45,18 @@ class Listeners:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listeners]:
-        listener = GrpcListener(self.receiver, message_max_bytes=self.message_max_bytes)
+        listener = GrpcListener(self.receiver, message_max_bytes=self.message_max_bytes, guard=self.guard)
         self.grpc_address = await listener.start(LOCAL)
         bound = bind("otlp_http", LOCAL)
         self.http_address = LOCAL.with_port(port_of(bound))
-        host = Host(
-            http_app(self.receiver, message_max_bytes=self.message_max_bytes, reading_max_bytes=self.reading_max_bytes),
-            bound,
+        app = http_app(
+            self.receiver,
+            message_max_bytes=self.message_max_bytes,
+            reading_max_bytes=self.reading_max_bytes,
+            guard=self.guard,
         )
+        context = self.guard.http_context("otlp_http", self.counters) if self.guard else None
+        host = Host(app, bound, context, closed=self.counters.closed("otlp_http"))
         await host.start()
         try:
             yield self

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gzip
 import json
 from typing import Any
@@ -334,6 +335,33 @@ def test_connections_without_a_request_are_closed(monkeypatch: pytest.MonkeyPatc
         assert await closed(listeners)
         assert await closed(listeners, b"POST /v1/traces HTTP/1.1\r\nx-a: ")
         assert await closed(listeners, whole, b"POST /v1")
+
+    with_listeners(Listeners(), use)
+
+
+def test_of_too_many_connections_those_longest_without_a_request_are_closed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A flood of silent ones keeps nobody out, and a request under way is never ended for it."""
+    monkeypatch.setattr(hosting, "CONNECTIONS_MAX", 5)
+
+    async def use(listeners: Listeners) -> None:
+        host, port = listeners.http_address.host, listeners.http_address.port
+        reader, writer = await asyncio.open_connection(host, port)
+        head = f"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-type: application/x-protobuf\r\ncontent-length: {len(GOOD)}"
+        writer.write(f"{head}\r\nexpect: 100-continue\r\n\r\n".encode())
+        assert b"100" in await reader.readline()
+        silent = [await asyncio.open_connection(host, port) for _ in range(20)]
+        assert (await post(listeners, GOOD, PROTOBUF)).status_code == 200
+        async with asyncio.timeout(30):
+            for silent_reader, _ in silent[:15]:
+                with contextlib.suppress(ConnectionError):
+                    assert await silent_reader.read() == b""
+        writer.write(GOOD)
+        assert (await reader.readline()).strip() == b""
+        assert b" 200 " in await reader.readline()
+        reason = {"listener": "otlp_http", "reason": "connections_max"}
+        assert listeners.counters.value("mirror_connections_closed_total", **reason) >= 15
+        for _, other in [(reader, writer), *silent]:
+            other.close()
 
     with_listeners(Listeners(), use)
 

@@ -40,7 +40,8 @@ def serve_sync() -> None:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     server.start()
     print(port, flush=True)
-    stop.wait()
+    while not stop.wait(0.1):  # a signal that another thread was given is seen only between waits
+        pass
     server.stop(1).wait()
     grpc_mirror.shutdown()
 

@@ -5,45 +5,29 @@ Needs Chromium and Playwright (`pip install '.[browser]'`); elsewhere skipped wi
 
 from __future__ import annotations
 
-import importlib.util
-import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import grpc
+import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from tests.conftest import require
+from tests.collect.certificates import Authority
+from tests.collect.process import CollectorProcess
+from tests.live.browser import browser_page
 from tests.live.mesh import mesh
 
 pytestmark = pytest.mark.live
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-QUIET = [
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+READ = "read-" + "r" * 32
 
 
 @pytest.fixture
 def page():
-    """A page of a headless browser that notes what goes wrong and what it asks of whom."""
-    require("browser", "there is no Chromium on the PATH", present=CHROMIUM is not None)
-    require("browser", "Playwright is not installed", present=importlib.util.find_spec("playwright") is not None)
-    from playwright.sync_api import sync_playwright  # noqa: PLC0415 - it may not be there
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
-        opened = browser.new_page()
-        opened.problems, opened.asked = [], set()
-        opened.on(
-            "console", lambda said: opened.problems.append(said.text) if said.type in {"error", "warning"} else None
-        )
-        opened.on("pageerror", lambda error: opened.problems.append(str(error)))
-        opened.on("request", lambda request: opened.asked.add(request.url.split("/")[2]))
+    with browser_page() as opened:
         yield opened
-        browser.close()
 
 
 def test_from_the_runs_to_one_comparison_side_by_side(tmp_path, page):
@@ -64,3 +48,68 @@ def test_from_the_runs_to_one_comparison_side_by_side(tmp_path, page):
         for path in ("/rules", "/collector", "/api/docs"):
             assert page.goto(f"http://{m.web}{path}").ok
         assert (page.problems, page.asked) == ([], {m.web})
+
+
+@pytest.fixture(scope="module")
+def guarded(tmp_path_factory):
+    """A collector with TLS that asks for a token, and its address by a name that is not that of other servers here."""
+    folder = tmp_path_factory.mktemp("guarded")
+    server = Authority(folder).issue("server")
+    files = {"cert_file": server.cert_file, "key_file": server.key_file}
+    with CollectorProcess(folder, tls=files, auth={"read_tokens": [READ]}) as collector:
+        yield f"https://localhost:{collector.addresses['web'].rsplit(':', 1)[1]}"
+
+
+@contextmanager
+def other_site(html: str) -> Iterator[str]:
+    """A page of somebody else's."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.send_header("content-type", "text/html")
+            self.end_headers()
+            self.wfile.write(html.encode())
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+
+
+def test_with_a_token_for_a_password_all_of_it_works(guarded):
+    login = {"username": "anna", "password": READ}
+    with browser_page(ignore_https_errors=True, http_credentials=login) as page:
+        for path in ("/", "/rules", "/collector", "/api/docs"):
+            assert page.goto(guarded + path).ok
+        assert page.evaluate("getComputedStyle(document.body).fontFamily") != ""
+        assert page.evaluate("[...document.styleSheets].every(sheet => sheet.cssRules.length > 0)")
+        assert page.asked == {guarded.removeprefix("https://")}
+        assert [text for text in page.problems if "401" not in text] == []
+
+
+def test_without_it_there_is_nothing_to_see(guarded):
+    with browser_page(ignore_https_errors=True, http_credentials={"username": "anna", "password": "wrong"}) as page:
+        answer = page.goto(guarded)
+        assert answer.status == 401
+        assert page.inner_text("body").strip() == "This token is not one of the collector's."
+
+
+def test_another_site_may_link_here_and_neither_embed_nor_read(guarded):
+    """Although the browser knows the password, and would send it."""
+    html = f"""<script src="{guarded}/api/v1/runs"></script><iframe src="{guarded}/"></iframe><img src="{guarded}/static/icon.svg">
+    <script>fetch("{guarded}/api/v1/runs", {{mode: "no-cors", credentials: "include"}})</script><a href="{guarded}/">there</a>"""
+    login = {"username": "anna", "password": READ}
+    with browser_page(ignore_https_errors=True, http_credentials=login) as page, other_site(html) as foreign:
+        assert page.goto(guarded).ok
+        page.goto(foreign)
+        page.wait_for_load_state("networkidle")
+        headers = {"authorization": f"Bearer {READ}"}
+        counted = httpx.get(f"{guarded}/metrics", headers=headers, verify=False).text
+        assert 'mirror_web_denied_total{reason="cross_site"} 4.0' in counted
+        page.get_by_role("link", name="there").click()
+        page.wait_for_url(f"{guarded}/")
+        assert "mirror" in page.title().lower()
