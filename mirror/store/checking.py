@@ -6,7 +6,7 @@ sums belong together while a collector writes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -105,15 +105,11 @@ def _layout(connection: Connection) -> Iterator[Finding]:
 
 
 def _contents(connection: Connection, limits: Limits, now_s: float, *, quick: bool) -> Iterator[Finding]:
-    steps: list[Callable[[], Iterator[Finding]]] = [
-        lambda: _orphans(connection),
-        lambda: _sums(connection),
-        lambda: _kept(connection, limits, now_s),
-    ]
+    yield from _orphans(connection)
+    yield from _sums(connection)
+    yield from _kept(connection, limits, now_s)
     if not quick:
-        steps.append(lambda: _blobs(connection))
-    for step in steps:
-        yield from step()
+        yield from _blobs(connection)
 
 
 def _orphans(connection: Connection) -> Iterator[Finding]:

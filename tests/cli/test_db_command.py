@@ -4,6 +4,7 @@ import json
 import stat
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from alembic import command
@@ -15,7 +16,7 @@ from mirror.store import Store
 from mirror.store.engine import open_engine
 from mirror.store.migrating import HEAD
 from tests.cli.test_verdict import mirror
-from tests.serve.shopdata import fill, store_url
+from tests.serve.shopdata import NOW_S, fill, store_url
 
 RUN = "checkout-rewrite"
 
@@ -38,6 +39,12 @@ def elsewhere(tmp_path, monkeypatch):
 def db(capsys, monkeypatch):
     """Run `mirror db ...`."""
     return lambda *arguments: mirror(capsys, monkeypatch, "db", *arguments)
+
+
+@pytest.fixture
+def at(monkeypatch):
+    """Set the clock by which is pruned; the shop's data have one of their own."""
+    return lambda now_s: monkeypatch.setattr("mirror.cli.db.prune.time", SimpleNamespace(time=lambda: now_s))
 
 
 def at_revision(url, revision):
@@ -146,7 +153,8 @@ def test_prune_deletes_what_its_dry_run_says(db, url):
     assert json.loads(again)["crowded"] == 0
 
 
-def test_prune_by_age(db, url):
+def test_prune_by_age(db, url, at):
+    at(NOW_S + 3600)
     code, out, _ = db("prune", "--store", url, "--older-than", "1s")
     assert code == 0
     assert " for their age, 0 for their bytes" in out
@@ -163,8 +171,11 @@ def test_prune_without_options_goes_by_the_configuration(db, url, monkeypatch):
     assert json.loads(out)["sizes"]["kept_count"] == 0
 
 
-def test_a_run_is_pruned_only_when_it_is_said_twice(db, url, monkeypatch):
-    monkeypatch.setattr("mirror.store.pruning.OVER_AFTER_S", 0.0)  # the data's clock may be ahead
+def test_a_run_is_pruned_only_when_it_is_over_and_said_twice(db, url, at):
+    at(NOW_S + 60)
+    code, _, err = db("prune", "--store", url, "--run", RUN, "--yes")
+    assert (code, "is not over: its last pair came within the hour" in err) == (1, True)
+    at(NOW_S + 3600)
     code, _, err = db("prune", "--store", url, "--run", RUN)
     assert code == 2
     assert "would be deleted, its verdict too; there is no way back. Say --yes" in err

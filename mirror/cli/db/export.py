@@ -55,7 +55,7 @@ def export(  # noqa: PLR0913 - the options of a command
 ) -> None:
     """Export kept comparisons, with their differences and all sides, and counts. They hold payloads: mind who may read them.
 
-    Private values are hashes, as the services sent them. Writes nothing to the store. Exit code: 0 done, 1 it cannot be
+    Private values are not among them: only hashes ever left the services. Writes nothing to the store. Exit code: 0 done, 1 it cannot be
     done, 2 usage or configuration.
     """
     settings = configured(config, store)
