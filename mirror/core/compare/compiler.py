@@ -93,7 +93,7 @@ class Compiler:
         """The plan of the outermost messages, of which `options.only` may name the fields to look at."""
         if self._options.only is None or ignore_id(place):
             return self.plan(left, right, place)
-        return plan_of(self._only(left, right, place), None, self._options.depth_max, gated=False)
+        return plan_of(self._only(left, right, place), None, self._options, gated=False)
 
     def _made(self, left: Descriptor, right: Descriptor, place: Place, inherited: Rules) -> Plan:
         if place.touched and not meets_message(place, left, right):
@@ -105,7 +105,7 @@ class Compiler:
         opened = is_any(left) and is_any(right)  # its own unknown fields are looked at where it stays closed
         unknown = None if self._options.equivalent or opened else partial(compare_unknown, place)
         parts = self._parts(left, right, place, inherited)
-        return plan_of(parts, unknown, self._options.depth_max, gated=gated)
+        return plan_of(parts, unknown, self._options, gated=gated)
 
     def _gated(self, left: Descriptor, right: Descriptor) -> bool:
         return self.gates and self._equal_is_same(left, right)

@@ -20,7 +20,7 @@ from mirror.core.model import Kind
 from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
-SOME_MAX: Final = 10  # fields of an element that are read to see that it has some leaves
+SOME_MAX: Final = 6  # fields of an element that are read to see that it has some leaves
 LEAVES_MAX: Final = 256  # counted of one element
 CELLS_MAX: Final = 8192  # pairs of elements tried in one alignment
 ALIGN_WORK_MAX: Final = 200_000  # leaves looked at in one alignment

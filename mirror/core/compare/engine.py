@@ -127,7 +127,7 @@ class Comparer:
         walk = Walk(self._setting)
         if types is not None:
             walk.types = types
-        if not 0 <= size <= UNKNOWN_MAX_BYTES:
+        if size > UNKNOWN_MAX_BYTES or size < 0:
             walk.large = is_large(left, right, size)
         try:
             plan.look(walk, left, right, root)

@@ -111,8 +111,18 @@ class PlainScalar:
     def write(self, code: Code) -> None:
         """The same."""
         left, right = code.read(self._name)
-        differ = code.bind(self.differ)
-        code.add(f"one = {left}", f"other = {right}", f"if one != other: {differ}(walk, one, other, path)")
+        differ = f"{code.bind(self.differ)}(walk, one, other, path)"
+        code.add(f"one = {left}", f"other = {right}", "if one != other:")
+        if self._asks or self._leaf.inexact or self._leaf.named:
+            code.add(f"    {differ}")
+            return
+        row = f"(path + {code.bind(self._steps)}, {code.bind(VALUE)}, one, other, '', '', ())"
+        code.add(
+            "    if one and other and walk.count < walk.quick_max:",
+            "        walk.count += 1",
+            f"        walk.rows.append({row})",
+            f"    else: {differ}",
+        )
 
     def differ(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
         """Report two values that are not `==`, `path` is the message's, unless they are the same after all."""
@@ -120,11 +130,7 @@ class PlainScalar:
         if one and other and not self._asks and (one == one or other == other):  # noqa: PLR0124 - not both NaN
             if leaf.named:
                 one, other = leaf.shown(one, other)
-            count = walk.count = walk.count + 1
-            if count <= walk.quick_max:
-                walk.rows.append((path + self._steps, VALUE, one, other, "", "", ()))
-            else:
-                walk.add_further(path + self._steps, VALUE, one, other)
+            walk.add(path + self._steps, VALUE, one, other)
             return
         if (leaf.loose or one != one) and leaf.same(one, other):  # noqa: PLR0124 - this is how NaN shows
             return

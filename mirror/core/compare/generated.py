@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from google.protobuf.unknown_fields import UnknownFieldSet
 
+from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.walk import Part, Plan, Unknown, stopped_by_unknown, too_deep, work_is_over
 
 WRITTEN_MAX: Final = 500  # parts of one type that are written out; further ones are called
@@ -62,16 +63,16 @@ def _compiled(text: str) -> CodeType:
     return compile(text, "<fields of a message>", "exec")
 
 
-def plan_of(parts: Iterable[Part], unknown: Unknown | None, depth_max: int, *, gated: bool) -> Plan:
+def plan_of(parts: Iterable[Part], unknown: Unknown | None, options: CompareOptions, *, gated: bool) -> Plan:
     """The plan that looks at unknown fields, then at `parts` in their order."""
     listed = tuple(parts)
     code = Code()
     nested = not all(getattr(part, "flat", False) for part in listed)
     code.add(
         "depth = walk.depth",
-        f"if depth >= {depth_max}: return {code.bind(too_deep)}(walk, path)",
-        f"walk.work = work = walk.work - {len(listed) + 1}",
-        f"if work < 0: {code.bind(work_is_over)}(path)",
+        f"if depth >= {options.depth_max}: return {code.bind(too_deep)}(walk, path)",
+        f"walk.spent = spent = walk.spent + {len(listed) + 1}",
+        f"if spent > {options.work_max}: {code.bind(work_is_over)}(path)",
     )
     if nested:
         code.add("walk.depth = depth + 1")

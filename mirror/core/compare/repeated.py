@@ -13,7 +13,7 @@ from google.protobuf.message import Message
 from mirror.core.compare.elements import By, Messages, Scalars, Sequences
 from mirror.core.compare.fields import Access, FieldPair, compare_leaf, ignore_id, remark_message
 from mirror.core.compare.generated import Code
-from mirror.core.compare.lists import compare_sequences
+from mirror.core.compare.lists import compare_in_place, compare_sequences
 from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk, unless_ignored
@@ -153,6 +153,9 @@ class Repeated:
                 elements.plan = self._plan or self._planned(walk, ours[0], theirs[0])
         elements.known = differing
         meaning = self._meaning
+        if differing is not None and meaning.lists is Lists.ALIGNED:  # no rule says otherwise
+            compare_in_place(elements)
+            return
         by = None if place is walk.bare and meaning.keyed else meaning.by
         compare_sequences(elements, meaning.lists, by=by, keyed=meaning.keyed)
 

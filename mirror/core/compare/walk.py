@@ -90,6 +90,7 @@ class Walk(Result):
     # What most walks leave as it is stands in the class: setting it for each costs as much as reading fields.
     types: Types | None = None
     count = ignored_count = depth = 0
+    spent = 0  # units of work
     complete = True
     large = False  # whether the messages looked at may be of a size at which to be careful
     shifts: Sequence[tuple[int, int]] = ()  # where the right path has another index: position, index
@@ -99,7 +100,6 @@ class Walk(Result):
     def __init__(self, setting: Setting) -> None:
         self.setting = setting
         self.rows: list[Row] = []
-        self.work = setting.work_max  # left
         self.quick_max = setting.differences_max  # differences to keep without a further look
 
     @property
@@ -119,8 +119,8 @@ class Walk(Result):
 
     def spend(self, units: int, path: Path) -> None:
         """Take `units` of work (fields or elements looked at); raises TooComplexError when none is left."""
-        self.work -= units
-        if self.work < 0:
+        self.spent += units
+        if self.spent > self.setting.work_max:
             raise TooComplexError(path)
 
     def spender(self, path: Path) -> Callable[[int], None]:
@@ -253,11 +253,11 @@ class Walk(Result):
     def counted(self, look: Callable[[Walk], None], stop_at: int = 1) -> int:
         """How many differences `look` finds in a walk that only counts, up to `stop_at`, with this one's work."""
         probing = Walk(self.setting)
-        probing.types, probing.work, probing._stop_at, probing.quick_max = self.types, self.work, stop_at, 0
+        probing.types, probing.spent, probing._stop_at, probing.quick_max = self.types, self.spent, stop_at, 0
         probing.depth, probing.large = self.depth, self.large
         with suppress(EnoughError):
             look(probing)
-        self.work = probing.work
+        self.spent = probing.spent
         return probing.count
 
     def differ(self, left: Message, right: Message, path: Path) -> bool:
