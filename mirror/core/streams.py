@@ -106,9 +106,6 @@ class _Bodies(Messages):
         private = tuple(sorted(element.private.items()))
         return (element.key, private) if element.message is None else (canonical(element.message), private)
 
-    def some(self, element: Any) -> int:
-        return 0 if element.message is None else super().some(element.message)
-
     def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
         return 1 if element.message is None else leaves(element.message, enough) + len(element.private)
 

@@ -223,8 +223,7 @@ class Messages(Sequences):
         """By the share of leaves."""
         if differences == 0:
             return False
-        enough, element = math.floor(differences / SWAP_MIN) + 1, self.left[index]
-        return self.some(element) < enough and differences >= SWAP_MIN * self.size(element, enough)
+        return differences >= SWAP_MIN * self.size(self.left[index], _enough(differences))
 
     def cost(self, left: int, right: int) -> float:
         """The share of leaves in which the two differ."""
@@ -254,11 +253,6 @@ class Messages(Sequences):
         """What is equal only for equal elements of one type."""
         return canonical(element)
 
-    def some(self, element: Any) -> int:
-        """How many leaves it has at least, quickly told."""
-        kind: Any = type(element)
-        return len(list(filter(None, _some_of(kind)(element))))
-
     def size(self, element: Any, enough: int = LEAVES_MAX) -> int:
         """How many leaves it has, at least `enough` if so many."""
         return leaves(element, enough)
@@ -281,6 +275,21 @@ class Messages(Sequences):
 def canonical(message: Message) -> bytes:
     """Bytes that are equal for equal messages of one type (the order of unknown fields apart)."""
     return wire_bytes(message, deterministic=True)
+
+
+def is_poor(message: Message, differences: int) -> bool:
+    """`Messages.poor`; quick where some fields show that there are leaves enough."""
+    if differences == 0:
+        return False
+    kind: Any = type(message)
+    enough = _enough(differences)
+    some = len(list(filter(None, _some_of(kind)(message))))
+    return some < enough and differences >= SWAP_MIN * leaves(message, enough)
+
+
+def _enough(differences: int) -> int:
+    """With so many leaves a message is not poor."""
+    return math.floor(differences / SWAP_MIN) + 1
 
 
 @lru_cache(maxsize=256)

@@ -57,7 +57,7 @@ def compare_sequences(
     elif lists is Lists.LIST and not ordered:
         _report(elements, _by_position(elements, *sizes))
     elif sizes[0] == sizes[1] and not ordered:
-        compare_in_place(elements)
+        _compare_in_place(elements)
     else:
         _report(elements, _with_the_same(elements, pair_in_order(elements, *sizes)))
 
@@ -85,7 +85,7 @@ def _compare_matched(elements: Sequences, lists: Lists) -> None:
         _report(elements, pairing, sets=True, subset=lists is Lists.SET)
 
 
-def compare_in_place(elements: Sequences) -> None:
+def _compare_in_place(elements: Sequences) -> None:
     """Two lists of one length: by position, unless the same elements stand in another order."""
     differing = elements.differing()
     elements.walk.spend(len(differing), elements.path)

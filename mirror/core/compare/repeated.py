@@ -10,10 +10,11 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from mirror.core.compare.elements import By, Messages, Scalars, Sequences
+from mirror.core.compare.align import COUPLES_MAX
+from mirror.core.compare.elements import By, Messages, Scalars, Sequences, is_poor
 from mirror.core.compare.fields import Access, FieldPair, compare_leaf, ignore_id, remark_message
 from mirror.core.compare.generated import Code
-from mirror.core.compare.lists import compare_in_place, compare_sequences
+from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk, unless_ignored
@@ -101,6 +102,8 @@ class Repeated:
                 return
             differing = list(compress(count(), map(ne, ours, theirs)))
             if len(differing) > 1:
+                if self._exact and not walk.setting.remarks and self._in_place(walk, ours, theirs, path, differing):
+                    return
                 self._compare(walk, ours, theirs, (*path, self._pair.step), self._pair.place, differing)
             elif differing:
                 at = differing[0]
@@ -117,6 +120,23 @@ class Repeated:
             lambda walk, place: self._compare(walk, ours, theirs, path, place),
             note=f"{len(ours)} elements against {len(theirs)}",
         )
+
+    def _in_place(self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, differing: list[int]) -> bool:
+        """Messages of a list without rules by position, as lists.compare_in_place does where none has moved; whether that is sure."""
+        if self._meaning.lists is not Lists.ALIGNED or ours[differing[0]] in [theirs[at] for at in differing]:
+            return False
+        walk.spend(len(differing), path)
+        mark, path = walk.mark(), (*path, self._pair.step)
+        look = (self._plan or self._planned(walk, ours[0], theirs[0])).look
+        few, last, poor = len(differing) <= COUPLES_MAX, differing[-1], 0
+        for at in differing:
+            before = walk.count
+            look(walk, ours[at], theirs[at], (*path, nth(at)))
+            if few and (poor or at != last) and is_poor(ours[at], walk.count - before):
+                poor += 1
+        if poor > 1:  # then two of them may have changed places
+            walk.back_to(mark)
+        return poor <= 1
 
     def _single(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
         """The one element that differs of a list without rules."""
@@ -153,9 +173,6 @@ class Repeated:
                 elements.plan = self._plan or self._planned(walk, ours[0], theirs[0])
         elements.known = differing
         meaning = self._meaning
-        if differing is not None and meaning.lists is Lists.ALIGNED:  # no rule says otherwise
-            compare_in_place(elements)
-            return
         by = None if place is walk.bare and meaning.keyed else meaning.by
         compare_sequences(elements, meaning.lists, by=by, keyed=meaning.keyed)
 
