@@ -97,6 +97,7 @@ def pair_in_any_order(
 
     None: too many are left over to be tried against each other.
     """
+    both = lefts, rights
     couples, lefts, rights = _by_key(elements, lefts, rights)
     in_place = [couple for couple in zip(lefts, rights, strict=False) if elements.same(*couple)]
     if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:  # then what keeps its place is settled
@@ -105,9 +106,14 @@ def pair_in_any_order(
         in_place = []
     if (len(lefts) - len(in_place)) * len(rights) > elements.cells_max:
         return _ordered(couples, lefts, rights) if elements.exact and not alike else None
-    matched = _maximum_matching(lefts, rights, _asked(elements), in_place)
-    couples += matched
-    lefts, rights = _without(lefts, rights, matched)
+    if couples and not elements.exact and len(both[0]) * len(both[1]) <= elements.cells_max:
+        # Of elements that may be the same as several, one that is equal to another need not be the one for it.
+        couples = _maximum_matching(*both, _asked(elements), [*couples, *in_place])
+        lefts, rights = _without(*both, couples)
+    else:
+        matched = _maximum_matching(lefts, rights, _asked(elements), in_place)
+        couples += matched
+        lefts, rights = _without(lefts, rights, matched)
     costs = ((elements.cost(i, j), i, j) for i in lefts for j in rights) if alike else iter(())
     for _, i, j in sorted(each for each in costs if each[0] <= GAP):
         if i in lefts and j in rights:

@@ -19,7 +19,7 @@ from mirror.core.compare.options import CompareOptions, Lists
 from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk, unless_ignored
 from mirror.core.model import Kind
-from mirror.core.path import Key, Path, nth
+from mirror.core.path import ANY_ELEMENT, Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
 ENTRIES_MAX: Final = 200_000  # of a map, both sides together: copies of more would not fit
@@ -167,7 +167,7 @@ class Repeated:
         if self._leaf is not None:
             elements = Scalars(walk, ours, theirs, path, place, leaf=self._leaf, rules=rules)
         else:
-            exact = self._exact and not place.touched
+            exact = self._exact and not (rules or place.step(ANY_ELEMENT).touched)
             elements = Messages(walk, ours, theirs, path, place, gated=self._gated, rules=rules, exact=exact)
             if differing is not None:
                 elements.plan = self._plan or self._planned(walk, ours[0], theirs[0])

@@ -245,3 +245,10 @@ def test_text_is_normalised_also_in_lists_and_maps():
         ("response.main.tags", 'main {tags: "A"}', 'main {tags: "a"}', "main.tags[0]"),
     ):
         assert outcome(left, right, rule(NormalisedText, path, **lower)) == ([], [f"{at} value"])
+
+
+def test_in_any_order_an_element_may_be_needed_for_another_than_its_equal():
+    """Within a tolerance of 0.1, 1.0 is the same as 0.9 and 1.0, and 1.1 only as 1.0: so 1.0 goes to 0.9."""
+    unordered = rule(UnorderedList, "response.rates")
+    near = rule(Tolerance, "response.rates[*]", absolute=0.11)
+    assert outcome("rates: [1.0, 1.1]", "rates: [1.0, 0.9]", unordered, near)[0] == []
