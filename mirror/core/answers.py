@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sized
 from fnmatch import fnmatchcase
 from typing import Final
 
@@ -19,7 +19,7 @@ from mirror.core.private import compare_private, private_values
 from mirror.core.rules import Ignore, MethodRules, Place
 from mirror.core.schemas import SchemaBook
 from mirror.core.streams import Body, compare_bodies, compare_cut_streams, compare_stream
-from mirror.core.windows import Stream, stream_of
+from mirror.core.windows import Stream, is_cut, stream_of
 
 MESSAGE: Final[Path] = (Field("status"), Field("message"))
 DETAILS: Final[Path] = (Field("status"), Field("details"))
@@ -34,10 +34,13 @@ def responses(capture: capture_pb2.Capture) -> list[capture_pb2.CapturedMessage]
     return [message for message in capture.messages if message.direction == capture_pb2.DIRECTION_RESPONSE]
 
 
-def response_streams(left: capture_pb2.Capture, right: capture_pb2.Capture) -> tuple[Stream, Stream] | None:
-    """Which of the responses each capture holds; None: one lacks some, and nobody can tell which."""
-    ours, theirs = (stream_of(side, capture_pb2.DIRECTION_RESPONSE, len(responses(side))) for side in (left, right))
-    return None if ours is None or theirs is None else (ours, theirs)
+def streams_of(
+    left: capture_pb2.Capture, right: capture_pb2.Capture, ours: Sized, theirs: Sized
+) -> tuple[Stream, Stream] | None:
+    """Which of the responses, `ours` and `theirs` as captured, they were; None: one lacks some, and nobody can tell which."""
+    one = stream_of(left, capture_pb2.DIRECTION_RESPONSE, len(ours))
+    other = stream_of(right, capture_pb2.DIRECTION_RESPONSE, len(theirs))
+    return None if one is None or other is None else (one, other)
 
 
 def same_messages(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
@@ -137,8 +140,8 @@ class Answers:
                 walk.lonely(path, place, Kind.ADDED, theirs[0].content)
         else:
             path, place = (RESPONSES,), self._place((RESPONSES,))
-            streams = response_streams(self._left, self._right)
-            if streams is None or all(stream.whole for stream in streams):
+            streams = streams_of(self._left, self._right, ours, theirs)
+            if not is_cut(streams):
                 unless_ignored(walk, path, place, lambda walk, place: compare_stream(walk, ours, theirs, path, place))
                 return
             unless_ignored(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
 from google.rpc import code_pb2
 from grpc_mirror.v1 import capture_pb2
 
-from mirror.core.answers import Answers, response_streams, responses, same_messages
+from mirror.core.answers import Answers, responses, same_messages, streams_of
 from mirror.core.compare.engine import Comparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.result import Result
@@ -21,11 +21,12 @@ from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
-from mirror.core.windows import windows, within
+from mirror.core.windows import Stream, is_cut, windows, within
 
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 IN_PART: Final = "in_part"
+_Sent: TypeAlias = tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]  # the responses of both
 COMPARERS_MAX: Final = 4096
 MESSAGES_MAX: Final = 100_000  # of one capture; interceptors keep 1,000 of each direction
 _CUT_OFF: Final[dict[int, str]] = {
@@ -102,13 +103,17 @@ class CallComparer:
         ended = _ended_differently(left, right, comparer.rules)
         if ended is not None:
             return Compared(Result.of(ended))
-        reason = _why_unreadable(left, right)
+        if _too_many(left, right):
+            return Compared(why="too_large")
+        sent = responses(left), responses(right)
+        streams = streams_of(left, right, *sent)
+        reason = _why_unreadable(left, right, sent, streams)
         if reason:
             return Compared(why=reason)
         try:
             look = Answers(self._schemas, left, right, comparer.rules).look
-            sizes = _size(left), _size(right)
-            return Compared(comparer.run(look, types=types), sizes=sizes, note=_in_part(left, right))
+            sizes = _size(left, sent[0]), _size(right, sent[1])
+            return Compared(comparer.run(look, types=types), sizes=sizes, note=IN_PART if is_cut(streams) else "")
         except SchemaError:
             return Compared(why="schema")
 
@@ -188,15 +193,13 @@ def _ended_differently(left: capture_pb2.Capture, right: capture_pb2.Capture, ru
     return None
 
 
-def _why_unreadable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
+def _why_unreadable(
+    left: capture_pb2.Capture, right: capture_pb2.Capture, sent: _Sent, streams: tuple[Stream, Stream] | None
+) -> str:
     """What is missing from the captures without which the answers cannot be compared."""
-    if _too_many(left, right):
-        return "too_large"
-    messages = _compared(left, right)
-    counted = response_streams(left, right) is None
     held = (
-        Held(found, side.private_leaves, side.response_count if counted else len(found))
-        for found, side in zip(messages, (left, right), strict=True)
+        Held(found, side.private_leaves, side.response_count if streams is None else len(found))
+        for found, side in zip(_compared(sent, streams), (left, right), strict=True)
     )
     return why_unreadable(*held)
 
@@ -205,25 +208,17 @@ def _too_many(left: capture_pb2.Capture, right: capture_pb2.Capture) -> bool:
     return max(len(left.messages), len(right.messages)) > MESSAGES_MAX
 
 
-def _compared(
-    left: capture_pb2.Capture, right: capture_pb2.Capture
-) -> tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]:
+def _compared(sent: _Sent, streams: tuple[Stream, Stream] | None) -> _Sent:
     """The responses that are held against each other: of long streams the first and the last."""
-    ours, theirs, streams = responses(left), responses(right), response_streams(left, right)
-    if streams is None or all(stream.whole for stream in streams):
-        return ours, theirs
+    if not is_cut(streams):
+        return sent
     both = windows(*streams)
-    one, other = ([m for window in both for m in within(window, side)] for side in (ours, theirs))
+    one, other = ([m for window in both for m in within(window, side)] for side in sent)
     return one, other
 
 
-def _in_part(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
-    streams = response_streams(left, right)
-    return "" if streams is None or all(stream.whole for stream in streams) else IN_PART
-
-
-def _size(capture: capture_pb2.Capture) -> int:
+def _size(capture: capture_pb2.Capture, sent: list[capture_pb2.CapturedMessage]) -> int:
     """Bytes of all responses, those left out of the capture included."""
-    captured = sum(message.original_size for message in responses(capture))
+    captured = sum(message.original_size for message in sent)
     left_out = (one.bytes for one in capture.omitted if one.direction == capture_pb2.DIRECTION_RESPONSE)
     return captured + sum(left_out)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TypeVar
+from typing import TypeGuard, TypeVar
 
 from grpc_mirror.v1 import capture_pb2
 
@@ -51,6 +51,11 @@ def stream_of(capture: capture_pb2.Capture, direction: capture_pb2.Direction, ca
             last = min(one.kept_after, captured)
             return Stream(count, captured - last, last, whole=False)
     return None
+
+
+def is_cut(streams: tuple[Stream, Stream] | None) -> TypeGuard[tuple[Stream, Stream]]:
+    """Whether it is known which messages there are, and they are not all."""
+    return streams is not None and not (streams[0].whole and streams[1].whole)
 
 
 def windows(left: Stream, right: Stream) -> list[Window]:

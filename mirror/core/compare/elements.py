@@ -245,7 +245,7 @@ class Messages(Sequences):
         """Hold one element against another, which stands at the left one's index."""
         one, other = self.left[left], self.right[right]
         if self.known is not None and left == right:  # these differ
-            walk.unequal(walk.plan_for(one, other, place, self._rules), one, other, self.at(left))
+            walk.plan_for(one, other, place, self._rules).look(walk, one, other, self.at(left))
             return
         walk.messages(one, other, self.at(left), place, self._rules)
 

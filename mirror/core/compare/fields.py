@@ -248,13 +248,10 @@ class SingleMessage:
         """What differs in two messages that are both there; `path` is of the message around."""
         path += self._steps
         before = walk.count
-        (self._plan or self._planned(walk, one, other)).look(walk, one, other, path)
+        plan = self._plan = self._plan or walk.plan_for(one, other, self._pair.place)
+        plan.look(walk, one, other, path)
         if walk.setting.remarks:
             remark_message(walk, self._options, before, path, one, other)
-
-    def _planned(self, walk: Walk, left: Message, right: Message) -> Plan:
-        found = self._plan = walk.plan_for(left, right, self._pair.place)
-        return found
 
     def __call__(self, walk: Walk, left: Message, right: Message, path: Path) -> None:
         """One difference where only one side has it, else what differs within."""

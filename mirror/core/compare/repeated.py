@@ -301,7 +301,7 @@ class MapField:
             if not self._gated:
                 walk.messages(one, other, path, place, rules)
             elif place.touched or rules:  # the two are known to differ
-                walk.unequal(walk.plan_for(one, other, place, rules), one, other, path)
+                walk.plan_for(one, other, place, rules).look(walk, one, other, path)
             else:
                 plan = self._plan = self._plan or walk.plan_for(one, other, place)
                 plan.look(walk, one, other, path)

@@ -141,7 +141,7 @@ class Walk(Result):
             return
         if self.depth == 0:
             self.large = is_large(left, right, size)
-        self.unequal(plan, left, right, path)
+        plan.look(self, left, right, path)
 
     def flooded(self, left: Message, right: Message, path: Path, place: Place, inherited: Rules = ()) -> None:
         """Compare two messages with many unknown fields somewhere, without `==` of any message in them."""
@@ -149,18 +149,14 @@ class Walk(Result):
             return
         setting, large = self.setting, self.large
         self.setting, self.large = setting.careful or setting, True
-        self.unequal(self.plan_for(left, right, place, inherited), left, right, path)
+        self.plan_for(left, right, place, inherited).look(self, left, right, path)
         self.setting, self.large = setting, large  # what raises ends the walk
 
     def plan_for(self, left: Message, right: Message, place: Place, inherited: Rules = ()) -> Plan:
-        """How two messages are compared, for `unequal`."""
+        """How two messages are compared."""
         one: Any = type(left)
         other: Any = type(right)
         return self.setting.plan_of(one.DESCRIPTOR, other.DESCRIPTOR, place, inherited)
-
-    def unequal(self, plan: Plan, left: Message, right: Message, path: Path) -> None:
-        """Compare two messages that `==` holds for different, or cannot decide about."""
-        plan.look(self, left, right, path)
 
     # What is found
 
@@ -175,12 +171,6 @@ class Walk(Result):
             if count <= self.quick_max:
                 self.rows.append((path, kind, left, right, rule, note, ()))
                 return
-        self.add_further(path, kind, left, right, rule, note)
-
-    def add_further(  # noqa: PLR0913, PLR0917 - the parts of a Difference
-        self, path: Path, kind: Kind, left: Any = None, right: Any = None, rule: str = "", note: str = ""
-    ) -> None:
-        """Of one that is counted already and is not among the first that are kept: whether it is, and how."""
         if self._stop_at:
             if self.count >= self._stop_at:
                 raise EnoughError
