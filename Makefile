@@ -43,10 +43,10 @@ bench: $(VENV)/.ready ## ratios against peers, as tables
 	@for file in benchmarks/*.py; do $(BIN)/python $$file || exit 1; done
 
 jaeger: ## build the Jaeger that one live test uses (needs Go and ../shared)
-	@sh tools/jaeger.sh
+	@sh tools/component.sh jaeger 2.13.0
 
 otelcol: ## build the OpenTelemetry Collector that one live test uses (needs Go and ../shared)
-	@sh tools/otelcol.sh
+	@sh tools/component.sh otelcol 0.160.0
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
 	@sh tools/interop.sh
