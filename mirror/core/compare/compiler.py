@@ -270,8 +270,11 @@ class Compiler:
         self, left: FieldDescriptor, right: FieldDescriptor, pair: FieldPair, options: CompareOptions
     ) -> Part:
         leaf = None if is_message(left) else self._leaf(left, right)
-        gated = leaf is not None or self._equal_is_same(type_of(left), type_of(right))
-        exact = leaf is None and gated and self._strict and not self._closures.of(type_of(left)).open_ended
+        if leaf is not None:
+            gated, exact = True, not leaf.inexact
+        else:
+            gated = self._equal_is_same(type_of(left), type_of(right))
+            exact = gated and self._strict and not self._closures.of(type_of(left)).open_ended
         return Repeated(
             pair,
             self._list_meaning(left, right, pair.place),

@@ -21,6 +21,7 @@ from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
 SOME_MAX: Final = 6  # fields of an element that are read to see that it has some leaves
+MORE_MAX: Final = 24  # the same where these do not show it
 LEAVES_MAX: Final = 256  # counted of one element
 CELLS_MAX: Final = 8192  # pairs of elements tried in one alignment
 ALIGN_WORK_MAX: Final = 200_000  # leaves looked at in one alignment
@@ -283,8 +284,10 @@ def is_poor(message: Message, differences: int) -> bool:
         return False
     kind: Any = type(message)
     enough = _enough(differences)
-    some = len(list(filter(None, _some_of(kind)(message))))
-    return some < enough and differences >= SWAP_MIN * leaves(message, enough)
+    for read, most in _some_of(kind):
+        if most >= enough and len(list(filter(None, read(message)))) >= enough:
+            return False
+    return differences >= SWAP_MIN * leaves(message, enough)
 
 
 def _enough(differences: int) -> int:
@@ -293,16 +296,15 @@ def _enough(differences: int) -> int:
 
 
 @lru_cache(maxsize=256)
-def _some_of(kind: type[Message]) -> Callable[[Message], tuple[Any, ...]]:
-    """Reads fields of a message, and of single messages in it, that are leaves where they are not empty or default."""
+def _some_of(kind: type[Message]) -> list[tuple[Callable[[Message], tuple[Any, ...]], int]]:
+    """Reads fields of a message, and of single messages in it, that are leaves where they are not empty or default; and how many."""
     descriptor: Any = kind.DESCRIPTOR
     some = _plain_names(descriptor)
     for field in descriptor.fields:
         if is_message(field) and not is_repeated(field):
             some += [f"{field.name}.{name}" for name in _plain_names(field.message_type)]
-    if len(some) > 1:
-        return attrgetter(*some[:SOME_MAX])
-    return lambda message: tuple(attrgetter(name)(message) for name in some)
+    sizes = {min(most, len(some)) for most in (SOME_MAX, MORE_MAX)}
+    return [(attrgetter(*some[:most]), most) for most in sorted(sizes) if most > 1]  # of one name it gives no tuple
 
 
 def _plain_names(descriptor: Any) -> list[str]:

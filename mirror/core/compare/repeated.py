@@ -102,7 +102,8 @@ class Repeated:
                 return
             differing = list(compress(count(), map(ne, ours, theirs)))
             if len(differing) > 1:
-                if self._exact and not walk.setting.remarks and self._in_place(walk, ours, theirs, path, differing):
+                in_place = self._in_place if self._leaf is None else self._values_in_place
+                if self._exact and not walk.setting.remarks and in_place(walk, ours, theirs, path, differing):
                     return
                 self._compare(walk, ours, theirs, (*path, self._pair.step), self._pair.place, differing)
             elif differing:
@@ -137,6 +138,20 @@ class Repeated:
         if poor > 1:  # then two of them may have changed places
             walk.back_to(mark)
         return poor <= 1
+
+    def _values_in_place(
+        self, walk: Walk, ours: list[Any], theirs: list[Any], path: Path, differing: list[int]
+    ) -> bool:
+        """The same of single values; it is sure where none of them occurs on the other side."""
+        mine, others = [ours[at] for at in differing], [theirs[at] for at in differing]
+        if self._meaning.lists is not Lists.ALIGNED or not set(mine).isdisjoint(others):
+            return False
+        walk.spend(len(differing), path)
+        path = (*path, self._pair.step)
+        shown: Any = self._leaf
+        for at, one, other in zip(differing, mine, others, strict=True):
+            walk.add((*path, nth(at)), Kind.VALUE, *shown.shown(one, other))
+        return True
 
     def _single(self, walk: Walk, one: Any, other: Any, path: Path) -> None:
         """The one element that differs of a list without rules."""
