@@ -19,7 +19,8 @@ from google.protobuf.message import Message
 from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.answers import bodies, content_of, types_of
-from mirror.core.compare.elements import LEAVES_MAX, Messages, canonical, leaves
+from mirror.core.compare.elements import Messages, canonical
+from mirror.core.compare.leaves import LEAVES_MAX, leaves
 from mirror.core.compare.lists import compare_sequences
 from mirror.core.compare.walk import Walk, unless_ignored
 from mirror.core.model import CallRecord

@@ -15,8 +15,9 @@ from typing import Any
 
 from google.protobuf.message import Message
 
-from mirror.core.compare.elements import LEAVES_MAX, By, KeyOf, Messages, canonical, leaves
+from mirror.core.compare.elements import By, KeyOf, Messages, canonical
 from mirror.core.compare.keys import keys_of
+from mirror.core.compare.leaves import LEAVES_MAX, leaves
 from mirror.core.compare.lists import compare_sequences, key_rule
 from mirror.core.compare.walk import Walk, descriptor_of
 from mirror.core.model import Kind

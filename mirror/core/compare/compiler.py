@@ -13,25 +13,18 @@ from typing import Final
 
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 
+from mirror.core.compare.access import Access, FieldPair, ignore_id
 from mirror.core.compare.closure import Closures
-from mirror.core.compare.fields import (
-    Access,
-    FieldPair,
-    IgnoredField,
-    NamedOnce,
-    OneSided,
-    PlainScalar,
-    SingleMessage,
-    SingleScalar,
-    ignore_id,
-)
+from mirror.core.compare.fields import IgnoredField, NamedOnce, OneSided, SingleMessage
 from mirror.core.compare.generated import plan_of
 from mirror.core.compare.keys import keys_of
 from mirror.core.compare.lists import key_rule
+from mirror.core.compare.maps import MapField
 from mirror.core.compare.options import CompareOptions, FieldOptions, Lists
 from mirror.core.compare.reach import meets_field, meets_message
 from mirror.core.compare.reflect import is_any, is_field_mask, is_time, is_value
-from mirror.core.compare.repeated import ListMeaning, MapField, Repeated
+from mirror.core.compare.repeated import ListMeaning, Repeated
+from mirror.core.compare.scalars import PlainScalar, SingleScalar
 from mirror.core.compare.special import (
     AnyPart,
     ExtensionsPart,

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Hashable, Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Hashable, Sequence
 from itertools import compress, count
-from operator import attrgetter, ne
+from operator import ne
 from typing import Any, Final, NamedTuple, TypeAlias
 
 from google.protobuf.message import Message
 
 from mirror.core.compare.align import SWAP_MIN
-from mirror.core.compare.reflect import set_fields, wire_bytes
-from mirror.core.compare.values import Leaf, is_message, is_repeated
+from mirror.core.compare.leaves import LEAVES_MAX, enough_for, leaves
+from mirror.core.compare.reflect import wire_bytes
+from mirror.core.compare.values import Leaf
 from mirror.core.compare.walk import Plan, Rules, Walk
 from mirror.core.model import Kind
 from mirror.core.path import Key, Path, nth
 from mirror.core.rules import Ignore, Place
 
-SOME_MAX: Final = 6  # fields of an element that are read to see that it has some leaves
-MORE_MAX: Final = 24  # the same where these do not show it
-LEAVES_MAX: Final = 256  # counted of one element
 CELLS_MAX: Final = 8192  # pairs of elements tried in one alignment
 ALIGN_WORK_MAX: Final = 200_000  # leaves looked at in one alignment
 KeyOf: TypeAlias = Callable[[Any], Hashable]
@@ -224,7 +220,7 @@ class Messages(Sequences):
         """By the share of leaves."""
         if differences == 0:
             return False
-        return differences >= SWAP_MIN * self.size(self.left[index], _enough(differences))
+        return differences >= SWAP_MIN * self.size(self.left[index], enough_for(differences))
 
     def cost(self, left: int, right: int) -> float:
         """The share of leaves in which the two differ."""
@@ -276,61 +272,3 @@ class Messages(Sequences):
 def canonical(message: Message) -> bytes:
     """Bytes that are equal for equal messages of one type (the order of unknown fields apart)."""
     return wire_bytes(message, deterministic=True)
-
-
-def is_poor(message: Message, differences: int) -> bool:
-    """`Messages.poor`; quick where some fields show that there are leaves enough."""
-    if differences == 0:
-        return False
-    kind: Any = type(message)
-    enough = _enough(differences)
-    for read, most in _some_of(kind):
-        if most >= enough and len(list(filter(None, read(message)))) >= enough:
-            return False
-    return differences >= SWAP_MIN * leaves(message, enough)
-
-
-def _enough(differences: int) -> int:
-    """With so many leaves a message is not poor."""
-    return math.floor(differences / SWAP_MIN) + 1
-
-
-@lru_cache(maxsize=256)
-def _some_of(kind: type[Message]) -> list[tuple[Callable[[Message], tuple[Any, ...]], int]]:
-    """Reads fields of a message, and of single messages in it, that are leaves where they are not empty or default; and how many."""
-    descriptor: Any = kind.DESCRIPTOR
-    some = _plain_names(descriptor)
-    for field in descriptor.fields:
-        if is_message(field) and not is_repeated(field):
-            some += [f"{field.name}.{name}" for name in _plain_names(field.message_type)]
-    sizes = {min(most, len(some)) for most in (SOME_MAX, MORE_MAX)}
-    return [(attrgetter(*some[:most]), most) for most in sorted(sizes) if most > 1]  # of one name it gives no tuple
-
-
-def _plain_names(descriptor: Any) -> list[str]:
-    """Scalars without presence, and lists of scalars."""
-    return [field.name for field in descriptor.fields if not (field.has_presence or is_message(field))]
-
-
-def leaves(message: Message, enough: int = LEAVES_MAX) -> int:
-    """How many single values a message holds, counted up to about `enough`."""
-    total, waiting = 0, [message]
-    while waiting and total < enough:
-        for _, value in set_fields(waiting.pop()):
-            if isinstance(value, Message):
-                waiting.append(value)
-            elif isinstance(value, str | bytes) or not isinstance(value, Iterable):
-                total += 1
-            else:
-                total += _held(value, waiting)
-    return min(total + len(waiting), LEAVES_MAX)
-
-
-def _held(container: Any, waiting: list[Message]) -> int:
-    if hasattr(container, "items"):
-        container = [value for _, value in container.items()]
-    some = container[0] if container else None
-    if not isinstance(some, Message):
-        return len(container)
-    waiting.extend(container[:LEAVES_MAX])
-    return 0

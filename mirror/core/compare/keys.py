@@ -8,8 +8,8 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import Message
 
+from mirror.core.compare.access import Access
 from mirror.core.compare.elements import By, KeyOf, canonical
-from mirror.core.compare.fields import Access
 from mirror.core.compare.values import FLOATS, is_map, is_message, is_repeated
 from mirror.core.compare.walk import Part, Walk
 from mirror.core.path import Field, Path, PathPattern, PatternStep, Typed
