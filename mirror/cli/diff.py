@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
+from google.protobuf.descriptor import Descriptor
 from rich.console import Console
 from rich.text import Text
 
@@ -20,8 +21,8 @@ from mirror.cli.message_file import message_class, read_message
 from mirror.config import ConfigError, load
 from mirror.core.compare import CompareOptions, Result, compare, value_text
 from mirror.core.model import Difference, Kind
-from mirror.core.path import render
-from mirror.core.rules import MethodRules, RuleSet
+from mirror.core.path import Field, render
+from mirror.core.rules import MethodRules, PathStatus, Rule, RuleSet, Schema, Status, check_rule
 
 app = typer.Typer(rich_markup_mode=None, help="Compare two message files, field by field.")
 VALUE_TEXT_MAX: Final = 400
@@ -54,15 +55,21 @@ def diff(  # noqa: PLR0913 - one for each option
     """
     pool, files = read_pool(schema)
     kind = message_class(pool, files, type_name, schema)
+    in_force = _rules(rules, run, method)
+    idle = _idle(in_force, pool.FindMessageTypeByName(type_name))
     found = compare(
         read_message(left, kind, pool),
         read_message(right, kind, pool),
-        _rules(rules, run, method),
+        in_force,
         options=CompareOptions(differences_max=differences_max),
     )
     if as_json:
-        typer.echo(json.dumps(_as_json(found, left, right, type_name), indent=2, ensure_ascii=False))
+        told = _as_json(found, left, right, type_name)
+        told["rules_that_cannot_apply"] = [{"rule": each.rule.id, "problem": each.problem} for each in idle]
+        typer.echo(json.dumps(told, indent=2, ensure_ascii=False))
     else:
+        for each in idle:
+            typer.echo(_harmless(f"rule {each.rule.id} cannot apply to {type_name}: {each.problem}"), err=True)
         _print(found, left, right, type_name)
     raise typer.Exit(0 if found.same else 1)
 
@@ -75,6 +82,18 @@ def _rules(file: Path | None, run: str, method: str) -> MethodRules:
         except ConfigError as error:
             raise UsageError(str(error)) from None
     return rules.for_method(run, method)
+
+
+def _idle(rules: MethodRules, kind: Descriptor) -> list[PathStatus]:
+    """Those of the rules for `response...` that do nothing here: a mistyped path must not look like a real difference."""
+    schema = Schema(kind, streamed=False)
+    statuses = [check_rule(rule, schema) for rule in rules.rules if _is_for_answers(rule)]
+    return [each for each in statuses if each.status in {Status.UNKNOWN, Status.MISUSED}]
+
+
+def _is_for_answers(rule: Rule) -> bool:
+    first = next(iter(rule.scope.path.steps), None)
+    return isinstance(first, Field) and first.name == "response"
 
 
 def _as_json(found: Result, left: Path, right: Path, type_name: str) -> dict[str, Any]:

@@ -115,6 +115,21 @@ def test_rules_and_json(folder):
     ]
 
 
+def test_a_rule_whose_path_the_type_lacks_is_named(folder):
+    (folder / "mirror.yaml").write_text(
+        "rules:\n"
+        "  - {type: ignore, path: response.itms}\n"
+        "  - {type: ignore, path: 'trailing_metadata[\"x\"]'}\n"  # no message can tell
+    )
+    done = diff(folder, "a.json", "b.json", "--rules", "mirror.yaml")
+    assert done.returncode == 1
+    assert "response.itms" in done.stderr
+    assert "cannot apply to shop.Order" in done.stderr
+    assert "trailing_metadata" not in done.stderr
+    told = json.loads(diff(folder, "a.json", "b.json", "--rules", "mirror.yaml", "--json").stdout)
+    assert ["itms" in each["problem"] for each in told["rules_that_cannot_apply"]] == [True]
+
+
 def test_differences_under_a_rule_do_not_count(folder):
     (folder / "mirror.yaml").write_text("rules:\n  - {type: ignore, path: 'response.**'}\n")
     done = diff(folder, "a.json", "b.json", "--rules", "mirror.yaml")
