@@ -15,6 +15,7 @@ from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.reflect import byte_size
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import (
+    Part,
     Plan,
     Setting,
     TooComplexError,
@@ -103,9 +104,10 @@ class Comparer:
             options.matches or options.moves or options.aggregates,
         )
         self._setting = replace(careful, plan_of=self._compiler.plan, careful=careful)
-        self._quick = gates and options.only is None  # whether `==` alone tells that two messages are the same
+        # Up to this size `==` is asked first, and alone tells that two messages are the same; -2: never.
+        self._quick_max = EQUAL_MAX_BYTES if gates and options.only is None else -2
         self._roots: dict[Path, Place] = {}
-        self._plans: dict[type[Message], Plan] = {}  # of two messages of one class at the usual root
+        self._looks: dict[type[Message], Part] = {}  # at two messages of one class at the usual root, found different
 
     def compare(
         self, left: Message, right: Message, size: int = -1, root: Path = RESPONSE, types: Types | None = None
@@ -114,23 +116,26 @@ class Comparer:
 
         `types`: where to look for the types of Anys that the messages' own pools do not know.
         """
-        if size > EQUAL_MAX_BYTES and self.options.only is None and (flooded(left) or flooded(right)):
-            return self._flooded(left, right, root, types)
-        if self._quick and left == right:
-            return SAME
-        kind = type(left)
-        plan = self._plans.get(kind) if root is RESPONSE and kind is type(right) else None
-        if plan is None:
+        if size <= self._quick_max:
+            if left == right:
+                return SAME
+            look = self._looks.get(type(left)) if root is RESPONSE and type(left) is type(right) else None
+        else:
+            look = None
+        if look is None:
+            if size > EQUAL_MAX_BYTES and self.options.only is None and (flooded(left) or flooded(right)):
+                return self._flooded(left, right, root, types)
             plan = self._plan(left, right, root)
-        if not self._quick and plan.gated and left == right:
-            return SAME
+            if size > self._quick_max and plan.gated and left == right:
+                return SAME
+            look = plan.look
         walk = Walk(self._setting)
         if types is not None:
             walk.types = types
         if size > UNKNOWN_MAX_BYTES or size < 0:
             walk.large = is_large(left, right, size)
         try:
-            plan.look(walk, left, right, root)
+            look(walk, left, right, root)
         except TooComplexError as stop:
             return self._too_complex(walk, stop.path, f"over {self.options.work_max} steps")
         except RecursionError as error:
@@ -167,8 +172,8 @@ class Comparer:
             if len(self._roots) < ROOTS_MAX:
                 self._roots[root] = place
         plan = self._compiler.root(descriptor_of(left), descriptor_of(right), place)
-        if root is RESPONSE and type(left) is type(right) and len(self._plans) < ROOTS_MAX:
-            self._plans[type(left)] = plan
+        if root is RESPONSE and type(left) is type(right) and len(self._looks) < ROOTS_MAX:
+            self._looks[type(left)] = plan.look
         return plan
 
 

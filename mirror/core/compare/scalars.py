@@ -49,13 +49,16 @@ class PlainScalar:
         left, right = code.read(self._name)
         differ = f"{code.bind(self.differ)}(walk, one, other, path)"
         code.add(f"one = {left}", f"other = {right}", "if one != other:")
-        if self._asks or self._leaf.inexact or self._leaf.named:
+        if self._asks:
             code.add(f"    {differ}")
             return
-        row = f"(path + {code.bind(self._steps)}, {code.bind(VALUE)}, one, other, '', '', ())"
+        values = f"*{code.bind(self._leaf.shown)}(one, other)" if self._leaf.named else "one, other"
+        row = f"(path + {code.bind(self._steps)}, {code.bind(VALUE)}, {values}, '', '', ())"
+        numbers = " and one == one and other == other" if self._leaf.inexact else ""  # neither is NaN
         code.add(
-            "    if one and other and walk.count < walk.quick_max:",
-            "        walk.count += 1",
+            "    count = walk.count",
+            f"    if one and other and count < walk.quick_max{numbers}:",
+            "        walk.count = count + 1",
             f"        walk.rows.append({row})",
             f"    else: {differ}",
         )
