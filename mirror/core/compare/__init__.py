@@ -1,7 +1,8 @@
 """Compares two messages field by field. Read `compare` first: its docstring holds the rules of meaning.
 
-Pure. `engine` is the way in; `compiler` works out plans, `fields`, `special` and `lists` are their parts, `walk` is what
-they share, `align` pairs elements, `values` and `classes` decide about single values, `text` is for readers.
+Pure. `engine` is the way in; `compiler` works out plans; `scalars`, `fields`, `repeated`, `maps` and `special` are their parts,
+`generated` writes them as one function; `walk` is what they share; `lists`, `elements`, `matching` and `align` pair the
+elements of lists; `values` and `classes` decide about single values; `floods` guards; `text` is for readers.
 """
 
 from mirror.core.compare.engine import Comparer, compare, comparer
