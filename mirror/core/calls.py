@@ -96,9 +96,7 @@ class CallComparer:
         effects = Effects(primary, shadow, omitted=bool(left.outbound_omitted or right.outbound_omitted))
         did = self._effects(effects, comparer)
         blocked = bool(left.blocked_calls or right.blocked_calls)
-        return combined(
-            answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired, timing=timing
-        )
+        return combined(answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired, timing=timing)
 
     def _answers(
         self, left: capture_pb2.Capture, right: capture_pb2.Capture, comparer: Comparer, types: Types

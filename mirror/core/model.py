@@ -276,6 +276,15 @@ class Triple:
     left_out: frozenset[tuple[str, Kind]] = frozenset()
 
 
+class Leaf(NamedTuple):
+    """Leaf values of an answer that are alike; see core.leaves. `ignored`: by a rule, there or above."""
+
+    pattern: str
+    ignored: bool = False
+    hashed: bool = False  # private: only a keyed hash of it came
+    unhashed: bool = False  # private: not even that
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One group, judged: what the store counts and may keep."""
@@ -287,6 +296,11 @@ class Judged:
     triple: Triple | None  # None: no evidence, for the reason in `no_triple`
     no_triple: str = ""
     compared_at_s: float = 0.0
+    # Of a triple: by path pattern the labels that tell candidate and secondary apart; 1: raw, -1: noise. See core.values.
+    values: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)
+    leaves: Mapping[Leaf, int] | None = (
+        None  # of the primary's answer; None: this call was not chosen, or cannot be read
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -105,7 +105,7 @@ def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgem
 
 
 def _judge_values(previous: State | None, evidence: Evidence, labels: LabelVotes, *, alpha: float) -> Judgement:
-    """As `judge`, of the kind *values*: it explains nothing, is never blind, and has no direction."""
+    """As `judge`, of the kind *values*, which has no direction: it hides nothing, so it is never blind."""
     forward = log_e_values(labels)
     state = _state(previous, evidence, forward, alpha=alpha)
     words = _words_of_values(evidence, labels, forward)
@@ -114,7 +114,7 @@ def _judge_values(previous: State | None, evidence: Evidence, labels: LabelVotes
     return Judgement(
         state=state,
         log_e_star=forward,
-        explained=False,
+        explained=state is State.NOISY,
         blind=False,
         noise_rate=evidence.d / evidence.n if evidence.n else 0.0,
         excess=0.0,

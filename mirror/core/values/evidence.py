@@ -13,11 +13,11 @@ from math import log
 from typing import Final, TypeAlias
 
 from mirror.core.evalue import log_e_star, log_sum_exp
-from mirror.core.values.labels import DECLARED, DISTANCE, Family, Label
+from mirror.core.values.labels import DECLARED, DISTANCE, Label
 
 LabelVotes: TypeAlias = Mapping[Label, Sequence[tuple[int, int]]]  # of each hour of the epoch: raw, noise
 # The share of one label in the whole; they sum to 1.
-SHARES: Final[Mapping[Family, float]] = {family: 1 / len(names) / len(DECLARED) for family, names in DECLARED.items()}
+SHARES: Final[Mapping[str, float]] = {family: 1 / len(names) / len(DECLARED) for family, names in DECLARED.items()}
 
 
 def log_e_of(label: Label, hours: Sequence[tuple[int, int]]) -> float:

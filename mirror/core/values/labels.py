@@ -45,7 +45,7 @@ class Family(StrEnum):
     DISTANCE = "distance"  # of numbers and times: farther from the primary's than the other shadow's, one-sided
 
 
-Label: TypeAlias = tuple[Family, str]
+Label: TypeAlias = tuple[str, str]  # of a Family, the label's own name
 CLASSES: Final = (
     "unset",
     "empty",
@@ -59,7 +59,7 @@ CLASSES: Final = (
     "timestamp_text",
     "other",
 )
-DECLARED: Final[Mapping[Family, tuple[str, ...]]] = {
+DECLARED: Final[Mapping[str, tuple[str, ...]]] = {
     Family.CLASS: CLASSES,
     Family.LENGTH: tuple(str(n) for n in range(LENGTHS)),
     Family.MAGNITUDE: tuple(f"{sign}{n:+d}" for sign in "+-" for n in range(MAGNITUDES[0], MAGNITUDES[1] + 1)),

@@ -131,9 +131,7 @@ def _valued(
     return found
 
 
-def _values(
-    ours: Mapping[Path, Difference], theirs: Mapping[Path, Difference]
-) -> Iterable[tuple[Path, Any, Any, Any]]:
+def _values(ours: Mapping[Path, Difference], theirs: Mapping[Path, Difference]) -> Iterable[tuple[Path, Any, Any, Any]]:
     for path in ours.keys() | theirs.keys():
         one, other = ours.get(path), theirs.get(path)
         primary = one.left if one is not None else other.left if other is not None else None
