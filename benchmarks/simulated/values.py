@@ -53,8 +53,8 @@ def normal(chance: Random) -> float:
 
 
 def clock(chance: Random) -> Timestamp:
-    """The time at which a call was served: up to 50 ms after its start."""
-    return _stamp(START_NS + int(chance.random() * 5e7))
+    """The time at which a call was served: up to 20 ms before to 30 ms after the primary's began, as the order of sending falls."""
+    return _stamp(START_NS + int((chance.random() - 0.4) * 5e7))
 
 
 def coin(chance: Random) -> str:

@@ -63,7 +63,12 @@ DECLARED: Final[Mapping[str, tuple[str, ...]]] = {
     Family.CLASS: CLASSES,
     Family.LENGTH: tuple(str(n) for n in range(LENGTHS)),
     Family.MAGNITUDE: tuple(f"{sign}{n:+d}" for sign in "+-" for n in range(MAGNITUDES[0], MAGNITUDES[1] + 1)),
-    Family.TIME: tuple(f"{sign}{name}" for sign in "+-" for name in (*(name for name, _ in SPANS_S), "beyond")),
+    # Within 1 s without a sign: on which side of the primary's start a shadow read its clock is decided by the order of sending
+    # and by speed, not by what the builds answer.
+    Family.TIME: (
+        SPANS_S[0][0],
+        *(f"{sign}{name}" for sign in "+-" for name in (*(name for name, _ in SPANS_S[1:]), "beyond")),
+    ),
     Family.REPEATED: ("yes",),
     Family.QUANTILE: tuple(f"over_{q}" for q in QUANTILES),
     Family.DISTANCE: ("farther",),
@@ -173,6 +178,8 @@ def text_of(label: Label) -> str:  # noqa: PLR0911 - one for each family
         case Family.MAGNITUDE:
             return f"is {'positive' if name[0] == '+' else 'negative'} with 2^{name[1:]} times the usual magnitude"
         case Family.TIME:
+            if name == SPANS_S[0][0]:
+                return "is within 1s of the start of the call"
             side = "after" if name[0] == "+" else "before"
             far = "over 1d" if name[1:] == "beyond" else f"within {name[1:]}"
             return f"is {far} {side} the start of the call"
@@ -202,6 +209,5 @@ def _is_timestamp(value: Any) -> bool:
 
 
 def _since(distance_ns: float) -> str:
-    sign = "-" if distance_ns < 0 else "+"
-    within = (name for name, span_s in SPANS_S if abs(distance_ns) <= span_s * NS_PER_S)
-    return sign + next(within, "beyond")
+    within = next((name for name, span_s in SPANS_S if abs(distance_ns) <= span_s * NS_PER_S), "beyond")
+    return within if within == SPANS_S[0][0] else f"{'-' if distance_ns < 0 else '+'}{within}"
