@@ -6,7 +6,7 @@ One owner, the pipeline. Time comes in as an argument; what noise explains is as
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
 
@@ -16,6 +16,8 @@ from mirror.core.leaves import Sampler, count_leaves
 from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Part, Resource, Role
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
+from mirror.core.speed.votes import Speed
+from mirror.core.speed.watch import SpeedWatch
 from mirror.core.triples import judge_group
 from mirror.core.values.watch import ValueWatch
 
@@ -57,6 +59,7 @@ class Judge:
         self._comparer = CallComparer(schemas, rules, options)
         self._rules = rules
         self._sampler = Sampler()
+        self._speeds = SpeedWatch()
         self.values = ValueWatch()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
@@ -105,13 +108,19 @@ class Judge:
         return self._looked_into(judged)
 
     def _looked_into(self, judged: Judged) -> Judged:
-        """With the votes of its values and, of some calls, the leaves of what the primary answered."""
+        """With the votes of its values, its latency and size and, of some calls, the leaves of what the primary answered."""
         key, outcomes = judged.group.key, judged.outcomes
         rules = self._rules.for_method(key.run, key.method)
-        values = {} if judged.triple is None else self.values.look(judged.epoch, key.method, outcomes, rules)
+        values: Mapping[str, Mapping[tuple[str, str], int]] = {}
+        speeds: tuple[Speed, ...] = ()
+        if judged.triple is not None:
+            values = self.values.look(judged.epoch, key.method, outcomes, rules)
+            speeds = self._speeds.look(judged.epoch, key.method, judged.minute, outcomes)
         leaves = None
         primary, candidate = judged.group.calls.get(Role.PRIMARY), outcomes.get(Role.CANDIDATE)
         seen = primary is not None and candidate is not None and candidate.sees(Part.ANSWER)
         if primary is not None and seen and primary.status == "OK" and self._sampler.takes(judged.epoch, key):
             leaves = count_leaves(primary.capture, self._schemas, rules)
-        return replace(judged, values=values, leaves=leaves) if values or leaves is not None else judged
+        if not values and not speeds and leaves is None:
+            return judged
+        return replace(judged, values=values, speeds=speeds, leaves=leaves)

@@ -298,6 +298,7 @@ class Judged:
     compared_at_s: float = 0.0
     # Of a triple: by path pattern the labels that tell candidate and secondary apart; 1: raw, -1: noise. See core.values.
     values: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)
+    speeds: tuple[Any, ...] = ()  # of a triple: its latency and size, each a core.speed.votes.Speed
     leaves: Mapping[Leaf, int] | None = (
         None  # of the primary's answer; None: this call was not chosen, or cannot be read
     )

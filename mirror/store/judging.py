@@ -16,7 +16,17 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, 
 from mirror.core import noise
 from mirror.core.model import Kind
 from mirror.store.engine import parts, upsert
-from mirror.store.tables import epochs, hypotheses, hypothesis_hours, hypothesis_minutes, meta, methods, value_hours
+from mirror.store.tables import (
+    epochs,
+    hypotheses,
+    hypothesis_hours,
+    hypothesis_minutes,
+    meta,
+    methods,
+    speed_hours,
+    speed_minutes,
+    value_hours,
+)
 from mirror.store.value_votes import ByHour, count_votes, first_votes, label_votes_by_hour
 
 _MINUTES = hypothesis_minutes.c
@@ -46,6 +56,9 @@ def remember(connection: Connection, options: JudgeOptions) -> None:
     if was.get("vote_by", now["vote_by"]) != now["vote_by"]:
         connection.execute(delete(hypothesis_hours))
         connection.execute(delete(value_hours))
+        # Of latency and size what is still there by minute is counted again, and older hours are let go.
+        connection.execute(delete(speed_hours))
+        connection.execute(update(speed_minutes).values(counted=False))
         connection.execute(update(hypothesis_minutes).values(counted=False))
     if now.items() - was.items():
         rows = [{"name": name, "value": value} for name, value in now.items()]

@@ -65,6 +65,7 @@ epochs: Final = Table(
     _second("last_s"),
     Column("start_minute", BigInteger, nullable=False),  # hours are counted from it; it never moves
     _count("ranks"),  # the last rank given
+    _count("speed_ranks"),  # the same, among latencies and sizes
     Column("has_secondary", Boolean, nullable=False, server_default=false()),  # one was expected at least once
     UniqueConstraint("run", "service", "primary_version", "candidate_version"),
 )
@@ -193,6 +194,50 @@ leaf_values: Final = Table(
     Column("hashed", Boolean, primary_key=True),
     Column("unhashed", Boolean, primary_key=True),
     _count("n"),
+)
+
+# Latency and size of a method: what came in a minute, the votes of an hour, and how much more the candidate's is at least.
+speed_minutes: Final = Table(
+    "speed_minutes",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _text("counts"),  # JSON of a MinuteSpeed
+    Column("counted", Boolean, nullable=False, server_default=false()),  # whether it is in speed_hours as it stands
+    Index(None, "counted", "minute"),
+)
+
+speed_hours: Final = Table(
+    "speed_hours",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
+    _text("votes"),  # JSON: raw and noise at each ratio, of the median and each tail
+    _text("counts"),  # JSON: triples, minutes, and a sketch of each role
+)
+
+speeds: Final = Table(
+    "speeds",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    _count("rank"),
+    Column("median_ratio", Double, nullable=False),  # 0: no sign that the candidate's is more
+    Column("tail_ratio", Double, nullable=False),
+    _second("since_s"),
+)
+
+instances: Final = Table(
+    "instances",
+    metadata,
+    _of("epochs", "epoch_id", key=True),
+    _text("role", key=True),
+    _text("instance", key=True),
+    _count("calls"),
+    _second("first_s"),
+    _second("last_s"),
 )
 
 epoch_fails: Final = Table(
