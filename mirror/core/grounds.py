@@ -11,7 +11,9 @@ from mirror.core.bound import lower, upper
 from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
 from mirror.core.policy import Policy
-from mirror.core.run_facts import HypothesisFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.speed.evidence import AtLeast, words_of
+from mirror.core.speed.votes import Metric
 
 BROKEN_MINUTES: Final = 3  # consecutive ones
 BROKEN_TRIPLES_MIN: Final = 50  # in each
@@ -37,6 +39,8 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
         found.append(reason)
     if not facts.has_secondary and (reason := _over_budget(facts, policy)):
         found.append(reason)
+    if policy.on_latency == "fail":
+        found += [reason for m in facts.methods if (reason := _slower(m, policy))]
     named = {(reason.code, reason.figures.get("where")) for reason in found}
     kept = (reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named)
     # The rules judged alone until the first secondary was expected; now there is better evidence.
@@ -228,6 +232,24 @@ def _regressed(fact: HypothesisFacts) -> Reason:
         "log_e_star": judgement.log_e_star,
     }
     return Reason("regressed", text, figures)
+
+
+def _slower(method: MethodFacts, policy: Policy) -> Reason | None:
+    """Only where the policy has latency fail a run: with one instance each it may be the instance that is slower."""
+    latency = method.latency
+    bound = AtLeast(latency.median_ratio, latency.tail_ratio)
+    if max(bound.median, bound.tail) < policy.latency_ratio:
+        return None
+    text = f"{method.method} is slower than latency_ratio {policy.latency_ratio:g} allows: {words_of(Metric.LATENCY, bound)}"
+    figures: dict[str, float | str] = {
+        "where": method.method,
+        "method": method.method,
+        "median_ratio": bound.median,
+        "tail_ratio": bound.tail,
+        "latency_ratio": policy.latency_ratio,
+        "triples": latency.triples,
+    }
+    return Reason("slower", text, figures)
 
 
 def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:

@@ -62,6 +62,15 @@ class HypothesisFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyFacts:
+    """Over how many times the secondary's latency the candidate's is at least, of most calls and of the slowest. 0: no sign."""
+
+    median_ratio: float = 0.0
+    tail_ratio: float = 0.0
+    triples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MethodFacts:
     """What the store knows of one method in this epoch."""
 
@@ -75,6 +84,7 @@ class MethodFacts:
     unseen_values: Mapping[str, int] = field(default_factory=dict)  # those by reason, see core.unseen
     hashed_values: int = 0  # private ones that are known by a keyed hash only
     leaf_calls: int = 0  # the answers that were looked at
+    latency: LatencyFacts = LatencyFacts()
     before: MethodCounts = field(
         default_factory=MethodCounts
     )  # of `counts` those made under other rules: the bound leaves them out

@@ -77,6 +77,7 @@ class Pages:
                     "interval",
                     "span",
                     "milliseconds",
+                    "measure",
                     "moment",
                     "ago",
                     "plural",
@@ -140,6 +141,8 @@ def _run(routes: APIRouter, pages: Pages) -> None:
                 "schema_changes": site.reader.schema_changes(shown),
                 "rule_changes": site.reader.rule_changes(shown),
                 "methods": epochs.sorted_methods(site.reader.methods(shown)),
+                "speeds": [(one, shape.speed_out(one, site.policy)) for one in site.reader.speeds(shown)],
+                "instances": site.reader.instances(shown),
                 "chart": chart.minutes(report.facts.methods),
             }
         return pages.render("run.html", **values)

@@ -96,6 +96,13 @@ def milliseconds(nanoseconds: float) -> str:
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
 
 
+def measure(metric: str, value: float | None) -> str:
+    """A latency in ms or a size in bytes; "-" where there is none."""
+    if value is None:
+        return "-"
+    return milliseconds(value) if metric == "latency" else f"{value:,.0f} B"
+
+
 def moment(unix_s: float | None) -> str:
     """2026-11-23 14:05:09, in UTC; "-" where there is none."""
     if not unix_s:

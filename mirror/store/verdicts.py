@@ -11,6 +11,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
 from mirror.core.model import EpochKey, Kind, Leaf, Role
+from mirror.core.run_facts import LatencyFacts
 from mirror.core.unseen import leaf_share
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
 from mirror.store.changes import EVICTED_WITHOUT
@@ -22,6 +23,7 @@ from mirror.store.leaf_values import leaves_of
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
 from mirror.store.restarting import before_of
+from mirror.store.speed_views import latencies_of
 from mirror.store.summing import counts_by
 from mirror.store.tables import (
     epoch_fails,
@@ -99,6 +101,7 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
         of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
     minutes = _minutes(connection, epoch_id, now_s)
     leaves = leaves_of(connection, epoch_id)
+    latencies = latencies_of(connection, epoch_id)
     found = []
     for row_id in sorted(counts, key=names.__getitem__):
         facts = MethodFacts(
@@ -108,6 +111,7 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
             unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples - before[row_id].triples),
             hypotheses=tuple(of_method[names[row_id]]),
             minutes=tuple(minutes.get(row_id, ())),
+            latency=latencies.get(row_id, LatencyFacts()),
         )
         found.append(_with_leaves(facts, *leaves.get(row_id, (0, {}))))
     return tuple(found)

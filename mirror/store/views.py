@@ -89,6 +89,46 @@ class HypothesisView:
 
 
 @dataclass(frozen=True, slots=True)
+class SpeedMinuteView:
+    """One minute (unix minutes) of a method's latency or size: triples, and the median of each role."""
+
+    minute: int
+    triples: int
+    medians: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedView:
+    """Latency (nanoseconds) or size (bytes) of one method, in triples that all three answered alike.
+
+    `median_ratio`, `tail_ratio`: over how many times the secondary's the candidate's is at least; 0: no sign of any.
+    `quantiles`: by role p50, p90 and p99, to 2%. `minutes`: those that were counted.
+    """
+
+    method: str
+    metric: str
+    triples: int
+    minutes: int
+    rank: int  # among the latencies and sizes of the epoch; 0: no vote yet
+    median_ratio: float
+    tail_ratio: float
+    since_s: float  # when either was raised last
+    quantiles: Mapping[str, tuple[float | None, ...]]
+    by_minute: tuple[SpeedMinuteView, ...] = ()  # the newest ones, in order
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """One instance of a role, and the mirrored calls that it served. Times are unix seconds."""
+
+    role: str
+    instance: str
+    calls: int
+    first_s: float
+    last_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class ComparisonView:
     """One kept comparison as a list shows it; `Reader.comparison(id)` has the whole of it."""
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from math import log
 
 from mirror.core.evalue import log_e_star, log_sum_exp, weight
-from mirror.core.speed.votes import RATIOS, TAILS, Votes
+from mirror.core.speed.votes import RATIOS, TAILS, Metric, Votes
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,3 +52,15 @@ def has_votes(hours: Sequence[Hour]) -> bool:
     """Whether there is a discordant vote at any ratio."""
     every = (votes for hour in hours for votes in (hour.median, *hour.tails))
     return any(raw or noise for votes in every for raw, noise in votes)
+
+
+def words_of(metric: str, bound: AtLeast) -> str:
+    """What the bounds say, in one sentence."""
+    took, time = ("took", "the secondary's time") if metric == Metric.LATENCY else ("had", "the secondary's size")
+    parts = []
+    if bound.median:
+        parts.append(f"in most minutes, most calls {took} over {bound.median:g} times {time}")
+    if bound.tail:
+        worst = "slowest" if metric == Metric.LATENCY else "largest"
+        parts.append(f"the {worst} calls {took} over {bound.tail:g} times that of the secondary's {worst}")
+    return "; ".join(parts) or f"no sign that it is {'slower' if metric == Metric.LATENCY else 'larger'}"
