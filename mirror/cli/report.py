@@ -16,13 +16,22 @@ from rich.table import Table
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
 from mirror.cli.report_rules import rules_as_data, rules_of, show_rule_changes, show_rules
+from mirror.cli.report_speeds import show_speeds
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
 from mirror.serve import epochs, models, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
-from mirror.store.views import EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
+from mirror.store.views import (
+    EpochView,
+    HypothesisView,
+    InstanceView,
+    MethodView,
+    RuleChangeView,
+    SchemaChangesView,
+    SpeedView,
+)
 
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
@@ -74,12 +83,14 @@ class Details:
     paths: Paths = epochs.NO_PATHS
     schema_changes: tuple[SchemaChangesView, ...] = ()
     rule_changes: tuple[RuleChangeView, ...] = ()
+    speeds: tuple[SpeedView, ...] = ()
+    instances: tuple[InstanceView, ...] = ()
 
 
 def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[str, Any]:
     """The whole report as JSON values.
 
-    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `page`.
+    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `speeds`, `instances`, `page`.
     """
     shown, paths = details.epoch, details.paths
     return {
@@ -94,6 +105,8 @@ def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[
         },
         "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
         "rule_changes": [shape.rule_change_out(one).model_dump(mode="json") for one in details.rule_changes],
+        "speeds": [shape.speed_out(one, config.policy).model_dump(mode="json") for one in details.speeds],
+        "instances": [models.Instance.model_validate(one).model_dump(mode="json") for one in details.instances],
         "page": page_url(config, found.page),
     }
 
@@ -112,6 +125,7 @@ def show(out: Console, config: Config, found: models.RunVerdict, details: Detail
     _methods(out, details.methods)
     _differing(out, paths.differing)
     _noise(out, paths.explained)
+    show_speeds(out, details.speeds, details.instances, config.policy)
     _schema_changes(out, details.schema_changes)
     show_rule_changes(out, details.rule_changes)
     _next(out, config, found, shown, paths)
@@ -133,6 +147,8 @@ def _details(reader: Reader, run: str, epoch: int | None) -> Details:
         epochs.paths(reader, epoch),
         tuple(reader.schema_changes(epoch)),
         tuple(reader.rule_changes(epoch)),
+        tuple(reader.speeds(epoch)),
+        tuple(reader.instances(epoch)),
     )
 
 

@@ -55,6 +55,8 @@ METRICS: Final = (
     Metric("mirror_groups_open_bytes", "gauge", "Payload bytes of the groups that wait for calls."),
     Metric("mirror_groups_waiting", "gauge", "Complete groups that wait for a schema."),
     Metric("mirror_groups_waiting_evicted_total", "counter", "Groups judged without schema: the wait was full."),
+    Metric("mirror_value_paths", "gauge", "Noisy paths whose values are watched."),
+    Metric("mirror_value_paths_forgotten_total", "counter", "Watched paths that were forgotten: there were too many."),
     Metric("mirror_comparisons_total", "counter", "Pairs compared, by verdict.", ("role", "verdict")),
     Metric("mirror_triples_total", "counter", "Groups that gave evidence about noise."),
     Metric("mirror_lookups_total", "counter", "Shadows that asked what the primary was told, by result.", ("result",)),

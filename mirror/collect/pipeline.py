@@ -232,6 +232,8 @@ class Pipeline:
         put("mirror_groups_open_bytes", parts.pairer.open_bytes)
         put("mirror_groups_waiting", len(parts.waiting))
         put("mirror_groups_waiting_evicted_total", parts.waiting.evicted)
+        put("mirror_value_paths", len(parts.judge.values))
+        put("mirror_value_paths_forgotten_total", parts.judge.values.forgotten)
         for reason, count in parts.pairer.counts.items():
             put("mirror_pairing_total", count, reason=reason)
 

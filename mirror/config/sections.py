@@ -193,6 +193,15 @@ class PolicySettings(Section):
     min_triples: int = Field(
         default=_POLICY.min_triples, ge=0, description="Requests answered by all three roles, per required method."
     )
+    latency_ratio: float = Field(
+        default=_POLICY.latency_ratio,
+        ge=1,
+        description="A method whose calls surely take at least so many times the secondary's time counts as slower.",
+    )
+    on_latency: Literal["report", "fail"] = Field(
+        default=_POLICY.on_latency,
+        description="What a slower method does to the run: `report` it beside the verdict, or `fail`.",
+    )
 
 
 class Settings(Section):

@@ -11,7 +11,9 @@ from mirror.core.bound import lower, upper
 from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
 from mirror.core.policy import Policy
-from mirror.core.run_facts import HypothesisFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.speed.evidence import AtLeast, words_of
+from mirror.core.speed.votes import Metric
 
 BROKEN_MINUTES: Final = 3  # consecutive ones
 BROKEN_TRIPLES_MIN: Final = 50  # in each
@@ -37,6 +39,8 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
         found.append(reason)
     if not facts.has_secondary and (reason := _over_budget(facts, policy)):
         found.append(reason)
+    if policy.on_latency == "fail":
+        found += [reason for m in facts.methods if (reason := _slower(m, policy))]
     named = {(reason.code, reason.figures.get("where")) for reason in found}
     kept = (reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named)
     # The rules judged alone until the first secondary was expected; now there is better evidence.
@@ -91,8 +95,7 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         )
     if facts.judged:
         spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
-    if any(m.leaf_values is None for m in facts.methods):
-        spots.append("What share of the leaf values is blind, ignored or unjudged is not measured.")
+    spots += _unseen(facts)
     spots += _other_rules(facts)
     spots += _uncovered(facts, policy)
     spots += _hidden(facts, policy)
@@ -102,6 +105,40 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
     if policy.vote_by == "call":
         spots.append("Each call had its own vote: that is sound only where calls are independent of each other.")
     return tuple(spots)
+
+
+def _unseen(facts: RunFacts) -> list[str]:
+    """What share of the leaf values nobody judges, by method; what there is only a hash of; and where it is not known."""
+    spots, whole = [], sum(m.leaf_values or 0 for m in facts.methods)
+    if whole:
+        share = sum(m.blind_values for m in facts.methods) / whole
+        calls = sum(m.leaf_calls for m in facts.methods)
+        spots.append(
+            f"Of the leaf values of answers {share:.0%} are blind, ignored or unjudged, estimated from {calls:,} answers; status, "
+            "metadata and outbound calls are not among them."
+        )
+    some = [m for m in facts.methods if m.blind_values and m.leaf_values]
+    some.sort(key=lambda m: (-m.blind_values / (m.leaf_values or 1), m.method))
+    for m in some[:_LISTED_MAX]:
+        parts = ", ".join(f"{n / (m.leaf_values or 1):.0%} {why}" for why, n in sorted(m.unseen_values.items()) if n)
+        spots.append(f"{m.method}: of its leaf values {parts}.")
+    hashed = [m.method for m in facts.methods if m.hashed_values]
+    if hashed:
+        spots.append(
+            "Of private values only a keyed hash is here: whether they are equal, unset, empty or repeated is judged, and nothing "
+            f"else of them ({_some(hashed)})."
+        )
+    unread = [m.method for m in facts.methods if m.leaf_values is None]
+    if unread:
+        spots.append(
+            f"What share of the leaf values is blind, ignored or unjudged is not known where no answer could be read ({_some(unread)})."
+        )
+    return spots
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED_MAX
+    return ", ".join(names[:_LISTED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
@@ -125,7 +162,9 @@ def _other_rules(facts: RunFacts) -> list[str]:
 def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
     """Noisy paths: how many defects each may hide."""
     hidden = []
-    paths = (h for m in facts.methods for h in m.hypotheses if h.hypothesis.kind is not Kind.ANY)
+    everything = [h for m in facts.methods for h in m.hypotheses]
+    valued = {(h.hypothesis.method, h.hypothesis.pattern) for h in everything if h.hypothesis.kind is Kind.VALUES}
+    paths = (h for h in everything if h.hypothesis.kind not in {Kind.ANY, Kind.VALUES})
     for fact in (h for h in paths if h.judgement.explained or h.judgement.blind):
         b, c, n = fact.evidence.b, fact.evidence.c, fact.evidence.n
         name = name_of(fact.hypothesis)
@@ -134,7 +173,12 @@ def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
             hidden.append(
                 (
                     1 + rate,
-                    f"{name} is blind: the secondary differs in {rate:.2%} of calls, so none of them can show a defect there.",
+                    f"{name} is blind: the secondary differs in {rate:.2%} of calls, so none of them can show a defect there; "
+                    + (
+                        "only how its values are distributed is judged."
+                        if (fact.hypothesis.method, fact.hypothesis.pattern) in valued
+                        else "its values gave no sign by which they could be judged."
+                    ),
                 )
             )
             continue
@@ -188,6 +232,24 @@ def _regressed(fact: HypothesisFacts) -> Reason:
         "log_e_star": judgement.log_e_star,
     }
     return Reason("regressed", text, figures)
+
+
+def _slower(method: MethodFacts, policy: Policy) -> Reason | None:
+    """Only where the policy has latency fail a run: with one instance each it may be the instance that is slower."""
+    latency = method.latency
+    bound = AtLeast(latency.median_ratio, latency.tail_ratio)
+    if max(bound.median, bound.tail) < policy.latency_ratio:
+        return None
+    text = f"{method.method} is slower than latency_ratio {policy.latency_ratio:g} allows: {words_of(Metric.LATENCY, bound)}"
+    figures: dict[str, float | str] = {
+        "where": method.method,
+        "method": method.method,
+        "median_ratio": bound.median,
+        "tail_ratio": bound.tail,
+        "latency_ratio": policy.latency_ratio,
+        "triples": latency.triples,
+    }
+    return Reason("slower", text, figures)
 
 
 def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:

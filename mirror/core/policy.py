@@ -23,6 +23,8 @@ class Policy:
     required_share: float = 0.01  # methods over this share of the mirrored calls are required
     required_methods: tuple[str, ...] = ()  # and these
     min_triples: int = 500  # of each required method
+    latency_ratio: float = 1.2  # over the secondary's, from which a method counts as slower
+    on_latency: Literal["report", "fail"] = "report"  # what becomes of a run with such a method
 
     def __post_init__(self) -> None:
         problems = [
@@ -40,6 +42,10 @@ class Policy:
             for name in ("min_duration_s", "min_triples")
             if getattr(self, name) < 0
         ]
+        if self.latency_ratio < 1:
+            problems.append(f"latency_ratio must be at least 1, got {self.latency_ratio}")
+        if self.on_latency not in ("report", "fail"):
+            problems.append(f'on_latency must be "report" or "fail", got {self.on_latency!r}')
         if self.hold_suspects < 1:
             problems.append(f"hold_suspects counts votes from 1, got {self.hold_suspects}")
         if self.vote_by not in ("minute", "call"):

@@ -62,6 +62,15 @@ class HypothesisFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class LatencyFacts:
+    """Over how many times the secondary's latency the candidate's is at least, of most calls and of the slowest. 0: no sign."""
+
+    median_ratio: float = 0.0
+    tail_ratio: float = 0.0
+    triples: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class MethodFacts:
     """What the store knows of one method in this epoch."""
 
@@ -70,8 +79,12 @@ class MethodFacts:
     unexplained: int = 0  # x of the bound, among the triples: `bound.unexplained`
     hypotheses: tuple[HypothesisFacts, ...] = ()
     minutes: tuple[MinuteFacts, ...] = ()  # closed ones, in order
-    leaf_values: int | None = None  # leaf values compared; None: not counted
+    leaf_values: int | None = None  # leaf values of all its answers, estimated from some; None: none could be read
     blind_values: int = 0  # of these blind, ignored or unjudged
+    unseen_values: Mapping[str, int] = field(default_factory=dict)  # those by reason, see core.unseen
+    hashed_values: int = 0  # private ones that are known by a keyed hash only
+    leaf_calls: int = 0  # the answers that were looked at
+    latency: LatencyFacts = LatencyFacts()
     before: MethodCounts = field(
         default_factory=MethodCounts
     )  # of `counts` those made under other rules: the bound leaves them out

@@ -89,6 +89,24 @@ def _runs(api: APIRouter, site: Site) -> None:
             run=found.name, epoch=shown.id if shown else None, paths=[shape.path_out(h) for h in listed]
         )
 
+    @api.get("/runs/{run}/speeds", tags=["runs"])
+    def run_speeds(
+        run: _RunInPath,
+        epoch: _EpochId = None,
+        method: Annotated[str | None, Query(description="only of this method")] = None,
+    ) -> models.Speeds:
+        """Latency and size of the candidate against the secondary, the primary beside them, and who served how many calls."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        listed = site.reader.speeds(shown.id, method) if shown else []
+        served = site.reader.instances(shown.id) if shown else []
+        return models.Speeds(
+            run=found.name,
+            epoch=shown.id if shown else None,
+            speeds=[shape.speed_out(one, site.policy) for one in listed],
+            instances=[models.Instance.model_validate(one) for one in served],
+        )
+
     @api.get("/runs/{run}/schema-changes", tags=["runs"])
     def run_schema_changes(
         run: _RunInPath,

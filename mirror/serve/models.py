@@ -110,6 +110,17 @@ class RunDetail(_Model):
     epochs: list[Epoch]
 
 
+class LabelVotes(_Model):
+    """Of a path of the kind values: one label, and the votes of those for whom more values have it."""
+
+    family: str = Field(description="class, length, magnitude, time, repeated, quantile or distance")
+    label: str
+    text: str = Field(description="in words, behind 'the value': is empty")
+    candidate: int = Field(description="votes")
+    secondary: int = Field(description="votes")
+    log_e_star: float = Field(description="natural logarithm of this label's evidence")
+
+
 class Path(_Model):
     """One hypothesis: how often a path pattern differs in one way, and what that means."""
 
@@ -138,6 +149,10 @@ class Path(_Model):
     excess_high: float
     evidence: str = Field(description="the evidence in words")
     examples: int
+    labels: list[LabelVotes] = Field(
+        default_factory=list,
+        description="of the kind values, the strongest first; there `both` counts triples with a vote",
+    )
 
 
 class Paths(_Model):
@@ -146,6 +161,52 @@ class Paths(_Model):
     run: str
     epoch: int | None
     paths: list[Path]
+
+
+class SpeedMinute(_Model):
+    """One minute (unix minutes) of a method's latency or size."""
+
+    minute: int
+    triples: int
+    medians: dict[str, float | None] = Field(description="of primary, candidate and secondary")
+
+
+class Speed(_Model):
+    """Latency (nanoseconds) or size (bytes) of one method: the candidate against the secondary, the primary beside them."""
+
+    method: str
+    metric: str = Field(description="latency or size")
+    triples: int
+    minutes: int = Field(description="minutes that were counted")
+    rank: int
+    median_ratio: float = Field(
+        description="in most minutes most calls are over so many times the secondary's; 0: no sign"
+    )
+    tail_ratio: float = Field(description="the tail is beyond so many times the secondary's; 0: no sign")
+    since_s: float
+    quantiles: dict[str, tuple[float | None, ...]] = Field(description="by role p50, p90 and p99, to 2%")
+    slower: bool = Field(description="latency from the policy's latency_ratio on")
+    evidence: str = Field(description="in words")
+    by_minute: list[SpeedMinute] = Field(description="the newest 60, in order")
+
+
+class Instance(_Model):
+    """One instance of a role, and the mirrored calls that it served."""
+
+    role: str
+    instance: str
+    calls: int
+    first_s: float
+    last_s: float
+
+
+class Speeds(_Model):
+    """Latency and size of an epoch, and the instances behind them: of one instance each, it may be the instance that is slower."""
+
+    run: str
+    epoch: int | None
+    speeds: list[Speed]
+    instances: list[Instance]
 
 
 class SchemaChange(_Model):

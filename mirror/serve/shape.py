@@ -10,11 +10,21 @@ from urllib.parse import quote, urlencode
 
 from mirror.core import verdict
 from mirror.core.model import Kind
+from mirror.core.speed.evidence import AtLeast, words_of
+from mirror.core.speed.votes import Metric
 from mirror.serve import models, models_of_rules, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
-from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
+from mirror.store.views import (
+    ComparisonView,
+    EpochView,
+    HypothesisView,
+    MethodView,
+    RuleChangeView,
+    SchemaChangesView,
+    SpeedView,
+)
 
 
 def run_page(run: str, epoch: int | None = None) -> str:
@@ -81,7 +91,37 @@ def path_out(one: HypothesisView) -> models.Path:
         excess_high=judged.excess_high,
         evidence=judged.words,
         examples=one.examples,
+        labels=[
+            models.LabelVotes(
+                family=label.family,
+                label=label.label,
+                text=label.text,
+                candidate=label.votes_raw,
+                secondary=label.votes_noise,
+                log_e_star=label.log_e_star,
+            )
+            for label in one.labels
+        ],
     )
+
+
+def speed_out(one: SpeedView, policy: verdict.Policy) -> models.Speed:
+    """Latency or size of one method."""
+    return models.Speed(
+        **{
+            f: getattr(one, f) for f in ("method", "metric", "triples", "minutes", "rank", "median_ratio", "tail_ratio")
+        },
+        since_s=one.since_s,
+        quantiles=dict(one.quantiles),
+        slower=is_slower(one, policy),
+        evidence=words_of(one.metric, AtLeast(one.median_ratio, one.tail_ratio)),
+        by_minute=[models.SpeedMinute.model_validate(minute) for minute in one.by_minute],
+    )
+
+
+def is_slower(one: SpeedView, policy: verdict.Policy) -> bool:
+    """Whether a method's latency is over what the policy calls slower."""
+    return one.metric == Metric.LATENCY and max(one.median_ratio, one.tail_ratio) >= policy.latency_ratio
 
 
 def schema_changes_out(one: SchemaChangesView) -> models.MethodSchemaChanges:

@@ -26,6 +26,7 @@ KIND_MEANINGS: Final = {
     "status": "the call ended with another status",
     "no_answer": "the candidate never answered though others did",
     "any": "some path of this method that noise did not explain",
+    "values": "its values are distributed otherwise; asked where the secondary differs too, so that yes or no says little",
 }
 
 SCHEMA_CHANGES: Final = {
@@ -93,6 +94,13 @@ def milliseconds(nanoseconds: float) -> str:
     """A duration: "0.42 ms", "12.3 ms", "1,250 ms"."""
     value = nanoseconds / 1e6
     return f"{value:,.0f} ms" if value >= 100 else f"{value:.1f} ms" if value >= 10 else f"{value:.2f} ms"
+
+
+def measure(metric: str, value: float | None) -> str:
+    """A latency in ms or a size in bytes; "-" where there is none."""
+    if value is None:
+        return "-"
+    return milliseconds(value) if metric == "latency" else f"{value:,.0f} B"
 
 
 def moment(unix_s: float | None) -> str:

@@ -14,10 +14,11 @@ from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
+from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Leaf, Release, Resource, Role, Triple, Verdict
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
+from mirror.core.speed.minute import MinuteSpeed
 from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
@@ -42,6 +43,15 @@ class Seen:
     last_s: float
     minute: int
     has_secondary: bool
+
+
+@dataclass(slots=True)
+class Served:
+    """Calls that one instance served in this batch, and seconds of the first and last arrival of their groups."""
+
+    calls: int = 0
+    first_s: float = 0.0
+    last_s: float = 0.0
 
 
 @dataclass(slots=True)
@@ -101,6 +111,14 @@ class Changes:
         self.counts: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)  # by field of MethodCounts
         self.reasons: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)
         self.evidence: defaultdict[tuple[EpochKey, Hypothesis, int], Evidence] = defaultdict(Evidence)
+        # Of hypotheses of the kind `values`: how often each label voted 1 (raw) or -1 (noise) in each minute.
+        self.label_votes: defaultdict[tuple[EpochKey, Hypothesis, int], Counter[tuple[tuple[str, str], int]]] = (
+            defaultdict(Counter)
+        )
+        self.leaves: defaultdict[tuple[EpochKey, str], Counter[Leaf]] = defaultdict(Counter)
+        self.leaf_calls: Counter[tuple[EpochKey, str]] = Counter()
+        self.speeds: defaultdict[tuple[EpochKey, str, str, int], MinuteSpeed] = defaultdict(MinuteSpeed)  # by metric
+        self.instances: dict[tuple[EpochKey, str, str], Served] = {}  # by role and instance
         self.unjudged: set[tuple[EpochKey, Hypothesis]] = set()
         self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
         self.kept: list[Kept] = []
@@ -137,6 +155,10 @@ class Changes:
         rest.reasons = _but(self.reasons, methods)
         rest.signatures = _but(self.signatures, methods)
         rest.evidence = _but(self.evidence, methods, lambda key: (key[0], key[1].method))
+        rest.label_votes = _but(self.label_votes, methods, lambda key: (key[0], key[1].method))
+        rest.leaves = _but(self.leaves, methods)
+        rest.leaf_calls = _but(self.leaf_calls, methods)
+        rest.speeds = _but(self.speeds, methods)
         rest.kept = [one for one in self.kept if (one.judged.epoch, one.judged.group.key.method) not in methods]
         rest.totals = self.totals.copy()
         for (epoch, method, _), counts in self.counts.items():
@@ -165,6 +187,7 @@ class Changes:
             self.unjudged.add((judged.epoch, Hypothesis(method, pattern, kind)))
         if judged.triple is not None:
             self._count_triple(judged.triple, where)
+        self._count_values(judged, where)
         for outcome in judged.outcomes.values():
             for ignored in outcome.ignored:
                 self.rule_hits[judged.group.key.run, ignored.rule] += 1
@@ -222,6 +245,8 @@ class Changes:
 
     def _see(self, judged: Judged) -> None:
         arrival_s, expected = judged.group.first_arrival_s, Role.SECONDARY in judged.group.expect
+        for role, call in judged.group.calls.items():
+            self._serve((judged.epoch, role.value, call.resource.instance), arrival_s)
         seen = self.epochs.get(judged.epoch)
         if seen is None:
             self.epochs[judged.epoch] = Seen(arrival_s, arrival_s, judged.minute, expected)
@@ -230,6 +255,15 @@ class Changes:
         seen.last_s = max(seen.last_s, arrival_s)
         seen.minute = min(seen.minute, judged.minute)
         seen.has_secondary |= expected
+
+    def _serve(self, place: tuple[EpochKey, str, str], arrival_s: float) -> None:
+        served = self.instances.get(place)
+        if served is None:
+            if len(self.instances) >= BATCH_NAMES_MAX:
+                place = (*place[:2], OTHER)
+            served = self.instances.setdefault(place, Served(first_s=arrival_s))
+        served.calls += 1
+        served.first_s, served.last_s = min(served.first_s, arrival_s), max(served.last_s, arrival_s)
 
     def _count(self, judged: Judged, where: MethodMinute) -> None:
         counts, group = self.counts[where], judged.group
@@ -280,6 +314,18 @@ class Changes:
             self.evidence[epoch, Hypothesis(method, pattern, kind), minute].left_out += 1
         if triple.signature:
             self.signatures[epoch, method, triple.signature] += 1
+
+    def _count_values(self, judged: Judged, where: MethodMinute) -> None:
+        epoch, method, minute = where
+        for pattern, votes in judged.values.items():
+            place = epoch, Hypothesis(method, pattern, Kind.VALUES), minute
+            self.evidence[place].d += 1
+            self.label_votes[place].update(votes.items())
+        for speed in judged.speeds:
+            self.speeds[epoch, method, speed.metric, minute].add(speed)
+        if judged.leaves is not None:
+            self.leaves[epoch, method].update(judged.leaves)
+            self.leaf_calls[epoch, method] += 1
 
 
 def _within(names: Counter[str], name: str) -> str:

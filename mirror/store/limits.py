@@ -28,5 +28,6 @@ class Limits:
     schemas_max: int = 2000
     schema_pairs_max: int = 20  # per method of an epoch: pairs of schemas of which the changes are kept
     sources_max: int = 10000
+    instances_max: int = 300  # per epoch, of all roles
     names_max: int = 100  # distinct unknown runs, schema problems, reasons of one source
     totals_max: int = 1000  # distinct totals; the reasons of all sources are among them

@@ -21,6 +21,7 @@ from mirror.store.migrating import check
 from mirror.store.rule_history import rule_changes_of
 from mirror.store.ruling import rule_views
 from mirror.store.schema_changes import schema_changes_of
+from mirror.store.speed_views import instances_of, speeds_of
 from mirror.store.summing import add_up, counts_by, minutes_of
 from mirror.store.tables import (
     comparison_blobs,
@@ -38,6 +39,7 @@ from mirror.store.views import (
     ComparisonView,
     EpochView,
     HypothesisView,
+    InstanceView,
     MethodView,
     MinuteView,
     NamedCount,
@@ -46,6 +48,7 @@ from mirror.store.views import (
     RunView,
     SchemaChangesView,
     SourceView,
+    SpeedView,
 )
 
 _LIST_MAX = 1000
@@ -115,6 +118,16 @@ class Reader:
         """The hypotheses of an epoch (of one method), by name, judged with the triples counted so far."""
         with self.connect() as connection:
             return [view for view, _ in hypotheses_of(connection, epoch_id, method=method)]
+
+    def speeds(self, epoch_id: int, method: str | None = None) -> list[SpeedView]:
+        """Latency and size of the methods of an epoch (of one), by name."""
+        with self.connect() as connection:
+            return speeds_of(connection, epoch_id, method=method)
+
+    def instances(self, epoch_id: int) -> list[InstanceView]:
+        """The instances that served calls of an epoch, by role and name."""
+        with self.connect() as connection:
+            return instances_of(connection, epoch_id)
 
     def comparisons(  # noqa: PLR0913 - each narrows the list
         self,

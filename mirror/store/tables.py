@@ -65,6 +65,7 @@ epochs: Final = Table(
     _second("last_s"),
     Column("start_minute", BigInteger, nullable=False),  # hours are counted from it; it never moves
     _count("ranks"),  # the last rank given
+    _count("speed_ranks"),  # the same, among latencies and sizes
     Column("has_secondary", Boolean, nullable=False, server_default=false()),  # one was expected at least once
     UniqueConstraint("run", "service", "primary_version", "candidate_version"),
 )
@@ -81,6 +82,7 @@ methods: Final = Table(
     Column(
         "before", Text, nullable=False, server_default="{}"
     ),  # counts that its bound leaves out, JSON of MethodCounts
+    _count("leaf_calls"),  # of which the leaf values were counted
     UniqueConstraint("epoch_id", "name"),
 )
 
@@ -156,6 +158,86 @@ hypothesis_hours: Final = Table(
     Column("hour", BigInteger, primary_key=True),  # from the epoch's start
     _count("votes_raw"),
     _count("votes_noise"),
+)
+
+# Of hypotheses of the kind `values`: votes by label, as `hypothesis_minutes` and `hypothesis_hours` are of the others. Whether a
+# minute is counted stands there.
+value_minutes: Final = Table(
+    "value_minutes",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _text("family", key=True),
+    _text("label", key=True),
+    _count("b"),
+    _count("c"),
+)
+
+value_hours: Final = Table(
+    "value_hours",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    _text("family", key=True),
+    _text("label", key=True),
+    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
+    _count("votes_raw"),
+    _count("votes_noise"),
+)
+
+# Leaf values in the sampled answers of a method (see methods.leaf_calls), by path pattern.
+leaf_values: Final = Table(
+    "leaf_values",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("pattern", key=True),
+    Column("ignored", Boolean, primary_key=True),
+    Column("hashed", Boolean, primary_key=True),
+    Column("unhashed", Boolean, primary_key=True),
+    _count("n"),
+)
+
+# Latency and size of a method: what came in a minute, the votes of an hour, and how much more the candidate's is at least.
+speed_minutes: Final = Table(
+    "speed_minutes",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _text("counts"),  # JSON of a MinuteSpeed
+    Column("counted", Boolean, nullable=False, server_default=false()),  # whether it is in speed_hours as it stands
+    Index(None, "counted", "minute"),
+)
+
+speed_hours: Final = Table(
+    "speed_hours",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
+    _text("votes"),  # JSON: raw and noise at each ratio, of the median and each tail
+    _text("counts"),  # JSON: triples, minutes, and a sketch of each role
+)
+
+speeds: Final = Table(
+    "speeds",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("metric", key=True),
+    _count("rank"),
+    Column("median_ratio", Double, nullable=False),  # 0: no sign that the candidate's is more
+    Column("tail_ratio", Double, nullable=False),
+    _second("since_s"),
+)
+
+instances: Final = Table(
+    "instances",
+    metadata,
+    _of("epochs", "epoch_id", key=True),
+    _text("role", key=True),
+    _text("instance", key=True),
+    _count("calls"),
+    _second("first_s"),
+    _second("last_s"),
 )
 
 epoch_fails: Final = Table(

@@ -50,6 +50,18 @@ class MinuteView:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelView:
+    """One label of a hypothesis of the kind *values*, and its votes: raw where the candidate's values have it more often."""
+
+    family: str
+    label: str
+    text: str  # behind "the value": "is empty"
+    votes_raw: int
+    votes_noise: int
+    log_e_star: float  # natural logarithm
+
+
+@dataclass(frozen=True, slots=True)
 class HypothesisView:
     """One hypothesis with its evidence and what follows from it.
 
@@ -73,6 +85,47 @@ class HypothesisView:
     left_out: int  # pairs whose signature was stored without it, since noise explained it then
     judgement: noise.Judgement
     examples: int  # kept comparisons in which it differs
+    labels: tuple[LabelView, ...] = ()  # of the kind *values*, the strongest first
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedMinuteView:
+    """One minute (unix minutes) of a method's latency or size: triples, and the median of each role."""
+
+    minute: int
+    triples: int
+    medians: Mapping[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class SpeedView:
+    """Latency (nanoseconds) or size (bytes) of one method, in triples that all three answered alike.
+
+    `median_ratio`, `tail_ratio`: over how many times the secondary's the candidate's is at least; 0: no sign of any.
+    `quantiles`: by role p50, p90 and p99, to 2%. `minutes`: those that were counted.
+    """
+
+    method: str
+    metric: str
+    triples: int
+    minutes: int
+    rank: int  # among the latencies and sizes of the epoch; 0: no vote yet
+    median_ratio: float
+    tail_ratio: float
+    since_s: float  # when either was raised last
+    quantiles: Mapping[str, tuple[float | None, ...]]
+    by_minute: tuple[SpeedMinuteView, ...] = ()  # the newest ones, in order
+
+
+@dataclass(frozen=True, slots=True)
+class InstanceView:
+    """One instance of a role, and the mirrored calls that it served. Times are unix seconds."""
+
+    role: str
+    instance: str
+    calls: int
+    first_s: float
+    last_s: float
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,8 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
         "paths",
         "schema_changes",
         "rule_changes",
+        "speeds",
+        "instances",
         "page",
         "rules",
     }

@@ -5,7 +5,9 @@ from mirror_demo import catalog, plan, seeds
 
 CONDITIONS = {
     "GetProduct": lambda r: (
-        catalog.is_bulky(r["number"]) or catalog.is_preorder(r["number"]) or r["number"] % 100 == 42
+        catalog.is_bulky(r["number"])
+        or catalog.is_preorder(r["number"])
+        or r["number"] % 100 in {42, *range(80, 88), *range(90, 96)}
     ),
     "Quote": lambda r: r["customer"].startswith("business-") or any(i["quantity"] >= 10 for i in r["items"]),
     "PlaceOrder": lambda r: (

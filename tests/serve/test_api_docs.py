@@ -34,6 +34,10 @@ def test_every_metric_of_a_run_is_documented(text):
         "Difference",
         "MethodSchemaChanges",
         "SchemaChange",
+        "Speed",
+        "SpeedMinute",
+        "Instance",
+        "LabelVotes",
     ],
 )
 def test_every_field_of_the_larger_answers_is_documented(served, text, model):
