@@ -27,6 +27,7 @@ from mirror.core.model import Kind
 
 Member: TypeAlias = tuple[str, Kind]  # (path pattern, kind)
 Item: TypeAlias = tuple[str, Kind, str]  # with the statuses, of kind status
+OVERFLOW: Final[Member] = ("(overflow)", Kind.ANY)  # stands for whatever went beyond the store's cap
 SETS_MAX: Final = 2000  # distinct ones that are grouped, those of most calls first
 CLUSTERS_MAX: Final = 200  # of one method
 DEPENDENT_LOG: Final = log(1000)  # so unlikely by chance: then two belong together
@@ -82,16 +83,18 @@ def group(method: str, sets: Iterable[DifferenceSet], named: AbstractSet[Member]
     in clusters; noise is not among them, so whatever else differs is left out of every set.
     """
     every = list(sets)
+    unknown = sum(one.n for one in every if OVERFLOW in one.members)
     by_items: defaultdict[frozenset[Item], list[DifferenceSet]] = defaultdict(list)
     for one in every:
-        by_items[_items(one, named)].append(one)
+        if OVERFLOW not in one.members:
+            by_items[_items(one, named)].append(one)
     calls = sum(one.n for one in every)
     by_items.pop(frozenset(), None)
     counts = {items: sum(one.n for one in found) for items, found in by_items.items()}
     often = sorted(counts, key=lambda items: (-counts[items], sorted(items)))[:SETS_MAX]
     atoms = _atoms({items: counts[items] for items in often}, calls)
     inside: dict[frozenset[Item], list[tuple[int, DifferenceSet]]] = {atom: [] for atom in atoms}
-    left_over = 0
+    left_over = unknown
     for items, found in by_items.items():
         cover = _largest_within(atoms, items)
         left_over += 0 if cover else counts[items]
