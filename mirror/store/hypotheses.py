@@ -12,7 +12,7 @@ from mirror.store.judging import evidence_of, options_of, votes_by_hour
 from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes, methods
 from mirror.store.views import HypothesisView
 
-_SEVERITY = (
+SEVERITY = (
     noise.State.REGRESSED,
     noise.State.SUSPECT,
     noise.State.UNJUDGED,
@@ -56,7 +56,7 @@ def worst_states(connection: Connection, epoch_id: int) -> dict[str, noise.State
         .where(methods.c.epoch_id == epoch_id)
         .distinct()
     ):
-        worst[name] = min(worst.get(name, noise.State.UNSEEN), noise.State(text), key=_SEVERITY.index)
+        worst[name] = min(worst.get(name, noise.State.UNSEEN), noise.State(text), key=SEVERITY.index)
     return worst
 
 
