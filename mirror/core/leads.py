@@ -84,9 +84,12 @@ def find_leads(inside: Sequence[RequestFields], outside: Sequence[RequestFields]
 def _held(
     path: str, condition: _Condition, ours: Sequence[tuple[_Seen, int]], theirs: Sequence[tuple[_Seen, int]]
 ) -> Lead | None:
-    inside, outside = (sum(condition.test(*one) for one in side) for side in (ours, theirs))
     n, m = len(ours), len(theirs)
-    if inside < INSIDE_MIN or inside / n < SHARE_MIN or inside / n - outside / m < GAP_MIN:
+    inside = sum(condition.test(*one) for one in ours)
+    if inside < INSIDE_MIN or inside / n < SHARE_MIN:
+        return None
+    outside = sum(condition.test(*one) for one in theirs)
+    if inside / n - outside / m < GAP_MIN:
         return None
     return Lead(path, condition.text, inside, n, outside, m, beyond_chance(inside, n, smoothed(outside, m)))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from mirror.core import noise
 from mirror.core.leads import Lead
@@ -126,6 +127,9 @@ class ClustersView:
     clusters: tuple[ClusterView, ...] = ()
     count: int = 0
     left_over: int = 0
+
+
+NO_CLUSTERS: Final = ClustersView()
 
 
 @dataclass(frozen=True, slots=True)
