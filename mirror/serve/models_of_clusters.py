@@ -71,6 +71,7 @@ class Preview(_Model):
     """What a rule would do to the kept comparisons: compared again with it and without."""
 
     comparisons: int = Field(description="kept ones of the methods in its scope that were compared again")
+    touched: int = Field(description="of these the ones with a difference that would be under the rule")
     hidden: int = Field(description="differences of the candidate that would be under the rule")
     hidden_in_question: int = Field(description="of these at paths that are regressed or suspect")
     then_matching: int = Field(description="comparisons that would no longer differ at all")
@@ -84,6 +85,7 @@ class Suggestion(_Model):
     pattern: str
     kinds: list[str]
     state: str
+    pairs: int = Field(description="all pairs that differ there, kept or not")
     type: str
     rule: dict[str, Any] = Field(description="as mirror.yaml has it under rules")
     yaml: str = Field(description="the same, ready to paste under rules:")

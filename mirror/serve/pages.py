@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mirror.core.model import Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import chart, clusters, epochs, shape, words
+from mirror.serve import chart, clusters, epochs, shape, suggestions, words
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
@@ -62,6 +62,7 @@ class Pages:
             static=static_url,
             run_url=shape.run_page,
             path_url=shape.path_page,
+            suggestions_url=shape.suggestions_page,
             comparisons_url=_comparisons_url,
             pattern_text=epochs.pattern_text,
             state_meanings=words.STATE_MEANINGS,
@@ -148,6 +149,18 @@ def _run(routes: APIRouter, pages: Pages) -> None:
                 "chart": chart.minutes(report.facts.methods),
             }
         return pages.render("run.html", **values)
+
+    @routes.get("/runs/{run}/suggestions")
+    def suggestions_page(run: str, epoch: _EpochId = None) -> HTMLResponse:
+        found = site.run(run)
+        report = _shown(site, found, epoch)
+        shown = report.epoch if report else None
+        told = (
+            suggestions.suggest(site.reader, site.config, shown, today=site.today()) if shown else suggestions.NOTHING
+        )
+        return pages.render(
+            "suggestions.html", run=found, epoch=shown, suggested=told, never_applied=suggestions.NEVER_APPLIED
+        )
 
     @routes.get("/runs/{run}/paths/{hypothesis}")
     def path_page(run: str, hypothesis: int, epoch: _EpochId = None) -> HTMLResponse:
