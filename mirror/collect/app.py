@@ -73,6 +73,7 @@ def open_store(config: Config) -> Store:
         keep_per_minute=config.store.payload_keep_per_minute,
         kept_max_age_s=config.store.payload_max_age_s,
         kept_max_bytes=config.store.payload_max_bytes,
+        **({} if config.store.request_samples else {"samples_of_method": 0, "samples_of_set": 0}),
     )
     return Store.open(config.store.url, judge=judge, limits=limits)
 

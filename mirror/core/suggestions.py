@@ -24,6 +24,7 @@ from mirror.core.rules import NormalisedText, Scope
 
 HARMLESS_TIME_S: Final = 5.0  # clocks of two machines, and the time between two calls
 HARMLESS_RELATIVE: Final = 1e-6  # sums in another order, another library's rounding
+PLACES: Final = (6, 5, 4, 3, 2)  # of decimals that a float may be rounded to and still be the same figure
 TOLERANCE_MAX: Final = 0.1  # relative; numbers farther apart are not the same number
 WINDOWS: Final = (
     (0.1, "100ms"),
@@ -140,13 +141,23 @@ def _numbers(pairs: _Pairs) -> Iterator[Proposal]:
         return
     absolute = max(abs(left - right) for left, right in pairs)
     relative = max(abs(left - right) / max(abs(left), abs(right)) for left, right in pairs if left != right)
-    if relative <= TOLERANCE_MAX:
+    places = next((n for n in PLACES if all(_one_rounded(left, right, n) for left, right in pairs)), None)
+    if places is not None:
+        why = f"one side is the other, rounded to {places} places"
+        yield Proposal("tolerance", {"absolute": 10.0**-places}, why, harmless=True)
+    elif relative <= TOLERANCE_MAX:
         why = f"numbers at most {absolute:.3g} apart, {relative:.2g} of their size"
         sizes = [max(abs(left), abs(right)) for left, right in pairs]
         harmless = relative <= HARMLESS_RELATIVE
         if max(sizes) <= 100 * min(sizes):
             yield Proposal("tolerance", {"absolute": _nice(absolute)}, why, harmless)
         yield Proposal("tolerance", {"relative": min(1.0, _nice(relative))}, why, harmless)
+
+
+def _one_rounded(left: float, right: float, places: int) -> bool:
+    unit = 10.0**-places
+    close = abs(left - right) <= unit / 2 * (1 + 1e-6)
+    return close and any(abs(one - round(one, places)) <= 1e-9 * max(1.0, abs(one)) for one in (left, right))
 
 
 def _is_number(value: Any) -> bool:
