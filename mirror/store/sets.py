@@ -231,9 +231,9 @@ def _crowd(connection: Connection, method_id: int, sampled_max: int) -> set[int]
     count = connection.execute(select(func.count()).select_from(sampled.subquery())).scalar_one()
     if count <= sampled_max:
         return set()
-    states = (State.REGRESSED.value, State.SUSPECT.value)
+    # One that was found just now is not judged yet.
     query = select(hypotheses.c.pattern, hypotheses.c.kind).where(
-        hypotheses.c.method_id == method_id, hypotheses.c.state.in_(states)
+        hypotheses.c.method_id == method_id, hypotheses.c.state != State.NOISY.value
     )
     asked = {(pattern, Kind(kind)) for pattern, kind in connection.execute(query)}
     found = connection.execute(select(_S.id, _S.n, _S.members).where(_S.id.in_(sampled))).all()
