@@ -33,7 +33,7 @@ def without_lead(cluster: ClusterView) -> str:
     if cluster.calls and cluster.n >= _ALWAYS_FROM * cluster.calls:
         return "in every call" if cluster.n == cluster.calls else "in nearly every call"
     if not cluster.sampled or not cluster.matches_sampled:
-        return "no request of it could be read: is the schema known?"
+        return "no fields of its requests were kept (store.request_samples), or their schema is not known"
     return f"no field of the request sets these calls apart, in {words.plural(cluster.sampled, 'call')} looked at"
 
 

@@ -33,6 +33,7 @@ NEVER_APPLIED: Final = (
     "None of them is applied: paste what you agree with under rules: in mirror.yaml, with an owner, and restart."
 )
 _IN_QUESTION: Final = frozenset({State.REGRESSED, State.SUSPECT})
+_NO_PATH: Final = frozenset({Kind.ANY, Kind.NO_ANSWER})  # of which no value can be seen
 _Member = tuple[str, Kind]
 
 
@@ -116,7 +117,7 @@ class _Kept:
 
 def suggest(reader: Reader, config: Config, epoch: EpochView, *, today: date, method: str | None = None) -> Suggested:
     """The rules that would explain the noisy and the harmless-looking paths of an epoch (of one method)."""
-    views = [view for view in reader.hypotheses(epoch.id, method) if view.hypothesis.kind is not Kind.ANY]
+    views = [view for view in reader.hypotheses(epoch.id, method) if view.hypothesis.kind not in _NO_PATH]
     targets = _targets(views, has_secondary=epoch.has_secondary)
     rules = config.rules.in_force(today)
     again = Recomparer(reader, compare_options(config))
