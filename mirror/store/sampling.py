@@ -7,7 +7,6 @@ a hash; its request is read only if its number is small enough.
 
 from __future__ import annotations
 
-import copy
 import hashlib
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
@@ -28,15 +27,6 @@ REFUSED: Final = -1  # a bucket that has no room now
 _COMPARED: Final = frozenset({Verdict.MATCHED, Verdict.MISMATCHED, Verdict.IGNORED})
 
 
-@dataclass(slots=True)
-class SetSeen:
-    """Increments of one set in a batch, and the seconds of its first and last call."""
-
-    n: int
-    first_s: float
-    last_s: float
-
-
 @dataclass(frozen=True, slots=True)
 class Sample:
     """One call in a sample. `fields`: JSON of RequestFields."""
@@ -46,6 +36,33 @@ class Sample:
     instance: str
     fields: str
     at_s: float
+
+
+@dataclass(slots=True)
+class Held:
+    """What a batch holds of one sample: the calls of the smallest numbers, at most `size`; `below` that more are wanted."""
+
+    size: int
+    below: int
+    samples: dict[int, Sample] = field(default_factory=dict)
+
+    def put(self, sample: Sample) -> None:
+        """Take a call in, and let the one of the largest number go where there are too many."""
+        self.samples[sample.number] = sample
+        if len(self.samples) > self.size:
+            del self.samples[max(self.samples)]
+        if len(self.samples) == self.size:
+            self.below = min(self.below, max(self.samples))
+
+
+@dataclass(slots=True)
+class SetSeen:
+    """Increments of one set in a batch, and the seconds of its first and last call. `held`: the samples that its calls may go to."""
+
+    n: int
+    first_s: float
+    last_s: float
+    held: tuple[Held, ...] = ()
 
 
 def set_of(judged: Judged) -> SetKey | None:
@@ -105,55 +122,64 @@ class Sampler:
             del self._below[bucket]
 
 
-@dataclass(slots=True)
 class SetChanges:
-    """The sets and samples of one batch: increments only."""
+    """The sets and samples of one batch: increments only. One owner."""
 
-    sampler: Sampler
-    seen: dict[SetKey, SetSeen] = field(default_factory=dict)
-    samples: dict[Bucket, dict[int, Sample]] = field(default_factory=dict)
+    def __init__(self, sampler: Sampler) -> None:
+        self.sampler = sampler
+        self.seen: dict[SetKey, SetSeen] = {}
+        self.held: dict[Bucket, Held] = {}
+        self._asked: tuple[Judged, SetSeen, SetKey, int] | None = None  # the last answer, which `add` asks for again
 
     def wants(self, judged: Judged) -> bool:
         """Whether `add` would keep the fields of this call's request: ask before reading them."""
         key = set_of(judged)
-        return key is not None and any(self._takes(bucket, number_of(judged)) for bucket in _buckets(key))
+        if key is None:
+            return False
+        number, seen = number_of(judged), self._seen(key)
+        self._asked = judged, seen, key, number
+        return any(number < held.below for held in seen.held)
 
     def add(self, judged: Judged, fields: RequestFields | None) -> None:
         """Count one compared call; keep its request's fields where the samples take them."""
-        key = set_of(judged)
-        if key is None:
+        if self._asked is None or self._asked[0] is not judged:
+            self._asked = None
+            self.wants(judged)
+        if self._asked is None:
             return
+        _, seen, key, number = self._asked
         at_s = judged.group.first_arrival_s
-        seen = self.seen.get(key)
-        if seen is None:
-            self.seen[key] = SetSeen(1, at_s, at_s)
-        else:
-            seen.n += 1
-            seen.first_s, seen.last_s = min(seen.first_s, at_s), max(seen.last_s, at_s)
+        seen.first_s = min(seen.first_s, at_s) if seen.n else at_s
+        seen.last_s = max(seen.last_s, at_s) if seen.n else at_s
+        seen.n += 1
         if fields is None:
             return
         candidate = judged.group.calls.get(Role.CANDIDATE)
         instance = candidate.resource.instance if candidate else ""
-        sample = Sample(number_of(judged), key, instance, fields.to_json(), judged.compared_at_s)
-        for bucket in _buckets(key):
-            if self._takes(bucket, sample.number):
-                held = self.samples.setdefault(bucket, {})
-                held[sample.number] = sample
-                if len(held) > self.sampler.size(bucket):
-                    del held[max(held)]
+        sample = Sample(number, key, instance, fields.to_json(), judged.compared_at_s)
+        for held in seen.held:
+            if number < held.below:
+                held.put(sample)
 
     def without(self, methods: AbstractSet[tuple[EpochKey, str]]) -> SetChanges:
         """The same less all of these methods."""
-        rest = copy.copy(self)
+        rest = SetChanges(self.sampler)
         rest.seen = {key: seen for key, seen in self.seen.items() if key[:2] not in methods}
-        rest.samples = {bucket: held for bucket, held in self.samples.items() if bucket[:2] not in methods}
+        rest.held = {bucket: held for bucket, held in self.held.items() if bucket[:2] not in methods}
         return rest
 
-    def _takes(self, bucket: Bucket, number: int) -> bool:
-        held, size = self.samples.get(bucket, {}), self.sampler.size(bucket)
-        if len(held) >= size and (not size or number > max(held)):
-            return False
-        return number < self.sampler.below(bucket)
+    def _seen(self, key: SetKey) -> SetSeen:
+        seen = self.seen.get(key)
+        if seen is None:
+            seen = self.seen[key] = SetSeen(0, 0.0, 0.0, tuple(map(self._held, _buckets(key))))
+        return seen
+
+    def _held(self, bucket: Bucket) -> Held:
+        held = self.held.get(bucket)
+        if held is None:
+            size = self.sampler.size(bucket)
+            held = self.held[bucket] = Held(size, self.sampler.below(bucket) if size else REFUSED)
+        return held
 
 
 def _buckets(key: SetKey) -> tuple[Bucket, ...]:

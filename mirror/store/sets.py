@@ -35,11 +35,11 @@ def add_sets(connection: Connection, changes: Changes, rows: Rows, limits: Limit
     Returns below which numbers the samples would take more, by bucket, and how many calls went beyond the cap of sets.
     """
     batch = changes.sets
-    places = {key: _place(key, rows) for key in batch.seen}
+    places = {key: _place(key, rows) for key, seen in batch.seen.items() if seen.n}
     texts: _Texts = {(method_id, digest): (text, status) for method_id, digest, text, status in places.values()}
     sums: dict[_Place, SetSeen] = {}
-    for key, seen in batch.seen.items():
-        _add(sums, places[key][:2], seen)
+    for key, place in places.items():
+        _add(sums, place[:2], batch.seen[key])
     over = _within_cap(connection, sums, texts, limits)
     _create(connection, sums, texts)
     ids = _count(connection, sums)
@@ -176,14 +176,16 @@ def _add_samples(
 ) -> dict[Bucket, int]:
     below: dict[Bucket, int] = {}
     crowded = set()
-    for bucket, held in changes.sets.samples.items():
+    for bucket, held in changes.sets.held.items():
+        if not held.samples:
+            continue
         epoch, method, key = bucket
         number = 0 if key is None else id_of.get(key)
         if number is None:
             below[bucket] = REFUSED
             continue
         method_id = rows.method(epoch, method)
-        below[bucket] = _merge(connection, method_id, number, held.values(), id_of, changes.sets.sampler.size(bucket))
+        below[bucket] = _merge(connection, method_id, number, held.samples.values(), id_of, held.size)
         crowded.add(method_id)
     for method_id in crowded:
         gone = _crowd(connection, method_id, limits.sampled_sets_max)

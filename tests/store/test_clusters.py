@@ -160,7 +160,7 @@ def test_a_batch_holds_no_more_samples_than_the_store_would():
     sets = SetChanges(Sampler(Limits(samples_of_method=7, samples_of_set=3)))
     for one, of_request in [*japanese(50), *others(200)]:
         sets.add(one, of_request)
-    assert sorted(map(len, sets.samples.values())) == [3, 7]
+    assert sorted(len(held.samples) for held in sets.held.values()) == [3, 7]
     assert sum(seen.n for seen in sets.seen.values()) == 250
 
 
