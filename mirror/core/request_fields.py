@@ -7,8 +7,9 @@ redaction took out is never among them; its paths are named, so that nothing is 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from math import isfinite
 from typing import Any, Final, TypeAlias
 
@@ -18,7 +19,7 @@ from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.compare.reflect import is_any, is_time, set_fields
 from mirror.core.compare.values import is_repeated
-from mirror.core.path import ANY_ELEMENT, Field, Index, Key, PatternStep, render
+from mirror.core.path import ANY_ELEMENT, Index, Key, render
 from mirror.core.private import steps_of
 from mirror.core.requests import one_request
 
@@ -27,7 +28,8 @@ TypeLookup: TypeAlias = Callable[[str, str], type[Message]]  # by schema fingerp
 
 PATHS_MAX: Final = 80  # of one request
 VALUES_MAX: Final = 8  # of one path
-ELEMENTS_MAX: Final = 200  # of a list, or messages of a stream, that are looked at
+ELEMENTS_MAX: Final = 50  # of a list, or messages of a stream, that are looked at
+LOOKED_AT_MAX: Final = 500  # fields of one request, set or not
 ENTRIES_MAX: Final = 8  # of a map by key; one with more is only counted
 DEPTH_MAX: Final = 6
 TEXT_MAX: Final = 64  # characters of one text
@@ -36,7 +38,6 @@ _WRAPPERS: Final = frozenset(
     f"google.protobuf.{kind}Value"
     for kind in ("Double", "Float", "Int64", "UInt64", "Int32", "UInt32", "Bool", "String")
 )
-_Pattern: TypeAlias = tuple[PatternStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,26 +74,27 @@ def request_fields(capture: bytes, types: TypeLookup) -> RequestFields | None:
     except (DecodeError, ValueError, RecursionError):
         return None
     single = one_request(call)
-    root: _Pattern = (Field("request"),) if single else (Field("requests"), ANY_ELEMENT)
+    root = "request" if single else "requests[*]"
     walk = _Walk()
     for entry in call.request_metadata:
         if not entry.key.endswith("-bin"):
-            walk.put((Field("request_metadata"), Key(entry.key)), entry.value.decode("utf-8", "replace"))
+            walk.put(f"request_metadata{_key(entry.key)}", entry.value.decode("utf-8", "replace")[:TEXT_MAX])
     if not single:
-        walk.count((Field("requests"),), call.request_count)
+        walk.count("requests", call.request_count)
     for message in messages:
         walk.message(message, root, DEPTH_MAX)
-    private = {render(_pattern((*root, *steps_of(leaf.path)))) for m in sent for leaf in m.private_leaves}
-    private |= {render(steps_of(leaf.path)) for leaf in call.private_leaves}
+    private = {_pattern(root, leaf.path) for m in sent for leaf in m.private_leaves}
+    private |= {_pattern("", leaf.path) for leaf in call.private_leaves}
     return walk.result(frozenset(private))
 
 
 class _Walk:
-    """Collects values until the limits are reached."""
+    """Collects values by path, as text, until the limits are reached."""
 
     def __init__(self) -> None:
         self._values: dict[str, dict[Value, None]] = {}
         self._counts: dict[str, int] = {}
+        self._room = LOOKED_AT_MAX
 
     def result(self, private: frozenset[str]) -> RequestFields:
         values: dict[str, tuple[Value, ...]] = {}
@@ -107,25 +109,29 @@ class _Walk:
         counts = {path: n for path, n in self._counts.items() if not is_below_any(path, private)}
         return RequestFields(values, counts, private)
 
-    def put(self, path: _Pattern, value: Value) -> None:
+    def put(self, path: str, value: Value) -> None:
         """One value at a path."""
-        text = render(path)
-        if text in self._values or len(self._values) < PATHS_MAX:
-            self._values.setdefault(text, {})[value] = None
+        found = self._values.get(path)
+        if found is not None:
+            found[value] = None
+        elif len(self._values) < PATHS_MAX:
+            self._values[path] = {value: None}
 
-    def count(self, path: _Pattern, n: int) -> None:
+    def count(self, path: str, n: int) -> None:
         """How many elements, or bytes, are at a path; of several the most."""
-        text = render(path)
-        if text in self._counts or len(self._counts) < PATHS_MAX:
-            self._counts[text] = max(n, self._counts.get(text, 0))
+        if path in self._counts or len(self._counts) < PATHS_MAX:
+            self._counts[path] = max(n, self._counts.get(path, 0))
 
-    def message(self, message: Message, path: _Pattern, depth: int) -> None:
-        """All fields of a message, those that are not set too."""
+    def message(self, message: Message, path: str, depth: int) -> None:
+        """All fields of a message, those that are not set too; lists last, since they may take all the room."""
         kind: Any = type(message)
         descriptor: Descriptor = kind.DESCRIPTOR
         there = {found.number: value for found, value in set_fields(message)}
-        for one in descriptor.fields:
-            at = (*path, Field(one.name))
+        for one in sorted(descriptor.fields, key=is_repeated):
+            self._room -= 1
+            if self._room < 0:
+                return
+            at = f"{path}.{one.name}"
             if is_repeated(one):
                 self._repeated(one, there.get(one.number), at, depth)
             elif one.number in there:
@@ -133,7 +139,7 @@ class _Walk:
             else:
                 self.put(at, None if one.has_presence else _scalar(one, one.default_value))
 
-    def _repeated(self, one: FieldDescriptor, value: Any, path: _Pattern, depth: int) -> None:
+    def _repeated(self, one: FieldDescriptor, value: Any, path: str, depth: int) -> None:
         self.count(path, len(value) if value is not None else 0)
         if value is None:
             return
@@ -141,12 +147,13 @@ class _Walk:
             of_value = one.message_type.fields_by_name["value"]
             if len(value) <= ENTRIES_MAX:
                 for key in sorted(value, key=str):
-                    self._single(of_value, value[key], (*path, Key(key)), depth)
+                    self._single(of_value, value[key], f"{path}{_key(key)}", depth)
             return
-        for element in _first(value):
-            self._single(one, element, (*path, ANY_ELEMENT), depth)
+        for element in islice(value, ELEMENTS_MAX):
+            self._single(one, element, f"{path}[*]", depth)
 
-    def _single(self, one: FieldDescriptor, value: Any, path: _Pattern, depth: int) -> None:
+    def _single(self, one: FieldDescriptor, value: Any, path: str, depth: int) -> None:
+        self._room -= 1
         inner = one.message_type
         if inner is None:
             if isinstance(value, bytes):
@@ -156,13 +163,16 @@ class _Walk:
         elif is_time(inner):
             self.put(path, value.seconds + value.nanos / 1e9 if value.nanos else value.seconds)
         elif is_any(inner):
-            self.put(path, value.type_url.rpartition("/")[2])
+            self.put(path, value.type_url.rpartition("/")[2][:TEXT_MAX])
         elif inner.full_name in _WRAPPERS and len(inner.fields) == 1:
-            self.put(
-                path, _scalar(inner.fields[0], next((v for _, v in set_fields(value)), inner.fields[0].default_value))
-            )
-        elif depth:
+            field_of = inner.fields[0]
+            self.put(path, _scalar(field_of, next((v for _, v in set_fields(value)), field_of.default_value)))
+        elif depth and self._room > 0:
             self.message(value, path, depth - 1)
+
+
+def _key(key: str | int | bool) -> str:  # noqa: FBT001 - a map's key may be a bool
+    return render((Key(key[:TEXT_MAX] if isinstance(key, str) else key),))
 
 
 def is_below_any(path: str, private: Iterable[str]) -> bool:
@@ -170,16 +180,10 @@ def is_below_any(path: str, private: Iterable[str]) -> bool:
     return any(path.startswith(one) and path[len(one) : len(one) + 1] in {"", ".", "["} for one in private)
 
 
-def _pattern(path: _Pattern) -> _Pattern:
-    """As the walk names it: elements without their place."""
-    return tuple(ANY_ELEMENT if isinstance(step, Index) else step for step in path)
-
-
-def _first(value: Any) -> Iterator[Any]:
-    for position, element in enumerate(value):
-        if position >= ELEMENTS_MAX:
-            return
-        yield element
+def _pattern(root: str, path: str) -> str:
+    """A private leaf as the walk names it: elements without their place."""
+    text = render(tuple(ANY_ELEMENT if isinstance(step, Index) else step for step in steps_of(path)))
+    return f"{root}.{text}" if root else text
 
 
 def _scalar(one: FieldDescriptor, value: Any) -> Value:
