@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections import defaultdict
 from collections.abc import Iterable
+from collections.abc import Set as AbstractSet
 from typing import Any, Final, TypeAlias
 
 from grpc_mirror.v1 import comparison_pb2
@@ -40,9 +41,13 @@ def add_sets(connection: Connection, changes: Changes, rows: Rows, limits: Limit
     sums: dict[_Place, SetSeen] = {}
     for key, place in places.items():
         _add(sums, place[:2], batch.seen[key])
-    over = _within_cap(connection, sums, texts, limits)
-    _create(connection, sums, texts)
-    ids = _count(connection, sums)
+    known = _rows(connection, sums)
+    over = 0
+    if sums.keys() - known.keys():
+        over = _within_cap(connection, sums, texts, known.keys(), limits)
+        _create(connection, sums, texts, known.keys())
+        known = _rows(connection, sums)
+    ids = _count(connection, sums, known)
     id_of = {key: ids[place[:2]] for key, place in places.items() if place[:2] in ids}
     _add_examples(connection, changes, id_of)
     return _add_samples(connection, changes, rows, id_of, limits), over
@@ -81,11 +86,12 @@ def _add(sums: dict[_Place, SetSeen], place: _Place, seen: SetSeen) -> None:
         held.first_s, held.last_s = min(held.first_s, seen.first_s), max(held.last_s, seen.last_s)
 
 
-def _within_cap(connection: Connection, sums: dict[_Place, SetSeen], texts: _Texts, limits: Limits) -> int:
+def _within_cap(
+    connection: Connection, sums: dict[_Place, SetSeen], texts: _Texts, known: AbstractSet[_Place], limits: Limits
+) -> int:
     """Merge new sets beyond a method's cap into its overflow; returns the calls in them."""
-    known = _rows(connection, sums)
     new: defaultdict[int, list[_Place]] = defaultdict(list)
-    for place in sorted(sums.keys() - known.keys()):
+    for place in sorted(sums.keys() - known):
         new[place[0]].append(place)
     over = 0
     for method_id, missing in new.items():
@@ -115,8 +121,8 @@ def _rows(connection: Connection, places: Iterable[_Place]) -> dict[_Place, Any]
     return found
 
 
-def _create(connection: Connection, sums: dict[_Place, SetSeen], texts: _Texts) -> None:
-    missing = sums.keys() - _rows(connection, sums).keys()
+def _create(connection: Connection, sums: dict[_Place, SetSeen], texts: _Texts, known: AbstractSet[_Place]) -> None:
+    missing = sums.keys() - known  # the overflow may be there all the same
     if missing:
         connection.execute(
             upsert(connection, difference_sets, keys=("method_id", "digest"), add=()),
@@ -134,9 +140,8 @@ def _create(connection: Connection, sums: dict[_Place, SetSeen], texts: _Texts) 
         )
 
 
-def _count(connection: Connection, sums: dict[_Place, SetSeen]) -> dict[_Place, int]:
+def _count(connection: Connection, sums: dict[_Place, SetSeen], rows: dict[_Place, Any]) -> dict[_Place, int]:
     """Add the calls; returns the ids."""
-    rows = _rows(connection, sums)
     if rows:
         connection.execute(
             update(difference_sets)

@@ -58,15 +58,15 @@ def rows(store: Store, table, *where):
 
 
 def test_a_cluster_has_its_lead_its_figures_and_its_newest_examples(store: Store, reader: Reader):
-    add(store, *japanese(41), *others(200), keep=True)
+    add(store, *japanese(41), *others(120), keep=True)
     (one,) = clusters(reader).clusters
     (path,) = one.paths
     assert (one.method, path.hypothesis.pattern, one.state) == (METHOD, A, State.SUSPECT)
-    assert (one.n, one.calls, one.first_s, one.last_s) == (41, 241, START_S, START_S + 40)
+    assert (one.n, one.calls, one.first_s, one.last_s) == (41, 161, START_S, START_S + 40)
     (lead,) = one.leads
     assert (lead.condition, lead.inside, lead.inside_of) == ('request.currency = "JPY"', 41, 41)
-    assert (lead.outside, lead.outside_of) == (5, 200)
-    assert (one.sampled, one.matches_sampled, one.instances) == (41, 200, (("candidate-1", 41),))
+    assert (lead.outside, lead.outside_of) == (3, 120)
+    assert (one.sampled, one.matches_sampled, one.instances) == (41, 120, (("candidate-1", 41),))
     assert [example.mirror_id for example in one.examples] == [f"jp-{i}" for i in (19, 18, 17, 16, 15)]
 
 
