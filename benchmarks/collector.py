@@ -51,8 +51,8 @@ def schema() -> tuple[str, bytes]:
     return digest, schema_pb2.Schema(fingerprint=digest, files=[data]).SerializeToString()
 
 
-def span(number: int, role: str, fingerprint: str, payload: bytes) -> otlp_slices_pb2.Span:
-    """The span of one captured call."""
+def span(number: int, role: str, fingerprint: str, asked: bytes, answer: bytes) -> otlp_slices_pb2.Span:
+    """The span of one captured call. All replicas are asked the same, else the pair is incomparable."""
     capture = capture_pb2.Capture(
         method=METHOD,
         kind=capture_pb2.CALL_KIND_UNARY,
@@ -63,7 +63,7 @@ def span(number: int, role: str, fingerprint: str, payload: bytes) -> otlp_slice
         request_count=1,
         response_count=1,
     )
-    for direction in (capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE):
+    for direction, payload in ((capture_pb2.DIRECTION_REQUEST, asked), (capture_pb2.DIRECTION_RESPONSE, answer)):
         capture.messages.add(direction=direction, body=payload, original_size=len(payload))
     made = otlp_slices_pb2.Span(
         trace_id=number.to_bytes(16, "big"),
@@ -99,7 +99,7 @@ def batches(triples: int, first: int, size: int, share_changed: float) -> list[b
             scope = resource.scope_spans.add()
             for number in range(start, min(start + BATCH, first + triples)):
                 differs = role == "candidate" and share_changed and number % round(1 / share_changed) == 0
-                scope.spans.append(span(number, role, fingerprint, other if differs else same))
+                scope.spans.append(span(number, role, fingerprint, same, other if differs else same))
             made.append(request.SerializeToString())
     return made
 

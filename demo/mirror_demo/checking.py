@@ -1,14 +1,15 @@
-"""Holding what the store says at the end against what was seeded. Pure: hypotheses in, found, missed and false out."""
+"""Holding what the store says at the end against what was seeded. Pure: hypotheses and clusters in, found, missed and false out."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mirror_demo.seeds import Seed
 
 REPORTED: Final = frozenset({"regressed", "suspect"})
+CALLS_ENOUGH: Final = 10  # of a cluster, from which its condition must be named too
 _ANY: Final = "any"  # per method: some path differs that noise does not explain
 
 
@@ -54,3 +55,48 @@ def check(findings: Iterable[Finding], seeds: Iterable[Seed]) -> Checked:
             false.append(finding)
     shown = {finding.seed for finding in found}
     return Checked(tuple(found), tuple(s for s in seeds if s.name not in shown), tuple(false))
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """One cluster at the end. `path`: of the request, that its first lead is about; `seed`: the fault that it names."""
+
+    method: str
+    members: frozenset[tuple[str, str]]  # (path pattern, kind)s
+    calls: int
+    path: str = ""
+    lead: str = ""  # in words
+    seed: str = ""
+
+    def as_json(self) -> dict[str, Any]:
+        """For `mirror demo --json`."""
+        patterns = sorted(pattern for pattern, _ in self.members)
+        record = {"method": self.method, "patterns": patterns, "calls": self.calls, "lead": self.lead}
+        return {"seed": self.seed, **record} if self.seed else record
+
+
+@dataclass(frozen=True, slots=True)
+class CheckedGroups:
+    """`named` clusters that are a seeded fault, with its condition; `unnamed` seeds that none is; `false` clusters that are none."""
+
+    named: tuple[Group, ...] = ()
+    unnamed: tuple[Seed, ...] = ()
+    false: tuple[Group, ...] = ()
+
+
+def check_groups(groups: Iterable[Group], seeds: Iterable[Seed]) -> CheckedGroups:
+    """Hold the clusters against the faults that were on.
+
+    A cluster is a fault if all that it holds is the fault's. It names it if its first lead is about the field that brings
+    the fault out; of too few calls (under CALLS_ENOUGH) no lead is asked for. One with anything else in it is false.
+    """
+    seeds = tuple(seeds)
+    named, false = [], []
+    for group in groups:
+        seed = next((s for s in seeds if s.full_method == group.method and group.members <= {*s.expected}), None)
+        if seed is None:
+            false.append(group)
+        elif group.path == seed.condition or (group.calls < CALLS_ENOUGH and not group.path):
+            named.append(replace(group, seed=seed.name))
+    shown = {group.seed for group in named}
+    return CheckedGroups(tuple(named), tuple(s for s in seeds if s.name not in shown), tuple(false))

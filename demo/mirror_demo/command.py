@@ -26,9 +26,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, reading
 from mirror.cli.verdict import judged
+from mirror.serve.clusters import CLUSTERS_MAX, lead_words
 from mirror.store import Reader
 from mirror_demo import mesh, plan, running
-from mirror_demo.checking import REPORTED, Checked, Finding, check
+from mirror_demo.checking import REPORTED, Checked, CheckedGroups, Finding, Group, check, check_groups
 from mirror_demo.outcomes import Done, wanted
 from mirror_demo.processes import DemoError
 from mirror_demo.seeds import SEEDS, Seed
@@ -47,6 +48,7 @@ class Result:
     load: running.Load
     seeded: tuple[Seed, ...]
     checked: Checked
+    groups: CheckedGroups
     effects: Done
     effects_wanted: Done
 
@@ -54,6 +56,7 @@ class Result:
     def good(self) -> bool:
         """Whether it shows what it should; without faults the verdict must not be fail."""
         clean = not (self.checked.missed or self.checked.false or self.load.error_count)
+        clean = clean and not (self.groups.unnamed or self.groups.false)
         clean = clean and self.effects == self.effects_wanted
         return clean and (bool(self.seeded) or self.verdict != "fail")
 
@@ -70,6 +73,9 @@ class Result:
             "found": [finding.as_json() for finding in self.checked.found],
             "missed": [_seed_json(seed) for seed in self.checked.missed],
             "false": [finding.as_json() for finding in self.checked.false],
+            "clusters": [group.as_json() for group in self.groups.named],
+            "clusters_missed": [_seed_json(seed) for seed in self.groups.unnamed],
+            "clusters_false": [group.as_json() for group in self.groups.false],
         }
 
 
@@ -150,7 +156,7 @@ def _run(shop: running.Running, calls: int, seed: int, chosen: tuple[Seed, ...])
 
             load = shop.load(calls, seed, lambda done: bars.update(sent, completed=done))
             shop.wait_for_pairs(pairs, load.done, lambda done: bars.update(paired, completed=done))
-        findings = _findings(reader)
+        findings, groups = _findings(reader), _groups(reader)
         counts = [epoch.counts for epoch in reader.epochs(running.RUN)]
         verdict = judged(reader, settings, running.RUN, None, now_s=time.time()).verdict
     return Result(
@@ -160,6 +166,7 @@ def _run(shop: running.Running, calls: int, seed: int, chosen: tuple[Seed, ...])
         load=load,
         seeded=chosen,
         checked=check(findings, chosen),
+        groups=check_groups(groups, chosen),
         effects=shop.effects(),
         effects_wanted=wanted(plan.make(calls, seed)),
     )
@@ -172,6 +179,20 @@ def _findings(reader: Reader) -> list[Finding]:
         Finding(view.hypothesis.method, view.hypothesis.pattern, view.hypothesis.kind.value, view.state.value)
         for view in views
         if view.state.value in REPORTED
+    ]
+
+
+def _groups(reader: Reader) -> list[Group]:
+    """Every cluster of the run."""
+    found = [one for e in reader.epochs(running.RUN) for one in reader.clusters(e.id, limit=CLUSTERS_MAX).clusters]
+    return [
+        Group(
+            one.method,
+            frozenset((path.hypothesis.pattern, path.hypothesis.kind.value) for path in one.paths),
+            one.n,
+            *((one.leads[0].path, lead_words(one.leads[0])) if one.leads else ()),
+        )
+        for one in found
     ]
 
 
@@ -204,6 +225,14 @@ def summary(result: Result) -> Iterator[str]:
         finding = states.get(seed.name)
         where = f"{finding.state:9}  {finding.pattern}" if finding else "MISSED"
         yield f"  {seed.name:16} {seed.method:14} {where}"
+    yield f"named as a cluster, with what brings it out: {len(result.seeded) - len(result.groups.unnamed)}"
+    for group in result.groups.named:
+        yield f"  {group.seed:16} {group.lead or 'in every call, or in too few to tell'}"
+    for seed in result.groups.unnamed:
+        yield f"  {seed.name:16} NOT NAMED"
+    for group in result.groups.false:
+        patterns = ", ".join(sorted(pattern for pattern, _ in group.members))
+        yield f"  FALSE CLUSTER: {group.method} {patterns}, which nobody seeded"
     for finding in result.checked.false:
         yield f"  FALSE: {finding.method} {finding.pattern} ({finding.kind}) is {finding.state} and nobody seeded it"
     once = (

@@ -21,6 +21,7 @@ class Seed:
     expected: tuple[tuple[str, str], ...]
     trigger: str  # which requests bring it out, in words
     share: float  # of the calls of its method
+    condition: str = ""  # the path of the request that sets those apart; empty: it is in every call
 
     @property
     def full_method(self) -> str:
@@ -52,6 +53,7 @@ SEEDS: Final = (
         (("response.lines[*].discount.cents", "value"),),
         "a line of ten pieces or more",
         0.06,
+        "request.items[*].quantity",
     ),
     Seed(
         "field_missing",
@@ -60,6 +62,7 @@ SEEDS: Final = (
         (("response.dimensions", "missing"),),
         "product number % 100 in 60..64",
         0.05,
+        "request.number",
     ),
     Seed(
         "wrong_enum",
@@ -68,6 +71,7 @@ SEEDS: Final = (
         (("response.availability", "value"),),
         "product number % 100 in 70..74",
         0.05,
+        "request.number",
     ),
     Seed(
         "sum_rounded",
@@ -76,6 +80,7 @@ SEEDS: Final = (
         (("response.total", "value"),),
         "customer begins with business-",
         0.06,
+        "request.customer",
     ),
     Seed(
         "map_entry_lost",
@@ -84,6 +89,7 @@ SEEDS: Final = (
         (("response.cents_by_category[*]", "missing"),),
         "order number % 10 is 7",
         0.06,
+        "request.number",
     ),
     Seed(
         "oneof_changed",
@@ -92,6 +98,7 @@ SEEDS: Final = (
         (("response.courier", "missing"), ("response.pickup", "added")),
         "express is set",
         0.05,
+        "request.express",
     ),
     Seed(
         "stream_short",
@@ -100,6 +107,7 @@ SEEDS: Final = (
         (("responses[*]", "missing"),),
         "limit of 20 or more",
         0.1,
+        "request.limit",
     ),
     Seed(
         "stream_order",
@@ -108,6 +116,7 @@ SEEDS: Final = (
         (("responses", "order"),),
         "parcel number % 10 is 5",
         0.1,
+        "request.parcel",
     ),
     Seed(
         "status_changed",
@@ -116,6 +125,7 @@ SEEDS: Final = (
         (("status.code", "status"),),
         "an order that never was: number from 900000",
         0.06,
+        "request.number",
     ),
     Seed(
         "details_changed",
@@ -124,6 +134,7 @@ SEEDS: Final = (
         (("status.details[*].(google.rpc.PreconditionFailure).violations[*].description", "value"),),
         "the cart holds product 13",
         0.05,
+        "request.cart.items[*].product",
     ),
     Seed(
         "trailer_missing",
@@ -132,6 +143,7 @@ SEEDS: Final = (
         (('trailing_metadata["x-shop-cost"]', "missing"),),
         "five questions or more",
         0.12,
+        "requests",
     ),
     Seed(
         "one_in_100",
@@ -140,6 +152,7 @@ SEEDS: Final = (
         (("response.loyalty_points", "value"),),
         "product number % 100 is 42",
         0.01,
+        "request.number",
     ),
     Seed(
         "noisy_id_empty",
@@ -164,6 +177,7 @@ SEEDS: Final = (
         (("response.receipt", "missing"),),
         "reference begins with GIFT-",
         0.05,
+        "request.reference",
     ),
     Seed(
         "any_type",
@@ -172,6 +186,7 @@ SEEDS: Final = (
         (("response.extra", "value"),),
         "order number % 10 is 3",
         0.06,
+        "request.number",
     ),
     Seed(
         "crash",
@@ -180,6 +195,7 @@ SEEDS: Final = (
         (("status.code", "status"),),
         "a review with an empty text",
         0.12,
+        "requests[*].text",
     ),
     Seed(
         "newer_field",
@@ -196,6 +212,7 @@ SEEDS: Final = (
         (('outbound["pay.v1.Payments/Charge"][*].request.cents', "value"),),
         "customer begins with vip-",
         0.05,
+        "request.cart.customer",
     ),
     Seed(
         "mail_twice",
@@ -204,6 +221,7 @@ SEEDS: Final = (
         (('outbound["mail.send"][*]', "added"),),
         "reference begins with AGAIN-",
         0.05,
+        "request.reference",
     ),
     Seed(
         "refund_short",
@@ -212,6 +230,7 @@ SEEDS: Final = (
         (('outbound["pay.v1.Payments/Refund"][*].request.cents', "value"),),
         "order number % 10 is 9",
         0.12,
+        "request.number",
     ),
 )
 

@@ -15,6 +15,7 @@ from rich.table import Table
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
+from mirror.cli.report_clusters import clusters_as_data, show_clusters
 from mirror.cli.report_rules import rules_as_data, rules_of, show_rule_changes, show_rules
 from mirror.cli.report_speeds import show_speeds
 from mirror.cli.verdict import judged, show_reasons
@@ -24,6 +25,8 @@ from mirror.serve import epochs, models, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
 from mirror.store.views import (
+    NO_CLUSTERS,
+    ClustersView,
     EpochView,
     HypothesisView,
     InstanceView,
@@ -81,6 +84,7 @@ class Details:
     epoch: EpochView | None = None
     methods: tuple[MethodView, ...] = ()
     paths: Paths = epochs.NO_PATHS
+    clusters: ClustersView = NO_CLUSTERS
     schema_changes: tuple[SchemaChangesView, ...] = ()
     rule_changes: tuple[RuleChangeView, ...] = ()
     speeds: tuple[SpeedView, ...] = ()
@@ -90,7 +94,8 @@ class Details:
 def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[str, Any]:
     """The whole report as JSON values.
 
-    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `speeds`, `instances`, `page`.
+    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `clusters`, `schema_changes`, `rule_changes`,
+    `speeds`, `instances`, `page`.
     """
     shown, paths = details.epoch, details.paths
     return {
@@ -103,6 +108,7 @@ def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[
             "together": [shape.path_out(h).model_dump(mode="json") for h in paths.together],
             "explained": [shape.path_out(h).model_dump(mode="json") for h in paths.explained],
         },
+        "clusters": clusters_as_data(details.clusters),
         "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
         "rule_changes": [shape.rule_change_out(one).model_dump(mode="json") for one in details.rule_changes],
         "speeds": [shape.speed_out(one, config.policy).model_dump(mode="json") for one in details.speeds],
@@ -124,6 +130,7 @@ def show(out: Console, config: Config, found: models.RunVerdict, details: Detail
         return
     _methods(out, details.methods)
     _differing(out, paths.differing)
+    show_clusters(out, details.clusters)
     _noise(out, paths.explained)
     show_speeds(out, details.speeds, details.instances, config.policy)
     _schema_changes(out, details.schema_changes)
@@ -145,6 +152,7 @@ def _details(reader: Reader, run: str, epoch: int | None) -> Details:
         epochs.find_epoch(epochs.find_run(reader, run), epoch),
         tuple(epochs.sorted_methods(reader.methods(epoch))),
         epochs.paths(reader, epoch),
+        reader.clusters(epoch),
         tuple(reader.schema_changes(epoch)),
         tuple(reader.rule_changes(epoch)),
         tuple(reader.speeds(epoch)),

@@ -1,4 +1,7 @@
-"""`mirror rules check` and `mirror rules explain`: are the rules of a file right, and which of them applies where?"""
+"""`mirror rules check` and `mirror rules explain`: are the rules of a file right, and which of them applies where?
+
+`mirror rules suggest` hangs in here too.
+"""
 
 from __future__ import annotations
 
@@ -18,6 +21,7 @@ from rich.table import Table
 from mirror.cli.descriptor_set import ServedMethod, read_methods
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import DEFAULT_FILE
+from mirror.cli.rules_suggest import suggest_rules
 from mirror.config import Config, ConfigError, load
 from mirror.core.path import (
     AnyElement,
@@ -45,8 +49,11 @@ from mirror.core.rules import (
 )
 
 app = typer.Typer(
-    no_args_is_help=True, rich_markup_mode=None, help="Check the rules of a mirror.yaml, or explain them."
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Check the rules of a mirror.yaml, explain them, or have some suggested.",
 )
+app.command(name="suggest")(suggest_rules)
 _WRONG: Final = frozenset({Status.UNKNOWN, Status.MISUSED})
 _File = Annotated[Path, typer.Argument(metavar="FILE", help="The mirror.yaml.", show_default=False)]
 _Json = Annotated[bool, typer.Option("--json", help="Machine-readable output.")]

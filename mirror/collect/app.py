@@ -36,7 +36,7 @@ from mirror.collect.slices import Slicer
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
 from mirror.config import Config
-from mirror.core.compare.options import CompareOptions
+from mirror.config.options import compare_options
 from mirror.core.model import EpochKey, Kind, Resource
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
@@ -73,6 +73,7 @@ def open_store(config: Config) -> Store:
         keep_per_minute=config.store.payload_keep_per_minute,
         kept_max_age_s=config.store.payload_max_age_s,
         kept_max_bytes=config.store.payload_max_bytes,
+        **({} if config.store.request_samples else {"samples_of_method": 0, "samples_of_set": 0}),
     )
     return Store.open(config.store.url, judge=judge, limits=limits)
 
@@ -190,7 +191,7 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
     library = Library(SchemaBook(), _fetch(store))
     library.preload(islice(store.schemas(), SCHEMAS_PRELOADED))
     book = library.book
-    judge = Judge(book, config.rules, _options(config), _explained(store, counters))
+    judge = Judge(book, config.rules, compare_options(config), _explained(store, counters))
     _remember_versions(judge, store)
     return Parts(
         intake=intake,
@@ -209,15 +210,6 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
         watch=RuleWatch(config.rules, book),
         schema_watch=SchemaWatch(book),
         writer=writer,
-    )
-
-
-def _options(config: Config) -> CompareOptions:
-    compare = config.compare
-    return CompareOptions(
-        differences_max=compare.differences_max,
-        status_message=compare.status_message,
-        trailing_metadata_ignore=compare.trailing_metadata_ignore,
     )
 
 

@@ -14,6 +14,7 @@ from mirror.core.calls import CallComparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.leaves import Sampler, count_leaves
 from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Part, Resource, Role
+from mirror.core.request_fields import RequestFields, request_fields
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
 from mirror.core.speed.votes import Speed
@@ -83,6 +84,13 @@ class Judge:
             return frozenset()
         shadows = (call for role, call in group.calls.items() if role is not Role.PRIMARY)
         return frozenset().union(*(self._comparer.missing_schemas(primary, shadow) for shadow in shadows))
+
+    def request_fields(self, group: Group) -> RequestFields | None:
+        """The fields of the request as the primary saw it; None where they cannot be read."""
+        primary = group.calls.get(Role.PRIMARY)
+        if primary is None:
+            return None
+        return request_fields(primary.capture, lambda schema, name: self._schemas.own_classes(schema, schema, name)[0])
 
     def judge(self, group: Group, now_s: float) -> Judged:
         """Judge one group at `now_s` (unix seconds)."""

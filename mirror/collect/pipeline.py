@@ -178,7 +178,7 @@ class Pipeline:
         judged = parts.judge.judge(group, self._clock())
         changes = parts.writer.changes
         kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
-        changes.add(judged, kept)
+        changes.add(judged, kept, parts.judge.request_fields(group) if changes.sets.wants(judged) else None)
         self._guard("schema_changes", self._schema_changes, judged)
         parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
         for role, outcome in judged.outcomes.items():

@@ -85,6 +85,10 @@ class Store(Section):
     payload_max_bytes: Size = Field(
         default=2048 * _MIB, description="All kept comparisons together; beyond, the oldest are deleted."
     )
+    request_samples: bool = Field(
+        default=True,
+        description="Keep the fields of a few requests of each method, matched ones too, as long as comparisons: they tell what sets mismatches apart.",
+    )
 
 
 class Web(Section):

@@ -13,11 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import epochs, models, models_of_rules, shape
+from mirror.serve import epochs, models, models_of_clusters, models_of_rules, shape
+from mirror.serve.clusters import CLUSTERS_MAX, clusters_out
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
 from mirror.serve.site import Site
-from mirror.store.views import EpochView, RunView
+from mirror.serve.suggestions import NOTHING, suggest, suggestions_out
+from mirror.store.views import NO_CLUSTERS, EpochView, RunView
 
 COMPARISONS_MAX: Final = 500
 _EpochId = Annotated[int | None, Query(description="an epoch's id; the default is the newest", ge=1)]
@@ -120,6 +122,30 @@ def _runs(api: APIRouter, site: Site) -> None:
         return models.SchemaChanges(
             run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
         )
+
+    @api.get("/runs/{run}/clusters", tags=["runs"])
+    def run_clusters(
+        run: _RunInPath,
+        epoch: _EpochId = None,
+        method: Annotated[str | None, Query(description="only of this method")] = None,
+    ) -> models_of_clusters.Clusters:
+        """Mismatches grouped by what differs, with the request fields that set them apart: leads, no proof."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        clusters = site.reader.clusters(shown.id, method, limit=CLUSTERS_MAX) if shown else NO_CLUSTERS
+        return clusters_out(found, shown, clusters)
+
+    @api.get("/runs/{run}/suggestions", tags=["runs"])
+    def run_suggestions(
+        run: _RunInPath,
+        epoch: _EpochId = None,
+        method: Annotated[str | None, Query(description="only for this method")] = None,
+    ) -> models_of_clusters.Suggestions:
+        """Rules that would explain noisy and harmless-looking paths, tried on the kept comparisons. None is ever applied."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        told = suggest(site.reader, site.config, shown, today=site.today(), method=method) if shown else NOTHING
+        return suggestions_out(found.name, shown, told)
 
     @api.get("/runs/{run}/rule-changes", tags=["runs"])
     def run_rule_changes(run: _RunInPath, epoch: _EpochId = None) -> models_of_rules.RuleChanges:

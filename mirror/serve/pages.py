@@ -20,7 +20,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from mirror.core.model import Hypothesis, Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import chart, epochs, shape, words
+from mirror.serve import chart, clusters, epochs, shape, suggestions, words
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
@@ -31,6 +31,7 @@ HERE: Final = Path(__file__).parent
 PATHS_MAX: Final = 500
 EXAMPLES: Final = 10  # each is read whole, for its values
 LIST_LENGTH: Final = 100
+CLUSTERS_SHOWN: Final = 20  # leads are looked for in each
 _EpochId = Annotated[int | None, Query(ge=1)]
 
 
@@ -61,6 +62,7 @@ class Pages:
             static=static_url,
             run_url=shape.run_page,
             path_url=shape.path_page,
+            suggestions_url=shape.suggestions_page,
             comparisons_url=_comparisons_url,
             pattern_text=epochs.pattern_text,
             state_meanings=words.STATE_MEANINGS,
@@ -68,6 +70,9 @@ class Pages:
             schema_change_words=words.SCHEMA_CHANGES,
             schema_changes_mean=words.SCHEMA_CHANGES_MEAN,
             paths_max=PATHS_MAX,
+            lead_figures=clusters.lead_figures,
+            without_lead=clusters.without_lead,
+            no_proof=clusters.NO_PROOF,
             policy=site.policy,
             **{
                 name: getattr(words, name)
@@ -138,6 +143,7 @@ def _run(routes: APIRouter, pages: Pages) -> None:
             shown = report.epoch.id
             values |= {
                 "paths": epochs.paths(site.reader, shown),
+                "clusters": site.reader.clusters(shown, limit=CLUSTERS_SHOWN),
                 "schema_changes": site.reader.schema_changes(shown),
                 "rule_changes": site.reader.rule_changes(shown),
                 "methods": epochs.sorted_methods(site.reader.methods(shown)),
@@ -146,6 +152,18 @@ def _run(routes: APIRouter, pages: Pages) -> None:
                 "chart": chart.minutes(report.facts.methods),
             }
         return pages.render("run.html", **values)
+
+    @routes.get("/runs/{run}/suggestions")
+    def suggestions_page(run: str, epoch: _EpochId = None) -> HTMLResponse:
+        found = site.run(run)
+        report = _shown(site, found, epoch)
+        shown = report.epoch if report else None
+        told = (
+            suggestions.suggest(site.reader, site.config, shown, today=site.today()) if shown else suggestions.NOTHING
+        )
+        return pages.render(
+            "suggestions.html", run=found, epoch=shown, suggested=told, never_applied=suggestions.NEVER_APPLIED
+        )
 
     @routes.get("/runs/{run}/paths/{hypothesis}")
     def path_page(run: str, hypothesis: int, epoch: _EpochId = None) -> HTMLResponse:

@@ -37,6 +37,11 @@ def path_page(run: str, hypothesis: int, epoch: int) -> str:
     return f"/runs/{quote(run, safe='')}/paths/{hypothesis}?epoch={epoch}"
 
 
+def suggestions_page(run: str, epoch: int) -> str:
+    """The page of the rules that are suggested."""
+    return f"/runs/{quote(run, safe='')}/suggestions?epoch={epoch}"
+
+
 def comparisons_page(run: str, epoch: int, **filters: str | float | None) -> str:
     """The page of kept comparisons under filters: method, pattern, kind, verdict, before."""
     given = {"epoch": epoch} | {name: value for name, value in filters.items() if value}

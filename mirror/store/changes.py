@@ -15,12 +15,14 @@ from typing import Any, Final, TypeVar
 from grpc_mirror.v1 import schema_pb2
 
 from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Leaf, Release, Resource, Role, Triple, Verdict
+from mirror.core.request_fields import RequestFields
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.core.speed.minute import MinuteSpeed
 from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
+from mirror.store.sampling import Sampler, SetChanges
 from mirror.store.views import RuleStatus
 
 Signature = frozenset[tuple[str, Kind]]
@@ -102,9 +104,15 @@ class Changes:
     """
 
     def __init__(
-        self, keeper: Keeper | None = None, in_force: InForce | None = None, *, takes_over: bool = False
+        self,
+        keeper: Keeper | None = None,
+        in_force: InForce | None = None,
+        *,
+        takes_over: bool = False,
+        sampler: Sampler | None = None,
     ) -> None:
         self.keeper = keeper or Keeper(Limits())
+        self.sets = SetChanges(sampler or Sampler(self.keeper.limits))
         self.in_force = in_force
         self.takes_over = takes_over
         self.epochs: dict[EpochKey, Seen] = {}
@@ -159,6 +167,7 @@ class Changes:
         rest.leaves = _but(self.leaves, methods)
         rest.leaf_calls = _but(self.leaf_calls, methods)
         rest.speeds = _but(self.speeds, methods)
+        rest.sets = self.sets.without(methods)
         rest.kept = [one for one in self.kept if (one.judged.epoch, one.judged.group.key.method) not in methods]
         rest.totals = self.totals.copy()
         for (epoch, method, _), counts in self.counts.items():
@@ -170,16 +179,17 @@ class Changes:
         """Whether `add` would keep a comparison of this group: ask before serialising one."""
         return self.kept_bytes < self.keeper.limits.batch_max_bytes and self.keeper.wants(judged)
 
-    def add(self, judged: Judged, comparison: bytes | None = None) -> None:
+    def add(self, judged: Judged, comparison: bytes | None = None, fields: RequestFields | None = None) -> None:
         """Count one judged group; keep `comparison`, a serialised mirror.v1.Comparison, where the caps allow it.
 
-        Rules' hits are counted here, from the differences that the outcomes ignore.
+        `fields`: of its request, where `sets.wants` it. Rules' hits are counted here, from the differences that the outcomes ignore.
         """
         self.groups += 1
         self._see(judged)
         method = judged.group.key.method
         where = (judged.epoch, method, judged.minute)
         self._count(judged, where)
+        self.sets.add(judged, fields)
         for pattern, kind in differing(judged):
             self.evidence[judged.epoch, Hypothesis(method, pattern, kind), judged.minute].pairs += 1
         for pattern, kind in unjudged(judged):

@@ -15,7 +15,7 @@ from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes
 from mirror.store.value_votes import voting_minutes
 from mirror.store.views import HypothesisView, LabelView
 
-_SEVERITY = (
+SEVERITY = (
     noise.State.REGRESSED,
     noise.State.SUSPECT,
     noise.State.UNJUDGED,
@@ -60,7 +60,7 @@ def worst_states(connection: Connection, epoch_id: int) -> dict[str, noise.State
         .where(methods.c.epoch_id == epoch_id)
         .distinct()
     ):
-        worst[name] = min(worst.get(name, noise.State.UNSEEN), noise.State(text), key=_SEVERITY.index)
+        worst[name] = min(worst.get(name, noise.State.UNSEEN), noise.State(text), key=SEVERITY.index)
     return worst
 
 

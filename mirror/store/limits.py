@@ -31,3 +31,7 @@ class Limits:
     instances_max: int = 300  # per epoch, of all roles
     names_max: int = 100  # distinct unknown runs, schema problems, reasons of one source
     totals_max: int = 1000  # distinct totals; the reasons of all sources are among them
+    sets_max: int = 5000  # of what differs, per method of an epoch; the overflow is in no cluster
+    samples_of_method: int = 200  # calls of each method whose request's fields are kept
+    samples_of_set: int = 50  # and of each of its sets that differs
+    sampled_sets_max: int = 100  # per method of an epoch: those in question first, then those of most calls

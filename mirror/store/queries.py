@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from grpc_mirror.v1 import comparison_pb2
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from mirror.core import noise
 from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
+from mirror.store.clusters import CLUSTERS_SHOWN, clusters_of, newest_of
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
@@ -36,6 +38,7 @@ from mirror.store.tables import (
     unknown_runs,
 )
 from mirror.store.views import (
+    ClustersView,
     ComparisonView,
     EpochView,
     HypothesisView,
@@ -170,6 +173,25 @@ class Reader:
             ).scalar()
         return None if blob is None else comparison_pb2.Comparison.FromString(blob)
 
+    def clusters(
+        self, epoch_id: int, method: str | None = None, *, limit: int = CLUSTERS_SHOWN, examples: int = 5
+    ) -> ClustersView:
+        """The mismatches of an epoch (of one method) grouped by what differs: the `limit` of the strongest evidence.
+
+        `examples`: at most so many of the newest kept comparisons of each.
+        """
+        with self.connect() as connection:
+            has_secondary = connection.execute(select(epochs.c.has_secondary).where(epochs.c.id == epoch_id)).scalar()
+            views = [view for view, _ in hypotheses_of(connection, epoch_id, method=method)]
+            found = clusters_of(connection, epoch_id, views, has_secondary=bool(has_secondary), limit=limit)
+            newest = newest_of(connection, found, examples)
+            lines = _lines(connection, [seq for seqs in newest.values() for seq in seqs])
+        clusters = tuple(
+            replace(one.view, examples=tuple(lines[seq] for seq in newest[one.view.id] if seq in lines))
+            for one in found.clusters
+        )
+        return ClustersView(clusters, found.count, found.left_over)
+
     def schema(self, fingerprint: str) -> bytes | None:
         """A serialised mirror.v1.Schema; None where there is none."""
         with self.connect() as connection:
@@ -245,6 +267,14 @@ def _epochs(connection: Connection, query: Select[Any]) -> list[EpochView]:
         )
         for row in rows
     ]
+
+
+def _lines(connection: Connection, seqs: list[int]) -> dict[int, ComparisonView]:
+    rows = connection.execute(
+        select(comparisons, methods.c.name).join(methods).where(comparisons.c.seq.in_(seqs))
+    ).all()
+    paths = _paths(connection, seqs)
+    return {row.seq: _comparison(row, paths.get(row.seq, [])) for row in rows}
 
 
 def _state(worst: noise.State | None, counts: MethodCounts) -> noise.State:

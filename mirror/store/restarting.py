@@ -24,6 +24,7 @@ from mirror.store.explaining import unexplained_pairs
 from mirror.store.leaf_values import forget_leaves
 from mirror.store.limits import OTHER
 from mirror.store.naming import stored
+from mirror.store.sets import forget_sets
 from mirror.store.summing import counts_by
 from mirror.store.tables import epoch_fails, hypotheses, methods, signatures
 from mirror.store.views import RestartedPath, RestartView
@@ -52,6 +53,7 @@ def restart(connection: Connection, method: Row[Any], change: RuleChange) -> Res
     bound = _bound(change, found, n)
     if bound == "restarted":
         connection.execute(delete(signatures).where(signatures.c.method_id == method.id))
+        forget_sets(connection, method.id)
         connection.execute(update(hypotheses).where(hypotheses.c.method_id == method.id).values(left_out=0))
     elif bound == "recounted":
         _recount(connection, method.id, found)

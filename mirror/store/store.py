@@ -30,7 +30,9 @@ from mirror.store.pruning import deletions, note_deletions
 from mirror.store.queries import Reader
 from mirror.store.resolving import Ids
 from mirror.store.rule_history import changes_by_id
+from mirror.store.sampling import Bucket, Sampler
 from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
+from mirror.store.sets import SETS_OVER_LIMIT, add_sets, prune_samples
 from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.speeds import TOO_LATE, add_instances, add_speeds, judge_speeds, prune_speeds
 from mirror.store.tables import schemas
@@ -50,6 +52,7 @@ class Store:
         self.options = options
         self.limits = limits
         self.keeper = Keeper(limits)
+        self.sampler = Sampler(limits)
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
@@ -77,7 +80,7 @@ class Store:
 
     def changes(self, in_force: InForce | None = None, *, takes_over: bool = False) -> Changes:
         """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
-        return Changes(self.keeper, in_force, takes_over=takes_over)
+        return Changes(self.keeper, in_force, takes_over=takes_over, sampler=self.sampler)
 
     def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
         """Add `changes` in one transaction and judge what they touched and what has closed since. `now_s`: unix time.
@@ -88,16 +91,19 @@ class Store:
         self._require_same_file()
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
-                judged_methods, settled = self._write(connection, changes, now_s)
+                judged_methods, settled, sampled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
         except BaseException:
             # Rows that were created with it are gone again.
             self._ids.clear()
             raise
         self._standing = settled.standing
+        self.sampler.learn(sampled)
         self._ids.trim()
         if judged_methods or settled.restarted:
             self._explained.clear()
+        if settled.restarted:
+            self.sampler.clear()
         return history
 
     def explained(self, epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
@@ -167,10 +173,13 @@ class Store:
         if found != self._deletions:
             self._ids.clear()
             self._explained.clear()
+            self.sampler.clear()
             self._standing = Standing(self._standing.taken_over, self._standing.rules)
             self._deletions = found
 
-    def _write(self, connection: Connection, changes: Changes, now_s: float) -> tuple[frozenset[int], Settled]:
+    def _write(
+        self, connection: Connection, changes: Changes, now_s: float
+    ) -> tuple[frozenset[int], Settled, dict[Bucket, int]]:
         self._forget_deleted(connection)
         standing, newest = take_over(connection, changes, self._standing)
         rows = find_methods(connection, changes, self._ids, limits=self.limits)
@@ -186,22 +195,27 @@ class Store:
         add_instances(connection, changes, rows, self.limits)
         add_signatures(connection, changes, rows, self.limits)
         trimmed = add_examples(connection, changes, rows, self.limits)
+        sampled, sets_over = add_sets(connection, changes, rows, self.limits)
         reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
         over = add_schema_changes(connection, changes, rows, limits=self.limits, now_s=now_s)
-        dropped = {
+        counted = {
             reports.COMPARISONS_WITHOUT_CAPTURES: trimmed,
             SCHEMA_CHANGES_OVER_LIMIT: over,
+            SETS_OVER_LIMIT: sets_over,
             OVER_LIMIT: values_over,
             TOO_LATE: speeds_late,
         }
-        reports.add_totals(connection, {(name, ""): n for name, n in dropped.items()})
+        reports.add_totals(connection, {(name, ""): n for name, n in counted.items()})
         if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
             _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
             prune_speeds(connection, now_s)
+            if prune_samples(connection, older_than_s=now_s - self.limits.kept_max_age_s):
+                self.sampler.clear()
+            self.sampler.ask_again()
             self._pruned_s = now_s
         judge_speeds(connection, now_s, self.options)
         unjudged = unjudged_rows(changes, rows)
-        return judging.judge_touched(connection, touched, now_s, self.options, unjudged=unjudged), settled
+        return judging.judge_touched(connection, touched, now_s, self.options, unjudged=unjudged), settled, sampled
 
 
 def _prune(connection: Connection, now_s: float, max_age_s: float, max_bytes: int) -> int:

@@ -297,6 +297,46 @@ comparison_paths: Final = Table(
     Index(None, "method_id", "pattern", "kind", "comparison_seq"),
 )
 
+# Every compared call stands in one of a method's sets: by what only the candidate differs in, a matched one in the empty set.
+difference_sets: Final = Table(
+    "difference_sets",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("methods", "method_id"),
+    _text("digest"),
+    _text("members"),  # JSON list of [pattern, kind], sorted; what is beyond the cap is [["(overflow)", "any"]]
+    _text("status"),  # "OK -> UNKNOWN" where the calls ended otherwise
+    _count("n"),
+    _second("first_s"),
+    _second("last_s"),
+    UniqueConstraint("method_id", "digest"),
+)
+
+# In which set a kept comparison is.
+set_examples: Final = Table(
+    "set_examples",
+    metadata,
+    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
+    _of("difference_sets", "set_id"),
+    Index(None, "set_id", "comparison_seq"),
+)
+
+# Fields of a few calls: of all of a method (bucket 0), and of each of its sets (bucket: its id) that differs. Those of the
+# smallest numbers made from their mirror ids: a sample that does not depend on when they came.
+request_samples: Final = Table(
+    "request_samples",
+    metadata,
+    _of("methods", "method_id", key=True),
+    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
+    Column("number", BigInteger, primary_key=True, autoincrement=False),
+    _of("difference_sets", "set_id"),
+    _text("instance"),  # of the candidate
+    _text("fields"),  # JSON of core.request_fields
+    _second("at_s"),
+    Index(None, "set_id"),
+    Index(None, "at_s"),
+)
+
 schemas: Final = Table(
     "schemas",
     metadata,

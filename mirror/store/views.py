@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
 from mirror.core import noise
+from mirror.core.leads import Lead
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
 from mirror.core.schema_changes import SchemaChange
 
@@ -141,6 +143,46 @@ class ComparisonView:
     compared_at_s: float
     hypotheses: tuple[tuple[str, Kind], ...]  # in which it differs and no rule ignores it
     ignored: tuple[tuple[str, Kind], ...] = ()  # in which it differs under a rule
+
+
+@dataclass(frozen=True, slots=True)
+class ClusterView:
+    """One cluster: calls of a method that differ alike, and what sets them apart. Times are unix seconds of arrival.
+
+    `leads`: from samples of `sampled` calls in it and `matches_sampled` that are not; no proof. `instances`: which of the
+    candidate's served how many of the sampled ones.
+    """
+
+    id: str
+    method: str
+    paths: tuple[HypothesisView, ...]  # the strongest evidence first
+    statuses: tuple[str, ...]  # "OK -> UNKNOWN"
+    state: noise.State  # the worst of its paths
+    log_e_star: float  # the largest of its paths
+    n: int
+    calls: int  # all compared ones of the method
+    first_s: float
+    last_s: float
+    leads: tuple[Lead, ...]
+    sampled: int
+    matches_sampled: int
+    instances: tuple[tuple[str, int], ...]
+    examples: tuple[ComparisonView, ...]  # the newest first
+
+
+@dataclass(frozen=True, slots=True)
+class ClustersView:
+    """The clusters of an epoch, those of the strongest evidence first. `count`: the true one, where the list was cut.
+
+    `left_over`: calls that differ in paths that noise does not explain, and are in no cluster.
+    """
+
+    clusters: tuple[ClusterView, ...] = ()
+    count: int = 0
+    left_over: int = 0
+
+
+NO_CLUSTERS: Final = ClustersView()
 
 
 @dataclass(frozen=True, slots=True)

@@ -55,6 +55,7 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
         "epoch",
         "methods",
         "paths",
+        "clusters",
         "schema_changes",
         "rule_changes",
         "speeds",

@@ -59,6 +59,11 @@ def test_every_seeded_fault_is_found_and_nothing_else():
     told = json.loads(done.stdout)
     assert (told["missed"], told["false"], told["primary_errors"], told["incomplete"]) == ([], [], 0, 0)
     assert {found["seed"] for found in told["found"]} == {seed.name for seed in seeds.SEEDS}
+    assert (told["clusters_missed"], told["clusters_false"]) == ([], [])
+    assert {cluster["seed"] for cluster in told["clusters"]} == {seed.name for seed in seeds.SEEDS}
+    leads = {cluster["seed"]: cluster["lead"] for cluster in told["clusters"]}
+    assert leads["id_empty"].startswith('request.reference begins with "GIFT-": 17 of 17 mismatches, 0% of matches')
+    assert leads["newer_field"] == ""
     assert (told["verdict"], told["pairs"]) == ("fail", 3000)
     assert told["effects"] == told["effects_of_the_primary"]
     assert min(told["effects"].values()) > 100
@@ -72,6 +77,8 @@ def test_a_faithful_candidate_is_not_failed_and_the_report_says_so(tmp_path):
     assert done.returncode == 0, done.stdout + done.stderr
     assert "seeded faults: 0, found: 0" in done.stdout
     assert "FALSE" not in done.stdout
+    assert "named as a cluster, with what brings it out: 0" in done.stdout
+    assert "\nclusters (" not in done.stdout
     assert "each once, so the shadows had none" in done.stdout
     assert "3000 calls, 0 of them went wrong; 3000 pairs, 0 incomplete; verdict: pass" in done.stdout
     assert (tmp_path / "kept" / "mirror.db").exists()

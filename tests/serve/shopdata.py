@@ -29,6 +29,7 @@ from mirror.core.model import (
 )
 from mirror.core.path import Field, Index, Key
 from mirror.core.path import Path as FieldPath
+from mirror.core.request_fields import request_fields
 from mirror.core.schema_changes import ChangeKind, SchemaChange, SchemaChanges, SchemaPair
 from mirror.core.triples import judge_group
 from mirror.store import Changes, Store
@@ -267,7 +268,9 @@ def add(changes: Changes, store: Store, number: int, at_s: float, *, run: str, v
         candidate_version_last_seen=version,
         now_s=at_s + 1,
     )
-    changes.add(judged, comparison_of(judged).SerializeToString() if changes.wants(judged) else None)
+    kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
+    asked_for = lambda _schema, name: message(name.rpartition(".")[2]).__class__  # noqa: E731
+    changes.add(judged, kept, request_fields(primary.capture, asked_for) if changes.sets.wants(judged) else None)
 
 
 def fill(url: str, *, requests: int = 6_000, minutes: int = 40, seed: int = 7) -> None:
