@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
 
 from mirror.core import noise
 from mirror.core.model import Hypothesis, Kind
+from mirror.store.deciding import decisions_of
 from mirror.store.judging import evidence_of, options_of, votes_by_hour
 from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes, methods
 from mirror.store.views import HypothesisView
@@ -38,12 +40,14 @@ def hypotheses_of(
     votes = votes_by_hour(connection, [row.id for row in rows])
     examples = _examples(connection, epoch_id)
     minutes = _minutes(connection, epoch_id)
+    decided = decisions_of(connection, epoch_id)
     alpha = options_of(connection).alpha
     found = []
     for row in rows:
         evidence = evidence_of(row, votes.get(row.id, {}), row.rank)
         kept = examples.get((row.method_id, row.pattern, row.kind), 0)
-        found.append((_view(row, evidence, alpha=alpha, minutes=minutes.get(row.id, 0), examples=kept), evidence))
+        view = _view(row, evidence, alpha=alpha, minutes=minutes.get(row.id, 0), examples=kept)
+        found.append((replace(view, decision=decided.get(view.hypothesis)) if decided else view, evidence))
     return found
 
 

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
+from mirror.core.decisions import Ruling
 from mirror.core.model import EpochKey, Kind, Role
+from mirror.core.noise import Evidence
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
 from mirror.store.changes import EVICTED_WITHOUT
+from mirror.store.deciding import accepted_members, day_of
 from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
@@ -29,6 +33,7 @@ from mirror.store.tables import (
     methods,
     sources,
 )
+from mirror.store.views import HypothesisView
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
 _LOOK_BACK_S: Final = 3600.0
@@ -67,7 +72,11 @@ def latch_fails(connection: Connection, policy: Policy, now_s: float) -> None:
     rows = []
     for epoch_id in recent:
         report = decide(facts_of(connection, epoch_id, policy, now_s), policy)
-        rows += [_fail_row(epoch_id, reason, now_s) for reason in report.reasons if report.verdict == "fail"]
+        rows += [
+            _fail_row(epoch_id, reason, now_s)
+            for reason in report.reasons
+            if report.verdict == "fail" and reason.code != "rejected"
+        ]
     if rows:
         connection.execute(upsert(connection, epoch_fails, keys=("epoch_id", "code", "place"), add=()), rows)
 
@@ -90,20 +99,46 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
     ).all()
     names = {row.id: row.name for row in known}
     before = {row.id: before_of(row.before) for row in known}
+    today = day_of(now_s)
     of_method: defaultdict[str, list[HypothesisFacts]] = defaultdict(list)
+    views: defaultdict[str, list[HypothesisView]] = defaultdict(list)
     for view, evidence in hypotheses_of(connection, epoch_id):
-        of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
+        views[view.hypothesis.method].append(view)
+        of_method[view.hypothesis.method].append(_fact(view, evidence, today))
     minutes = _minutes(connection, epoch_id, now_s)
+    accepted = {
+        name: accepted_members((h.decision for h in found if h.decision), today) for name, found in views.items()
+    }
     return tuple(
         MethodFacts(
             method=names[row_id],
             counts=counts[row_id],
             before=before[row_id],
-            unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples - before[row_id].triples),
+            unexplained=unexplained_pairs(
+                connection,
+                row_id,
+                counts[row_id].triples - before[row_id].triples,
+                accepted.get(names[row_id], frozenset()),
+            ),
             hypotheses=tuple(of_method[names[row_id]]),
             minutes=tuple(minutes.get(row_id, ())),
         )
         for row_id in sorted(counts, key=names.__getitem__)
+    )
+
+
+def _fact(view: HypothesisView, evidence: Evidence, today: date) -> HypothesisFacts:
+    decision = view.decision
+    words = decision.words if decision else ""
+    holds = decision is not None and decision.in_force(today)
+    what = decision.what if decision else None
+    return HypothesisFacts(
+        view.hypothesis,
+        evidence,
+        view.judgement,
+        accepted=words if holds and what is Ruling.ACCEPTED else "",
+        rejected=words if holds and what is Ruling.REJECTED else "",
+        expired=words if not holds else "",
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from mirror.core import noise
+from mirror.core.decisions import Decision
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
 from mirror.core.schema_changes import SchemaChange
 
@@ -73,6 +74,7 @@ class HypothesisView:
     left_out: int  # pairs whose signature was stored without it, since noise explained it then
     judgement: noise.Judgement
     examples: int  # kept comparisons in which it differs
+    decision: Decision | None = None  # what someone decided of it; it may have expired
 
 
 @dataclass(frozen=True, slots=True)
