@@ -33,6 +33,7 @@ from mirror.store.tables import (
     methods,
     sources,
 )
+from mirror.store.verdict_changes import note_change
 from mirror.store.views import HypothesisView
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
@@ -67,11 +68,13 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
 
 
 def latch_fails(connection: Connection, policy: Policy, now_s: float) -> None:
-    """Keep the reasons for which epochs fail at this look; those kept before stay as they were."""
+    """Keep the reasons for which epochs fail at this look, and note verdicts that changed; those kept before stay as they were."""
     recent = connection.execute(select(epochs.c.id).where(epochs.c.last_s >= now_s - _LOOK_BACK_S)).scalars().all()
     rows = []
     for epoch_id in recent:
-        report = decide(facts_of(connection, epoch_id, policy, now_s), policy)
+        facts = facts_of(connection, epoch_id, policy, now_s)
+        report = decide(facts, policy)
+        note_change(connection, epoch_id, facts.epoch, report, now_s)
         rows += [
             _fail_row(epoch_id, reason, now_s)
             for reason in report.reasons
