@@ -19,6 +19,7 @@ COMMANDS: Final = {
     "collector": "mirror.cli.collector",
     "report": "mirror.cli.report",
     "verdict": "mirror.cli.verdict",
+    "warmup": "mirror.cli.warmup",
     "accept": "mirror.cli.decide:accept_app",
     "reject": "mirror.cli.decide:reject_app",
     "withdraw": "mirror.cli.decide:withdraw_app",
