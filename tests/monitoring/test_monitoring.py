@@ -5,11 +5,8 @@ from __future__ import annotations
 import json
 import re
 import shutil
-import socket
 import subprocess
-import time
 from collections.abc import Iterator
-from pathlib import Path
 
 import httpx
 import pytest
@@ -20,6 +17,7 @@ from mirror.serve.metrics import RUN_METRICS
 from tests.cli.test_waiting import POLICY, send
 from tests.collect.process import CollectorProcess
 from tests.conftest import ROOT, require
+from tests.monitoring.scraping import ask, scraping, until
 
 MONITORING = ROOT / "monitoring"
 ALERTS = MONITORING / "alerts.yaml"
@@ -83,43 +81,8 @@ def collector(tmp_path_factory) -> Iterator[CollectorProcess]:
 @pytest.fixture(scope="module")
 def prometheus(collector, tmp_path_factory) -> Iterator[str]:
     """A real Prometheus that scrapes it, with our alert rules; its address."""
-    binary = shutil.which("prometheus")
-    require("promtool", "there is no prometheus on the PATH", present=bool(binary))
-    folder = tmp_path_factory.mktemp("prometheus")
-    config = {
-        "global": {"scrape_interval": "1s", "evaluation_interval": "1s"},
-        "rule_files": [str(ALERTS)],
-        "scrape_configs": [{"job_name": "mirror", "static_configs": [{"targets": [collector.addresses["web"]]}]}],
-    }
-    (folder / "prometheus.yml").write_text(json.dumps(config))
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    command = [str(binary), f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data"]
-    with (folder / "log").open("w") as log:
-        process = subprocess.Popen([*command, f"--web.listen-address={address}"], stderr=log, stdout=log)
-    try:
-        until(lambda: ask(f"http://{address}", "count_over_time(mirror_run_failed[1m]) > 2"), folder / "log")
-        yield f"http://{address}"
-    finally:
-        process.terminate()
-        process.wait(30)
-
-
-def ask(url: str, expression: str) -> list[dict[str, object]]:
-    try:
-        answer = httpx.get(f"{url}/api/v1/query", params={"query": expression}, timeout=10)
-    except httpx.TransportError:
-        return []
-    assert answer.status_code in (200, 503), answer.text
-    return answer.json()["data"]["result"] if answer.status_code == 200 else []
-
-
-def until(true, log: Path) -> None:
-    end_s = time.monotonic() + 60
-    while not true():
-        assert time.monotonic() < end_s, log.read_text()[-2000:]
-        time.sleep(0.2)
+    with scraping(collector.addresses["web"], tmp_path_factory.mktemp("prometheus"), ALERTS) as url:
+        yield url
 
 
 @pytest.mark.live
