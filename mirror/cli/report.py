@@ -12,6 +12,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mirror.cli.errors import UsageError
 from mirror.cli.junit import junit_xml
@@ -205,13 +206,23 @@ def _paths_table(paths: list[HypothesisView], *, wide: bool) -> Table:
         judgement = one.judgement
         excess = f"{words.percent(judgement.excess)} {words.interval(judgement.excess_low, judgement.excess_high)}"
         listed.add_row(
-            styled(one.state),
+            _state(one),
             *(words.count(n) for n in (one.b, one.c, one.d)),
             *((excess,) if wide else ()),
             one.hypothesis.kind,
             plain(epochs.pattern_text(one)),
         )
     return listed
+
+
+def _state(one: HypothesisView) -> Text:
+    """Its state, and what someone decided of it."""
+    text = styled(one.state)
+    if one.decision is not None:
+        text.append(f", {one.decision.what}")
+        if one.decision.expires is not None:
+            text.append(f" to {one.decision.expires.isoformat()}")
+    return text
 
 
 def _summarised(found: models.RunVerdict) -> models.RunVerdict:

@@ -190,6 +190,8 @@ class Teller:
                 pass
         except (OSError, http.client.HTTPException, ValueError) as problem:
             self._failed(problem)
+            if isinstance(problem, error.HTTPError):
+                problem.close()
             return False
         self._failing = False
         self._count("delivered")

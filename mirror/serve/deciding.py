@@ -17,6 +17,7 @@ from mirror.serve import epochs
 from mirror.serve.epochs import NotFoundError
 from mirror.store import Reader
 from mirror.store.deciding import day_of, decide
+from mirror.store.limits import OTHER
 from mirror.store.views import EpochView, HypothesisView, RunView
 
 LISTED_MAX: Final = 10
@@ -61,6 +62,8 @@ def take(  # noqa: PLR0913 - who asks for what, where
     shown, path = _find(reader, run, epoch, asked)
     decision = Decision(path.hypothesis, asked.what, asked.owner.strip(), asked.reason.strip(), asked.expires, now_s)
     wrong = problems(decision, day_of(now_s))
+    if decision.hypothesis.pattern == OTHER and asked.what is Ruling.ACCEPTED:
+        wrong.append(f"{OTHER} stands for all paths beyond the store's cap, also for those to come: write rules")
     if asked.what is Ruling.WITHDRAWN and path.decision is None:
         wrong.append("there is no decision on this path that could be withdrawn")
     if wrong:

@@ -22,7 +22,8 @@ from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
 from mirror.serve.site import Site
 
-PATHS_MAX: Final = 200  # series of paths by kind, of each epoch that is shown
+PATHS_MAX: Final = 200  # paths by kind that have series of their own, of each epoch that is shown
+PAGE_PATHS_MAX: Final = 2000  # and of all together: runs stay in the store; those with the newest pairs come first
 _PATH: Final = ("run", "service", "method", "path", "kind")
 VERDICTS: Final = ("matched", "mismatched", "ignored", "incomplete", "incomparable")
 RUN_METRICS: Final = {
@@ -97,7 +98,7 @@ def _runs(site: Site) -> Iterator[Family]:
     on_paths = CounterMetricFamily(
         "mirror_run_path_triples_total", RUN_METRICS["mirror_run_path_triples_total"], labels=(*_PATH, "side")
     )
-    seen = site.runs()
+    seen, room = site.runs(), PAGE_PATHS_MAX
     for name in sorted(set(site.config.runs) - {run.name for run in seen}):
         families["mirror_run_failed"].add_sample("mirror_run_failed", {"run": name, "service": ""}, 0)
     for run in seen:
@@ -105,7 +106,7 @@ def _runs(site: Site) -> Iterator[Family]:
             report = epochs.judge(site.reader, epoch, site.policy, now_s)
             _verdict_samples(families, report)
             _method_samples(site, report, pairs, triples, families["mirror_run_paths"])
-            _path_samples(site, report, families, on_paths)
+            room -= _path_samples(site, report, families, on_paths, most=min(PATHS_MAX, room))
     yield from (*families.values(), pairs, triples, on_paths)
 
 
@@ -135,19 +136,25 @@ def _method_samples(
             paths.add_sample("mirror_run_paths", labels, states[method.method, state])
 
 
-def _path_samples(site: Site, report: EpochReport, families: dict[str, Family], on_paths: CounterMetricFamily) -> None:
-    """What differs, the worst first, up to a cap: a candidate that differs everywhere must not flood Prometheus."""
+def _path_samples(
+    site: Site, report: EpochReport, families: dict[str, Family], on_paths: CounterMetricFamily, *, most: int
+) -> int:
+    """What differs, the worst first, at most so many; how many it were.
+
+    A candidate that differs everywhere must not flood Prometheus.
+    """
     of_run = {"run": report.run, "service": report.epoch.key.service}
     found = epochs.paths(site.reader, report.epoch.id)
     every = [one for one in (*found.differing, *found.explained) if one.hypothesis.kind is not Kind.ANY]
-    for one in every[:PATHS_MAX]:
+    for one in every[:most]:
         name = one.hypothesis
         labels = of_run | {"method": name.method, "path": name.pattern, "kind": str(name.kind)}
         families["mirror_run_path_state"].add_sample("mirror_run_path_state", labels | {"state": str(one.state)}, 1)
         for side, n in (("candidate", one.b), ("secondary", one.c), ("both", one.d)):
             on_paths.add_metric([*labels.values(), side], n)
-    left_out = max(0, len(every) - PATHS_MAX)
+    left_out = max(0, len(every) - most)
     families["mirror_run_paths_left_out"].add_sample("mirror_run_paths_left_out", of_run, left_out)
     families["mirror_run_last_pair_timestamp_seconds"].add_sample(
         "mirror_run_last_pair_timestamp_seconds", of_run, report.epoch.last_s
     )
+    return min(most, len(every))

@@ -36,6 +36,7 @@ def test_accept_reject_and_withdraw_turn_the_verdict(capsys, monkeypatch):
     assert mirror(capsys, monkeypatch, "reject", A, *SAID)[0] == 0
     told = mirror(capsys, monkeypatch, "verdict", "--run", RUN)[1]
     assert "was rejected by ada: rounding" in told
+    assert "regressed, rejected" in mirror(capsys, monkeypatch, "report", "--run", RUN)[1]
     report = json.loads(mirror(capsys, monkeypatch, "report", "--run", RUN, "--json")[1])
     decided = [path["decision"] for path in report["paths"]["differing"] if path["decision"]]
     assert [one["what"] for one in decided] == ["rejected"]

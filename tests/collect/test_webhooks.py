@@ -19,7 +19,7 @@ from mirror.core.verdict import Policy
 from mirror.store import JudgeOptions, Store, StoreError
 from mirror.store.verdict_changes import ChangeQueue
 from tests.collect.hooks import Hook, serving
-from tests.collect.process import CollectorProcess, environment
+from tests.collect.process import CollectorProcess, environment, failed_start
 from tests.store.building import RUN, START_S, A, commit, several
 
 POLICY = Policy(vote_by="call", min_duration_s=0, min_triples=1, budget=0.01)
@@ -265,6 +265,13 @@ def test_settings_are_checked_with_their_place(tmp_path):
         ("2:41", 'did you mean "fail"'),
     ):
         assert any(f"mirror.yaml:{place}" in line and part in line for line in told.splitlines()), told
+
+
+@pytest.mark.live
+def test_a_collector_whose_webhook_lacks_its_secret_does_not_start(tmp_path):
+    config = "webhooks: [{name: ci, url: 'http://x', secret_env: NOT_THERE}]\nlisten: {otlp_grpc: '127.0.0.1:0', otlp_http: '127.0.0.1:0', web: '127.0.0.1:0'}\n"
+    code, told = failed_start(tmp_path, config)
+    assert (code, "webhooks[0] (ci): the secret in NOT_THERE has 0 bytes" in told) == (2, True), told
 
 
 @pytest.mark.live
