@@ -51,7 +51,7 @@ class Store:
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
-        self._deletions = (-1, -1)
+        self._deletions = (-1, -1)  # and acceptances, at the last commit; below 0: there was none yet
         self._now_s = 0.0  # of the last commit
         self._standing = Standing()
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
@@ -105,7 +105,8 @@ class Store:
         if found is None:
             with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
                 found = explained_members(connection, epoch, method, at_least=LEFT_OUT_FROM)
-                found |= accepted_of(connection, epoch, method, day_of(self._now_s))
+                if self._deletions[1]:  # 0: nobody ever accepted a path
+                    found |= accepted_of(connection, epoch, method, day_of(self._now_s))
             self._explained[epoch, method] = found
             if len(self._explained) > EXPLAINED_MAX:
                 self._explained.popitem(last=False)
