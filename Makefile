@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos audit bench jaeger otelcol interop clean
+.PHONY: help setup demo test lint format protos audit bench jaeger otelcol interop argo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -50,6 +50,9 @@ otelcol: ## build the OpenTelemetry Collector that one live test uses (needs Go 
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
 	@sh tools/interop.sh
+
+argo: ## build what measures the AnalysisTemplate as Argo Rollouts does (needs Go)
+	@sh tools/argo.sh
 
 clean: ## remove what the targets above made
 	rm -rf .venv .tools .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -14,8 +14,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from mirror.config.env import PREFIX
+from mirror.config.env import LISTS, PREFIX
 from mirror.config.sections import FileSettings
+from mirror.config.webhook_models import Webhook
 
 DOCS = Path(__file__).parent.parent / "docs"
 BEGIN, END = "<!-- settings: written by tools/config_docs.py -->", "<!-- settings: end -->"
@@ -36,6 +37,8 @@ def settings_table() -> str:
         model = field.annotation
         if isinstance(model, type) and issubclass(model, BaseModel):
             parts.append(_table(f"`{name}`", model.__doc__ or "", list(_rows(model, (name,)))))
+    hooks = [row.rpartition(" | ")[0] + " | - |" for row in _rows(Webhook, ("webhooks[]",))]
+    parts.append(_table("`webhooks`", f"A list, in the file alone. {Webhook.__doc__}", hooks))
     return "\n\n".join(parts)
 
 
@@ -53,10 +56,11 @@ def _rows(model: type[BaseModel], loc: tuple[str, ...]) -> Iterator[str]:
 
 
 def _row(loc: tuple[str, ...], field: Any) -> str:
-    if loc == ("rules",) or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
+    if loc in LISTS or (isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel)):
         return ""
     variable = PREFIX + "_".join(loc).upper()
-    return f"| `{'.'.join(loc)}` | {_shown(loc, field.default)} | {field.description} | `{variable}` |"
+    default = "-" if field.is_required() else _shown(loc, field.default)
+    return f"| `{'.'.join(loc)}` | {default} | {field.description} | `{variable}` |"
 
 
 def _shown(loc: tuple[str, ...], value: Any) -> str:

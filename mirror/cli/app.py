@@ -14,11 +14,15 @@ from typer.main import get_command
 from mirror import __version__
 from mirror.cli.errors import UsageError
 
-# Every command and the module whose `app` (a typer.Typer) it is. Loaded when asked for.
+# Every command and the module whose `app` (a typer.Typer), or what is named behind the colon, it is. Loaded when asked for.
 COMMANDS: Final = {
     "collector": "mirror.cli.collector",
     "report": "mirror.cli.report",
     "verdict": "mirror.cli.verdict",
+    "warmup": "mirror.cli.warmup",
+    "accept": "mirror.cli.decide:accept_app",
+    "reject": "mirror.cli.decide:reject_app",
+    "withdraw": "mirror.cli.decide:withdraw_app",
     "db": "mirror.cli.db.app",
     "diff": "mirror.cli.diff",
     "rules": "mirror.cli.rules",
@@ -35,7 +39,8 @@ class _Lazy(TyperGroup):
     def get_command(self, ctx: Any, cmd_name: str) -> Any:  # noqa: ARG002 - the group's signature
         if cmd_name not in COMMANDS:
             return None
-        command = get_command(importlib.import_module(COMMANDS[cmd_name]).app)
+        module, _, name = COMMANDS[cmd_name].partition(":")
+        command = get_command(getattr(importlib.import_module(module), name or "app"))
         command.name = cmd_name
         return command
 

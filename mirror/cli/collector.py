@@ -118,7 +118,7 @@ async def _start_web(settings: Config, store: Store, running: Collector, bound: 
     from mirror.serve.gate import Gate  # noqa: PLC0415
 
     gate = Gate(running.guard, running.counters)
-    app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate)
+    app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate, engine=store.engine)
     context = running.guard.http_context("web", running.counters)
     host = Host(app, bound, context, closed=running.counters.closed("web"))
     await host.start()

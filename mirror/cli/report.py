@@ -12,8 +12,10 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from mirror.cli.errors import UsageError
+from mirror.cli.junit import junit_xml
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
 from mirror.cli.report_clusters import clusters_as_data, show_clusters
 from mirror.cli.report_rules import rules_as_data, rules_of, show_rule_changes, show_rules
@@ -46,7 +48,7 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def report(
+def report(  # noqa: PLR0913 - the options of a command
     *,
     config: Annotated[
         Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
@@ -59,6 +61,9 @@ def report(
         int | None, typer.Option(help="An epoch's id; the default is the one that decides the verdict.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON, in the shapes of the API.")] = False,
+    junit: Annotated[
+        Path | None, typer.Option("--junit", help="Also write it there as JUnit XML: one test case a path.")
+    ] = None,
 ) -> None:
     """Show a run: its verdict with every reason, its methods, the paths that differ, and the noise."""
     settings = configured(config, store)
@@ -68,6 +73,8 @@ def report(
         found = judged(reader, settings, name, epoch, now_s=now_s)
         details = _details(reader, name, found.epoch)
         rules = rules_of(reader, settings, name, now_s)
+    if junit is not None:
+        _write_junit(junit, settings, found, details, now_s)
     if as_json:
         data = as_data(settings, found, details)
         typer.echo(json.dumps(data | {"rules": rules_as_data(rules)}, indent=2))
@@ -136,6 +143,18 @@ def show(out: Console, config: Config, found: models.RunVerdict, details: Detail
     _schema_changes(out, details.schema_changes)
     show_rule_changes(out, details.rule_changes)
     _next(out, config, found, shown, paths)
+
+
+def _write_junit(path: Path, config: Config, found: models.RunVerdict, details: Details, now_s: float) -> None:
+    """Whole or not at all."""
+    listed = details.paths
+    every = (*listed.differing, *listed.together, *listed.explained, *listed.other)
+    half = path.with_name(f"{path.name}.part")
+    try:
+        half.write_bytes(junit_xml(found, every, details.methods, lambda page: page_url(config, page), now_s))
+        half.replace(path)
+    except OSError as error:
+        raise UsageError(f"--junit {path}: cannot be written: {error.strerror}") from None
 
 
 def _newest(reader: Reader, config: Config) -> str:
@@ -211,13 +230,23 @@ def _paths_table(paths: list[HypothesisView], *, wide: bool) -> Table:
         judgement = one.judgement
         excess = f"{words.percent(judgement.excess)} {words.interval(judgement.excess_low, judgement.excess_high)}"
         listed.add_row(
-            styled(one.state),
+            _state(one),
             *(words.count(n) for n in (one.b, one.c, one.d)),
             *((excess,) if wide else ()),
             one.hypothesis.kind,
             plain(epochs.pattern_text(one)),
         )
     return listed
+
+
+def _state(one: HypothesisView) -> Text:
+    """Its state, and what someone decided of it."""
+    text = styled(one.state)
+    if one.decision is not None:
+        text.append(f", {one.decision.what}")
+        if one.decision.expires is not None:
+            text.append(f" to {one.decision.expires.isoformat()}")
+    return text
 
 
 def _summarised(found: models.RunVerdict) -> models.RunVerdict:

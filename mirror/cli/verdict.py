@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -10,9 +11,15 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
+from mirror.cli import asking, waiting
+from mirror.cli.asking import Asks, UnavailableError
+from mirror.cli.db.common import seconds
+from mirror.cli.errors import UsageError
+from mirror.cli.reading import configured, console, page_url, plain, styled, table
+from mirror.cli.waiting import Waiting, quiet_words
 from mirror.config import Config
-from mirror.serve import epochs, models, shape, words
+from mirror.serve import models, verdicts, words
+from mirror.serve.verdicts import Wanted
 from mirror.store import Reader
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
@@ -23,9 +30,25 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 
 
 @app.command()
-def verdict(
-    run: Annotated[str, typer.Option("--run", help="The run's name.")],
+def verdict(  # noqa: PLR0913 - the options of a command
+    run: Annotated[str | None, typer.Option("--run", help="The run's name.")] = None,
     *,
+    service: Annotated[
+        str | None, typer.Option(help="A service: of the run, or with --candidate in the place of it.")
+    ] = None,
+    candidate: Annotated[
+        str | None,
+        typer.Option(help="Only this version of the candidate: inconclusive until its first pair. For pipelines."),
+    ] = None,
+    wait: Annotated[
+        str | None, typer.Option(help="Wait so long (30m) for a pass or a fail, and end at the first.")
+    ] = None,
+    url: Annotated[
+        str | None,
+        typer.Option(
+            help="Ask a collector (http://collector:4319) in the place of the store; MIRROR_BEARER is its token."
+        ),
+    ] = None,
     config: Annotated[
         Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
     ] = None,
@@ -34,37 +57,61 @@ def verdict(
     as_json: Annotated[bool, typer.Option("--json", help="The answer of GET /api/v1/verdict.")] = False,
 ) -> None:
     """Say whether a run passes. Exit code: 0 pass, 1 fail, 3 inconclusive, 2 usage."""
-    settings = configured(config, store)
-    with reading(settings) as reader:
-        found = judged(reader, settings, run, epoch, now_s=time.time())
-        hint = why_nothing(reader) if found.epoch is None else ""
+    if run is None and not (service and candidate is not None):
+        raise UsageError("say --run NAME, or --service NAME with --candidate VERSION")
+    wanted = Wanted(run, epoch, service, candidate)
+    wait_s = seconds("--wait", wait) if wait is not None else None
+    asks, page = _asks(url, config, store, wanted)
+    try:
+        found = _found(asks, wait_s)
+        hint = asks.hint() if found.epoch is None else quiet_words(found, time.time())
+    finally:
+        asks.close()
     if as_json:
         typer.echo(found.model_dump_json(indent=2))
-    else:
-        show(console(), settings, found)
         if hint:
-            typer.echo(hint.strip())
+            typer.echo(hint, err=True)
+    else:
+        show(console(), found, page(found.page))
+        if hint:
+            typer.echo(hint)
     raise typer.Exit(EXIT_CODES[found.verdict])
+
+
+def _asks(url: str | None, config: Path | None, store: str | None, wanted: Wanted) -> tuple[Asks, Callable[[str], str]]:
+    """Whom to ask, and the address of a page of theirs."""
+    if url is None:
+        settings = configured(config, store)
+        return asking.Store(settings, wanted), lambda page: page_url(settings, page)
+    if config is not None or store is not None:
+        raise UsageError("--url asks a collector, which has its own configuration: leave --config and --store out")
+    return asking.Collector(url, wanted), lambda page: url.rstrip("/") + page
+
+
+def _found(asks: Asks, wait_s: float | None) -> models.RunVerdict:
+    if wait_s is not None:
+        return waiting.wait(
+            asks, wait_s, Waiting(time.time, time.sleep, lambda line: typer.echo(f"mirror: {line}", err=True))
+        )
+    try:
+        return asks.ask()
+    except UnavailableError as problem:
+        raise UsageError(str(problem)) from None
 
 
 def judged(reader: Reader, config: Config, run: str, epoch: int | None, *, now_s: float) -> models.RunVerdict:
     """The verdict as the API answers it; raises NotFoundError for a run or epoch that is not known."""
-    found = epochs.find_run(reader, run, config.runs)
-    report = epochs.judge_run(reader, found, config.policy, now_s)
-    if epoch is not None:
-        one = epochs.judge(reader, epochs.find_epoch(found, epoch), config.policy, now_s)
-        return shape.verdict_out(one, report.current if report else ())
-    return shape.run_verdict_out(report) if report else shape.not_seen(run=run)
+    return verdicts.find(reader, config.policy, config.runs, Wanted(run, epoch), now_s)
 
 
-def show(out: Console, config: Config, found: models.RunVerdict) -> None:
-    """One screen."""
+def show(out: Console, found: models.RunVerdict, page: str) -> None:
+    """One screen; `page` is where a person reads on."""
     headline = styled(found.verdict.upper())
     headline.stylize({"pass": "bold green", "fail": "bold red"}.get(found.verdict, "bold yellow"))
-    subject = f"  run {found.run}"
+    subject = f"  run {found.run}" if found.run else "  "
     if found.service:
         primary, candidate = words.version(found.primary_version), words.version(found.candidate_version)
-        subject += f", {found.service} {primary} -> {candidate}"
+        subject += f"{', ' if found.run else ''}{found.service} {primary} -> {candidate}"
     out.print(headline.append(plain(subject)))
     show_reasons(out, found, shown=REASONS_SHOWN)
     others = [one for one in found.services if one.epoch != found.epoch]
@@ -75,7 +122,7 @@ def show(out: Console, config: Config, found: models.RunVerdict) -> None:
             listed.add_row(styled(one.verdict), plain(one.service), plain(words.version(one.candidate_version)))
         out.print(listed)
     if found.epoch is not None:
-        out.print(f"\n{page_url(config, found.page)}", soft_wrap=True)
+        out.print(f"\n{page}", soft_wrap=True)
 
 
 def show_reasons(out: Console, found: models.RunVerdict, *, shown: int) -> None:

@@ -25,7 +25,7 @@ class Scope(StrEnum):
     WRITE = "write"
 
 
-_MAY: Final = {Scope.READ: "read page, API and metrics", Scope.WRITE: "send captures"}
+_MAY: Final = {Scope.READ: "read page, API and metrics", Scope.WRITE: "send captures and decide on paths"}
 
 
 @dataclass(frozen=True, slots=True)

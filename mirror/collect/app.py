@@ -34,6 +34,7 @@ from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
 from mirror.collect.waiting import WaitingRoom
+from mirror.collect.webhooks import Webhooks, targets
 from mirror.collect.writer import Writer
 from mirror.config import Config
 from mirror.config.options import compare_options
@@ -81,7 +82,7 @@ def open_store(config: Config) -> Store:
 class Collector:
     """One collector over one store, which it writes alone. `clock`: unix seconds. `web_url`: of the page, for links.
 
-    `guard`: of the configuration, where it was made already. Raises FilesError as Guard does.
+    `guard`: of the configuration, where it was made already. Raises FilesError as Guard and webhooks' targets do.
     """
 
     def __init__(
@@ -109,6 +110,7 @@ class Collector:
         self._grpc = GrpcListener(
             self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
         )
+        self._webhooks = Webhooks(targets(config.webhooks), store.engine, self.counters, web_url=web_url, clock=clock)
         self._http: Host | None = None
         self._watching: asyncio.Task[None] | None = None
         self._started = False
@@ -123,6 +125,7 @@ class Collector:
             bound.close()
             raise
         self._pipeline.start()
+        self._webhooks.start()
         if self._forwarder is not None:
             self._forwarder.start()
         http = http_app(
@@ -154,6 +157,7 @@ class Collector:
         ended = await asyncio.to_thread(self._pipeline.join, DRAIN_S)
         if not ended:
             _log.error("the pipeline did not end within %.0f s; what it had not committed is lost", DRAIN_S)
+        await asyncio.to_thread(self._webhooks.stop)
         if self._forwarder is not None:
             await asyncio.to_thread(self._forwarder.stop, FORWARD_FLUSH_S)
         return ended and not self.counters.value("mirror_uncommitted_lost_total")

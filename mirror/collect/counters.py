@@ -89,6 +89,13 @@ METRICS: Final = (
         "Changed certificates and tokens read again: done, failed.",
         ("kind", "result"),
     ),
+    Metric(
+        "mirror_webhooks_total",
+        "counter",
+        "Changes of verdicts told to webhooks: delivered, failed and store_failed (tried again), dropped_expired, dropped_overflow.",
+        ("hook", "result"),
+    ),
+    Metric("mirror_webhooks_waiting", "gauge", "Changes of verdicts that a webhook was not told yet.", ("hook",)),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

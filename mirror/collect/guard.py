@@ -50,6 +50,10 @@ class Guard:
         """Whether the listeners use TLS."""
         return self._tls is not None
 
+    def asks(self, scope: Scope) -> bool:
+        """Whether a token is asked for."""
+        return self._tokens.value.asked(scope)
+
     def denial(self, scope: Scope, authorization: Sequence[str], *, basic: bool = False) -> Denied | None:
         """See access.Tokens.denial; by the newest tokens."""
         return self._tokens.value.denial(scope, authorization, basic=basic)

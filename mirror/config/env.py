@@ -1,4 +1,4 @@
-"""MIRROR_* of the environment over the file: MIRROR_STORE_URL is `store.url`. Rules stand in files alone."""
+"""MIRROR_* of the environment over the file: MIRROR_STORE_URL is `store.url`. Rules and webhooks stand in files alone."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from mirror.config.sections import FileSettings
 from mirror.config.source import Loc, Source, scalar
 
 PREFIX: Final = "MIRROR_"
+LISTS: Final = (("rules",), ("webhooks",))  # of records: they stand in files alone
 # Close enough for a slip of the pen; far from what interceptors and Kubernetes' service variables are called.
 _CLOSE: Final = 0.85
 _TRUTH: Final = {"1": True, "0": False, "yes": True, "no": False, "on": True, "off": False}  # beside true and false
@@ -22,7 +23,7 @@ _TRUTH: Final = {"1": True, "0": False, "yes": True, "no": False, "on": True, "o
 
 def variables() -> dict[str, Loc]:
     """Each environment variable and the setting it stands for."""
-    return {PREFIX + "_".join(map(str, loc)).upper(): loc for loc in _leaves(FileSettings, ()) if loc != ("rules",)}
+    return {PREFIX + "_".join(map(str, loc)).upper(): loc for loc in _leaves(FileSettings, ()) if loc not in LISTS}
 
 
 def with_env(source: Source, env: Mapping[str, str]) -> Source:

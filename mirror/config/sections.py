@@ -20,6 +20,7 @@ from mirror.config.values import (
     TraceUrl,
     WebUrl,
 )
+from mirror.config.webhook_models import WEBHOOKS_MAX, Webhook
 from mirror.core.compare.options import METADATA_IGNORE
 from mirror.core.policy import Policy
 from mirror.core.rules import RuleSet
@@ -229,6 +230,9 @@ class Settings(Section):
     intake: Intake = Field(default_factory=Intake)
     compare: Compare = Field(default_factory=Compare)
     forward: Forward = Field(default_factory=Forward)
+    webhooks: Annotated[tuple[Webhook, ...], Field(max_length=WEBHOOKS_MAX)] = Field(
+        default=(), description="Who is told when a verdict changes."
+    )
 
 
 class FileSettings(Settings):

@@ -9,9 +9,10 @@ from typing import Final
 
 from mirror.core.bound import upper
 from mirror.core.grounds import name_of, together
+from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.policy import Policy
-from mirror.core.run_facts import UNREADABLE, Reason, RunFacts
+from mirror.core.run_facts import UNREADABLE, HypothesisFacts, Reason, RunFacts
 
 FRESH_MINUTES: Final = 10  # with calls, of which one must hold a triple
 _NEVER_FROM: Final = 1e12  # triples that no run will see
@@ -113,11 +114,19 @@ def _blind(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
 
 
 def _suspects(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
-    for h in (h for m in facts.methods for h in m.hypotheses):
-        held = h.evidence.votes_raw >= policy.hold_suspects and not h.evidence.c + h.evidence.d
-        if h.judgement.state is State.SUSPECT and held and not h.accepted:
-            text = f"{name_of(h.hypothesis)} is suspect: {h.judgement.words}; accept it, reject it, or wait for the secondary to show it"
+    for m in facts.methods:
+        held = [h for h in m.hypotheses if _holds(h, policy)]
+        paths = [h for h in held if h.hypothesis.kind is not Kind.ANY]
+        for h in paths or held:  # a method's paths taken together say nothing more where one of them is named
+            text = f"{name_of(h.hypothesis)} is suspect: {h.judgement.words}; accept it (mirror accept), reject it (mirror reject), or wait for the secondary to show it"
             yield Lack(Reason("suspect", text, {"where": name_of(h.hypothesis), "votes": h.evidence.votes_raw}))
+
+
+def _holds(fact: HypothesisFacts, policy: Policy) -> bool:
+    """Whether it is a suspect with enough votes and no noise, which nobody accepted."""
+    evidence = fact.evidence
+    held = evidence.votes_raw >= policy.hold_suspects and not evidence.c + evidence.d
+    return fact.judgement.state is State.SUSPECT and held and not fact.accepted
 
 
 def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:

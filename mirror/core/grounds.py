@@ -33,7 +33,9 @@ def name_of(hypothesis: Hypothesis) -> str:
 
 def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     """Why the run fails; empty if it does not. What an earlier look found stays."""
-    found = [_regressed(h) for m in facts.methods for h in m.hypotheses if _is(h, State.REGRESSED)]
+    every = [h for m in facts.methods for h in m.hypotheses]
+    found = [_regressed(h) for h in every if _is(h, State.REGRESSED)]
+    found += [_rejected(h) for h in every if h.rejected]
     found += [reason for m in facts.methods if (reason := broken(m.method, m.minutes))]
     if len(facts.methods) > 1 and (reason := broken("", together(m.minutes for m in facts.methods))):
         found.append(reason)
@@ -42,6 +44,7 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     if policy.on_latency == "fail":
         found += [reason for m in facts.methods if (reason := _slower(m, policy))]
     named = {(reason.code, reason.figures.get("where")) for reason in found}
+    named |= {("regressed", name_of(h.hypothesis)) for h in every if h.accepted}
     kept = (reason for reason in facts.failed if (reason.code, reason.figures.get("where")) not in named)
     # The rules judged alone until the first secondary was expected; now there is better evidence.
     found += [reason for reason in kept if not (facts.has_secondary and reason.code == "over_budget")]
@@ -96,6 +99,7 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
     if facts.judged:
         spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
     spots += _unseen(facts)
+    spots += _accepted(facts)
     spots += _other_rules(facts)
     spots += _uncovered(facts, policy)
     spots += _hidden(facts, policy)
@@ -146,6 +150,15 @@ def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
     rare = [m for m in facts.methods if m.method not in required]
     few = ", ".join(f"{m.method} ({m.judged(has_secondary=facts.has_secondary):,})" for m in rare)
     return [f"Not covered, being too rare to be required ({facts.unit} each): {few}."] if rare else []
+
+
+def _accepted(facts: RunFacts) -> list[str]:
+    """What someone took out of the verdict, or had taken out once."""
+    every = [h for m in facts.methods for h in m.hypotheses]
+    spots = [f"{name_of(h.hypothesis)} does not count: {h.accepted}." for h in every if h.accepted]
+    spots += [f"{name_of(h.hypothesis)} counts again, having been {h.expired}." for h in every if h.expired]
+    more = len(spots) - _LISTED_MAX
+    return spots[:_LISTED_MAX] + ([f"And {more:,} more decisions."] if more > 0 else [])
 
 
 def _other_rules(facts: RunFacts) -> list[str]:
@@ -250,6 +263,18 @@ def _slower(method: MethodFacts, policy: Policy) -> Reason | None:
         "triples": latency.triples,
     }
     return Reason("slower", text, figures)
+
+
+def _rejected(fact: HypothesisFacts) -> Reason:
+    """A person's word, for which no error rate is claimed."""
+    name = name_of(fact.hypothesis)
+    figures: dict[str, float | str] = {
+        "where": name,
+        "method": fact.hypothesis.method,
+        "kind": str(fact.hypothesis.kind),
+        "raw_only": fact.evidence.b,
+    }
+    return Reason("rejected", f"{name} was {fact.rejected}", figures)
 
 
 def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:

@@ -53,12 +53,14 @@ class MinuteFacts:
 
 @dataclass(frozen=True, slots=True)
 class HypothesisFacts:
-    """One hypothesis at this look. `accepted`: the rule or acceptance that takes it out of the verdict; empty: none."""
+    """One hypothesis at this look, and what someone decided of it, in words; empty: nothing."""
 
     hypothesis: Hypothesis
     evidence: Evidence
     judgement: Judgement
-    accepted: str = ""
+    accepted: str = ""  # takes it out of the verdict
+    rejected: str = ""  # fails the run
+    expired: str = ""  # an acceptance that holds no longer
 
 
 @dataclass(frozen=True, slots=True)

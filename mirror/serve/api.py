@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Query
-from fastapi.exceptions import RequestValidationError
 
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
@@ -19,6 +18,7 @@ from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
 from mirror.serve.site import Site
 from mirror.serve.suggestions import NOTHING, suggest, suggestions_out
+from mirror.serve.verdicts import Wanted
 from mirror.store.views import NO_CLUSTERS, EpochView, RunView
 
 COMPARISONS_MAX: Final = 500
@@ -163,34 +163,15 @@ def _verdict(api: APIRouter, site: Site) -> None:
     def verdict(
         run: Annotated[str | None, Query(description="the run's name")] = None,
         epoch: _EpochId = None,
-        service: Annotated[str | None, Query(description="in the place of run: a service ...")] = None,
-        candidate: Annotated[str | None, Query(description="... and the candidate's version")] = None,
+        service: Annotated[
+            str | None, Query(description="a service, in the place of the run or of those in it")
+        ] = None,
+        candidate: Annotated[
+            str | None, Query(description="only this version of the candidate; inconclusive until its first pair")
+        ] = None,
     ) -> models.RunVerdict:
         """May we go on? pass, fail or inconclusive with every reason. 200 for all three, also before the first pair."""
-        now_s = site.clock()
-        if run is None:
-            if not service or candidate is None:
-                wanted = "ask with ?run=NAME, or with ?service=NAME&candidate=VERSION"
-                raise RequestValidationError([{"loc": ("query", "run"), "msg": wanted, "type": "missing"}])
-            return _verdict_of_version(site, service, candidate, now_s)
-        found = site.run(run)
-        report = epochs.judge_run(site.reader, found, site.policy, now_s)
-        if epoch is not None:
-            one = epochs.judge(site.reader, epochs.find_epoch(found, epoch), site.policy, now_s)
-            return shape.verdict_out(one, report.current if report else ())
-        return shape.run_verdict_out(report) if report else shape.not_seen(run=run)
-
-
-def _verdict_of_version(site: Site, service: str, candidate: str, now_s: float) -> models.RunVerdict:
-    every = [epoch for run in site.reader.runs() for epoch in run.epochs]
-    seen = [epoch for epoch in every if (epoch.key.service, epoch.key.candidate_version) == (service, candidate)]
-    if not seen:
-        versions = sorted({e.key.candidate_version for e in every if e.key.service == service} - {""})
-        services = sorted({e.key.service for e in every})
-        return shape.not_seen(service=service, candidate=candidate, known=versions or services)
-    newest = max(seen, key=lambda e: (e.last_s, e.id))
-    report = epochs.judge(site.reader, newest, site.policy, now_s)
-    return shape.verdict_out(report, (report,))
+        return site.verdict(Wanted(run, epoch, service, candidate))
 
 
 def _comparisons(api: APIRouter, site: Site) -> None:

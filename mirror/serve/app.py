@@ -1,6 +1,6 @@
 """The web application: pages, API, metrics and health over one reader. `web_app` is all that others use.
 
-Read only. On a loopback address it answers only to loopback names, so that no foreign web page can read captured
+Read only, but for decisions on paths. On a loopback address it answers only to loopback names, so that no foreign web page can read captured
 payloads through the reader's browser (DNS rebinding).
 """
 
@@ -19,16 +19,18 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, PlainTextResponse, Response
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST
+from sqlalchemy import Engine
 from starlette.exceptions import HTTPException
 
 from mirror import __version__
 from mirror.collect.exposure import is_loopback
 from mirror.config import Config
-from mirror.serve import api, metrics, pages
+from mirror.serve import api, api_use, metrics, pages
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.gate import Gate
 from mirror.serve.pages import HERE, Pages
 from mirror.serve.site import Health, Schemas, Site, Snapshot
+from mirror.serve.verdicts import UnclearError
 from mirror.store import Reader, StoreError
 
 _LOG: Final = logging.getLogger(__name__)
@@ -52,23 +54,26 @@ def web_app(  # noqa: PLR0913 - what it stands on, each by its name
     *,
     gate: Gate | None = None,
     clock: Callable[[], float] = time.time,
+    engine: Engine | None = None,
 ) -> FastAPI:
     """The application over one store.
 
     `counters` gives the collector's samples; `health` what keeps it from being ready, in words (empty: ready); `gate`
-    who may ask (None: anybody). `clock` gives unix seconds. Raises nothing; every error becomes an answer.
+    who may ask (None: anybody). `clock` gives unix seconds. `engine` writes
+    decisions on paths; without, nothing is written. Raises nothing; every error becomes an answer.
     """
-    site = Site(reader, config, config.policy, counters, health, clock, Schemas(reader))
+    site = Site(reader, config, config.policy, counters, health, clock, Schemas(reader), engine)
     app = FastAPI(
         title="mirror",
         version=__version__,
         openapi_url="/api/openapi.json",
         docs_url=None,
         redoc_url=None,
-        description="Parallel running for gRPC: runs, verdicts, differing paths and kept comparisons. Read only.",
+        description="Parallel running for gRPC: runs, verdicts, differing paths, kept comparisons, gates and decisions.",
     )
     shown = Pages(site)
     app.include_router(api.router(site))
+    app.include_router(api_use.router(site))
     app.include_router(pages.router(shown))
     _operation(app, site, shown)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
@@ -124,6 +129,10 @@ def _errors(app: FastAPI, shown: Pages) -> None:
     @app.exception_handler(NotFoundError)
     def not_found(request: Request, error: NotFoundError) -> Response:
         return answer(request, 404, error.code, str(error))
+
+    @app.exception_handler(UnclearError)
+    def unclear(request: Request, error: UnclearError) -> Response:
+        return answer(request, 422, "invalid_parameter", f"{error}. The parameters stand at /api/docs.")
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> Response:

@@ -17,6 +17,12 @@ from mirror.collect.guard import Guard
 from mirror.collect.hosting import CLIENT_CERTIFICATE
 
 OPEN: Final = frozenset({"/healthz", "/readyz"})
+READING: Final = frozenset({"GET", "HEAD"})
+_NO_WRITERS: Final = Denied(
+    "no_writers",
+    "Decisions want a token that may write, and this collector has none: set auth.write_tokens, or use mirror accept.",
+    known=True,
+)
 _CROSS_SITE: Final = Denied("cross_site", "Another site's page may link to this one, and not read from it.", known=True)
 
 
@@ -38,10 +44,17 @@ class Gate:
     def _denied(self, request: Request) -> Denied | None:
         if _is_cross_site(request):
             return _CROSS_SITE
+        if _scope(request) is Scope.WRITE and self._guard.asks(Scope.READ) and not self._guard.asks(Scope.WRITE):
+            return _NO_WRITERS  # else whoever need not say who they are could write what they may not read
         state = request.scope.get("state") or {}
         if self._guard.asks_web_certificates and not state.get(CLIENT_CERTIFICATE):
             return NO_CERTIFICATE
-        return self._guard.denial(Scope.READ, request.headers.getlist("authorization"), basic=True)
+        return self._guard.denial(_scope(request), request.headers.getlist("authorization"), basic=True)
+
+
+def _scope(request: Request) -> Scope:
+    """What a request needs: decisions are written, all else is read, gates too, though they are asked by POST."""
+    return Scope.WRITE if request.method not in READING and request.url.path.endswith("/decisions") else Scope.READ
 
 
 def _is_cross_site(request: Request) -> bool:

@@ -1,7 +1,7 @@
 """/metrics: the collector's own table and, for each run, what a dashboard or an alert needs. Prometheus text format.
 
 Read at each scrape, from the store and the counters; nothing is kept here. Labels are runs, services, methods, verdicts
-and states, whose number the store caps; never trace IDs or values.
+and states, whose number the store caps, and the worst path patterns up to a cap; never trace IDs or values.
 """
 
 from __future__ import annotations
@@ -22,6 +22,9 @@ from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
 from mirror.serve.site import Site
 
+PATHS_MAX: Final = 200  # paths by kind that have series of their own, of each epoch that is shown
+PAGE_PATHS_MAX: Final = 2000  # and of all together: runs stay in the store; those with the newest pairs come first
+_PATH: Final = ("run", "service", "method", "path", "kind")
 VERDICTS: Final = ("matched", "mismatched", "ignored", "incomplete", "incomparable")
 RUN_METRICS: Final = {
     "mirror_run_failed": "1 if the verdict of the run's newest epoch is fail, else 0.",
@@ -30,6 +33,10 @@ RUN_METRICS: Final = {
     "mirror_run_pairs_total": "Pairs of the run's newest epoch, by verdict.",
     "mirror_run_triples_total": "Triples of the run's newest epoch.",
     "mirror_run_paths": "Path patterns by kind of the run's newest epoch, by state.",
+    "mirror_run_path_state": "1 for the present state of a path pattern that differs in one kind; the worst ones only.",
+    "mirror_run_path_triples_total": "Triples in which a path pattern differs: in the candidate, the secondary, or both.",
+    "mirror_run_paths_left_out": "Path patterns that differ and have no series of their own, there being too many.",
+    "mirror_run_last_pair_timestamp_seconds": "When the last pair of the run's newest epoch came, in unix time.",
 }
 
 
@@ -75,6 +82,9 @@ def _runs(site: Site) -> Iterator[Family]:
         "mirror_run_verdict": ("run", "service", "verdict"),
         "mirror_run_bound": ("run", "service"),
         "mirror_run_paths": ("run", "service", "method", "state"),
+        "mirror_run_path_state": (*_PATH, "state"),
+        "mirror_run_paths_left_out": ("run", "service"),
+        "mirror_run_last_pair_timestamp_seconds": ("run", "service"),
     }
     families: dict[str, Family] = {
         name: GaugeMetricFamily(name, RUN_METRICS[name], labels=labels) for name, labels in gauges.items()
@@ -85,7 +95,10 @@ def _runs(site: Site) -> Iterator[Family]:
     triples = CounterMetricFamily(
         "mirror_run_triples_total", RUN_METRICS["mirror_run_triples_total"], labels=("run", "service", "method")
     )
-    seen = site.runs()
+    on_paths = CounterMetricFamily(
+        "mirror_run_path_triples_total", RUN_METRICS["mirror_run_path_triples_total"], labels=(*_PATH, "side")
+    )
+    seen, room = site.runs(), PAGE_PATHS_MAX
     for name in sorted(set(site.config.runs) - {run.name for run in seen}):
         families["mirror_run_failed"].add_sample("mirror_run_failed", {"run": name, "service": ""}, 0)
     for run in seen:
@@ -93,7 +106,8 @@ def _runs(site: Site) -> Iterator[Family]:
             report = epochs.judge(site.reader, epoch, site.policy, now_s)
             _verdict_samples(families, report)
             _method_samples(site, report, pairs, triples, families["mirror_run_paths"])
-    yield from (*families.values(), pairs, triples)
+            room -= _path_samples(site, report, families, on_paths, most=min(PATHS_MAX, room))
+    yield from (*families.values(), pairs, triples, on_paths)
 
 
 def _verdict_samples(families: dict[str, Family], report: EpochReport) -> None:
@@ -120,3 +134,27 @@ def _method_samples(
         for state in State:
             labels = {"run": run, "service": service, "method": method.method, "state": state.value}
             paths.add_sample("mirror_run_paths", labels, states[method.method, state])
+
+
+def _path_samples(
+    site: Site, report: EpochReport, families: dict[str, Family], on_paths: CounterMetricFamily, *, most: int
+) -> int:
+    """What differs, the worst first, at most so many; how many it were.
+
+    A candidate that differs everywhere must not flood Prometheus.
+    """
+    of_run = {"run": report.run, "service": report.epoch.key.service}
+    found = epochs.paths(site.reader, report.epoch.id)
+    every = [one for one in (*found.differing, *found.explained) if one.hypothesis.kind is not Kind.ANY]
+    for one in every[:most]:
+        name = one.hypothesis
+        labels = of_run | {"method": name.method, "path": name.pattern, "kind": str(name.kind)}
+        families["mirror_run_path_state"].add_sample("mirror_run_path_state", labels | {"state": str(one.state)}, 1)
+        for side, n in (("candidate", one.b), ("secondary", one.c), ("both", one.d)):
+            on_paths.add_metric([*labels.values(), side], n)
+    left_out = max(0, len(every) - most)
+    families["mirror_run_paths_left_out"].add_sample("mirror_run_paths_left_out", of_run, left_out)
+    families["mirror_run_last_pair_timestamp_seconds"].add_sample(
+        "mirror_run_last_pair_timestamp_seconds", of_run, report.epoch.last_s
+    )
+    return min(most, len(every))

@@ -5,6 +5,7 @@ Times are unix seconds and end in `_s`; rates and intervals are between -1 and 1
 
 from __future__ import annotations
 
+from datetime import date
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -76,6 +77,7 @@ class RunVerdict(_Model):
     primary_version: str
     candidate_version: str
     services: list[ServiceVerdict] = Field(description="all services of the run, the deciding one first")
+    last_s: float | None = Field(description="when its last pair came; null: none yet")
     page: str = Field(description="where a person reads on, relative to this server")
 
 
@@ -121,6 +123,16 @@ class LabelVotes(_Model):
     log_e_star: float = Field(description="natural logarithm of this label's evidence")
 
 
+class PathDecision(_Model):
+    """What someone decided of a path: accepted until a day (UTC), or rejected."""
+
+    what: str
+    owner: str
+    reason: str
+    expires: date | None
+    at_s: float
+
+
 class Path(_Model):
     """One hypothesis: how often a path pattern differs in one way, and what that means."""
 
@@ -153,6 +165,7 @@ class Path(_Model):
         default_factory=list,
         description="of the kind values, the strongest first; there `both` counts triples with a vote",
     )
+    decision: PathDecision | None = Field(None, description="what someone decided of it; it may have expired")
 
 
 class Paths(_Model):

@@ -171,7 +171,15 @@ def _run(routes: APIRouter, pages: Pages) -> None:
         shown, view = _hypothesis(site, found, epoch, hypothesis)
         examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=EXAMPLES + 1)
         told = [(line, _at(site, line, view)) for line in examples[:EXAMPLES]]
-        return pages.render("path.html", run=found, epoch=shown, h=view, examples=told, older=len(examples) > EXAMPLES)
+        return pages.render(
+            "path.html",
+            today=site.today(),
+            run=found,
+            epoch=shown,
+            h=view,
+            examples=told,
+            older=len(examples) > EXAMPLES,
+        )
 
 
 def _shown(site: Site, run: RunView, epoch: int | None) -> epochs.EpochReport | None:

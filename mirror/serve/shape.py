@@ -107,6 +107,7 @@ def path_out(one: HypothesisView) -> models.Path:
             )
             for label in one.labels
         ],
+        decision=models.PathDecision.model_validate(one.decision) if one.decision else None,
     )
 
 
@@ -173,6 +174,7 @@ def verdict_out(shown: EpochReport, services: Iterable[EpochReport]) -> models.R
             )
             for one in services
         ],
+        last_s=shown.epoch.last_s,
         page=run_page(shown.run, shown.epoch.id),
     )
 
@@ -187,7 +189,8 @@ def not_seen(*, run: str = "", service: str = "", candidate: str = "", known: Se
 
     `known`: what was seen in its place, versions of the service or other services, for whoever misspelt it.
     """
-    what = f"run {run!r}" if run else f"{service} {candidate}"
+    build = " ".join(part for part in (service, candidate) if part)
+    what = (f"{build} in " if build and run else build) + (f"run {run!r}" if run else "")
     text = f"No pair of {what} has been seen yet; send calls through the mirroring route."
     if known:
         text += f" Seen so far: {', '.join(known[:20])}."
@@ -206,6 +209,7 @@ def not_seen(*, run: str = "", service: str = "", candidate: str = "", known: Se
         primary_version="",
         candidate_version=candidate,
         services=[],
+        last_s=None,
         page=run_page(run) if run else "/",
     )
 

@@ -10,13 +10,15 @@ from typing import TypeAlias
 
 from google.protobuf.descriptor_pool import DescriptorPool
 from grpc_mirror.v1.comparison_pb2 import Comparison
+from sqlalchemy import Engine
 
 from mirror.collect.counters import Sample
 from mirror.config import Config
 from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.core.verdict import Policy
-from mirror.serve import epochs
+from mirror.serve import epochs, models
 from mirror.serve.epochs import NotFoundError
+from mirror.serve.verdicts import Wanted, find
 from mirror.store.queries import Reader
 from mirror.store.views import RunView
 
@@ -58,6 +60,7 @@ class Site:
     health: Health
     clock: Callable[[], float]
     schemas: Schemas
+    engine: Engine | None = None  # that writes decisions; None: only commands do
 
     def runs(self) -> list[RunView]:
         """All runs that were seen, those with the newest pairs first."""
@@ -66,6 +69,10 @@ class Site:
     def run(self, name: str) -> RunView:
         """One run; raises NotFoundError."""
         return epochs.find_run(self.reader, name, self.config.runs)
+
+    def verdict(self, wanted: Wanted) -> models.RunVerdict:
+        """The verdict that is meant; raises NotFoundError and UnclearError."""
+        return find(self.reader, self.policy, self.config.runs, wanted, self.clock())
 
     def comparison(self, comparison_id: str) -> Comparison:
         """One kept comparison; raises NotFoundError."""

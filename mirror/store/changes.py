@@ -175,6 +175,14 @@ class Changes:
                 rest.totals[REPLACED_RULES, epoch.run] += counts["pairs"]
         return rest
 
+    def without_any(self) -> Changes:
+        """The same less the evidence of the sums over all paths, which was gathered by what was explained before."""
+        rest = copy.copy(self)
+        rest.evidence = copy.copy(self.evidence)
+        for key in [key for key in rest.evidence if key[1].kind is Kind.ANY]:
+            del rest.evidence[key]
+        return rest
+
     def wants(self, judged: Judged) -> bool:
         """Whether `add` would keep a comparison of this group: ask before serialising one."""
         return self.kept_bytes < self.keeper.limits.batch_max_bytes and self.keeper.wants(judged)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Set as AbstractSet
 from typing import Final
 
 from sqlalchemy import Connection, and_, select
@@ -44,8 +45,13 @@ def explained_members(
     return frozenset((pattern, Kind(kind)) for pattern, kind in rows)
 
 
-def unexplained_pairs(connection: Connection, method_id: int, triples: int) -> int:
-    """x: the triples of a method whose raw-only paths noise does not explain now (facts on noise, section 5)."""
+def unexplained_pairs(
+    connection: Connection, method_id: int, triples: int, accepted: AbstractSet[tuple[str, Kind]] = frozenset()
+) -> int:
+    """x: the triples of a method whose raw-only paths noise does not explain now (facts on noise, section 5).
+
+    `accepted`: (pattern, kind)s that someone took out of the verdict: they count as if noise explained them.
+    """
     rows = connection.execute(
         select(_H.id, _H.pattern, _H.kind, _H.left_out, _EXPLAINED.label("explained")).where(_H.method_id == method_id)
     ).all()
@@ -58,7 +64,7 @@ def unexplained_pairs(connection: Connection, method_id: int, triples: int) -> i
         stored_signatures[members] = stored_signatures.get(members, 0) + n
     x = bound.unexplained(
         stored_signatures,
-        {names[row.id] for row in rows if row.explained},
+        {names[row.id] for row in rows if row.explained} | accepted,
         {names[row.id]: row.left_out for row in rows if row.left_out},
     )
     return min(x, triples)  # one pair may have been counted for several paths that were left out

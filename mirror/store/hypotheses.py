@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select
@@ -10,6 +11,7 @@ from mirror.core import noise
 from mirror.core.model import Hypothesis, Kind
 from mirror.core.values.evidence import log_e_of
 from mirror.core.values.labels import text_of
+from mirror.store.deciding import decisions_of
 from mirror.store.judging import evidence_by_row, options_of
 from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes, methods
 from mirror.store.value_votes import voting_minutes
@@ -42,12 +44,14 @@ def hypotheses_of(
     examples = _examples(connection, epoch_id)
     minutes = _minutes(connection, epoch_id)
     minutes |= voting_minutes(connection, [row.id for row in rows if row.kind == Kind.VALUES.value])
+    decided = decisions_of(connection, epoch_id)
     alpha = options_of(connection).alpha
     found = []
     for row in rows:
         evidence = evidence_by_id[row.id]
         kept = examples.get((row.method_id, row.pattern, row.kind), 0)
-        found.append((_view(row, evidence, alpha=alpha, minutes=minutes.get(row.id, 0), examples=kept), evidence))
+        view = _view(row, evidence, alpha=alpha, minutes=minutes.get(row.id, 0), examples=kept)
+        found.append((replace(view, decision=decided.get(view.hypothesis)) if decided else view, evidence))
     return found
 
 

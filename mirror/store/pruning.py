@@ -31,6 +31,7 @@ from mirror.store.tables import (
 
 OVER_AFTER_S: Final = 3600.0  # without a pair a run is over
 _DELETIONS: Final = "runs_pruned"  # in `meta`
+_ACCEPTANCES: Final = "paths_accepted"
 _DOING: Final = "cannot be pruned"
 _BY_RUN: Final = (totals, rule_hits, rule_uses, rule_statuses)
 
@@ -58,14 +59,29 @@ class RunContents:
 
 
 def note_deletions(connection: Connection) -> None:
-    """Make the row that `deletions` reads: only one that is there can be locked."""
-    connection.execute(upsert(connection, meta, keys=("name",), add=()), [{"name": _DELETIONS, "value": "0"}])
+    """Make the rows that `deletions` reads: only those that are there can be locked."""
+    rows = [{"name": name, "value": "0"} for name in (_DELETIONS, _ACCEPTANCES)]
+    connection.execute(upsert(connection, meta, keys=("name",), add=()), rows)
 
 
-def deletions(connection: Connection) -> int:
-    """How many runs were pruned so far; stays so until the transaction ends."""
-    asked = select(meta.c.value).where(meta.c.name == _DELETIONS).with_for_update(read=True)
-    return int(connection.execute(asked).scalar() or 0)
+def deletions(connection: Connection) -> tuple[int, int]:
+    """How often rows that a collector remembers were deleted, and how often for an acceptance; stays so until the transaction ends."""
+    asked = select(meta.c.name, meta.c.value).where(meta.c.name.in_((_DELETIONS, _ACCEPTANCES)))
+    kept = dict(connection.execute(asked.with_for_update(read=True)).all())
+    return int(kept.get(_DELETIONS, 0)), int(kept.get(_ACCEPTANCES, 0))
+
+
+def have_forgotten(connection: Connection, *, accepted: bool = False) -> None:
+    """Tell a collector that runs meanwhile to forget the ids that it remembers, from its next commit on.
+
+    `accepted`: and to leave out what it gathered of the sums over all paths.
+    """
+    note_deletions(connection)
+    raised = (_DELETIONS, _ACCEPTANCES) if accepted else (_DELETIONS,)
+    for name in raised:
+        locked = select(meta.c.value).where(meta.c.name == name).with_for_update()
+        number = int(connection.execute(locked).scalar_one())
+        connection.execute(update(meta).where(meta.c.name == name).values(value=str(number + 1)))
 
 
 def would_prune(connection: Connection, *, before_s: float | None, max_bytes: int | None) -> Pruned:
@@ -139,9 +155,7 @@ def prune_run(engine: Engine, run: str, now_s: float) -> RunContents | None:
     while _step(engine, PRUNED_WITH_RUN, run=run):
         pass
     with explained(engine, _DOING), engine.begin() as connection:
-        locked = select(meta.c.value).where(meta.c.name == _DELETIONS).with_for_update()
-        number = int(connection.execute(locked).scalar_one())
-        connection.execute(update(meta).where(meta.c.name == _DELETIONS).values(value=str(number + 1)))
+        have_forgotten(connection)
         now = contents(connection, run)
         if now is not None:
             require_over(now, now_s)

@@ -75,6 +75,13 @@ def restart(connection: Connection, method: Row[Any], change: RuleChange) -> Res
     )
 
 
+def restart_any(connection: Connection, method: Row[Any]) -> None:
+    """Start the sum over all paths of `method` (id, epoch_id, name) anew, and lift what it made fail."""
+    gone = _with_any(connection, method.id, ())
+    _lift_fails(connection, method, gone)
+    _delete(connection, [row.id for row in gone])
+
+
 def _bound(change: RuleChange, found: _Found, n: int) -> str:
     """What becomes of the bound, as RestartView says it."""
     if change.ignores_more and not found.restarted:

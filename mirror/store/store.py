@@ -18,6 +18,7 @@ from mirror.core.verdict import Policy
 from mirror.store import judging, reports
 from mirror.store.changes import Changes, InForce
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods, unjudged_rows
+from mirror.store.deciding import accepted_of, day_of
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
@@ -56,7 +57,8 @@ class Store:
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
-        self._deletions = -1
+        self._deletions = (-1, -1)  # and acceptances, at the last commit; below 0: there was none yet
+        self._now_s = 0.0  # of the last commit
         self._standing = Standing()
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
@@ -107,11 +109,13 @@ class Store:
         return history
 
     def explained(self, epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
-        """The (pattern, kind)s of a method that stay out of signatures now: explained by at least 10 triples."""
+        """The (pattern, kind)s of a method that stay out of signatures now: explained by at least 10 triples, or accepted."""
         found = self._explained.get((epoch, method))
         if found is None:
             with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
                 found = explained_members(connection, epoch, method, at_least=LEFT_OUT_FROM)
+                if self._deletions[1]:  # 0: nobody ever accepted a path
+                    found |= accepted_of(connection, epoch, method, day_of(self._now_s))
             self._explained[epoch, method] = found
             if len(self._explained) > EXPLAINED_MAX:
                 self._explained.popitem(last=False)
@@ -167,20 +171,27 @@ class Store:
                 "put it back, or restart the collector to begin a new one"
             )
 
-    def _forget_deleted(self, connection: Connection) -> None:
-        """Row ids of a run that was pruned are given out again: nothing that is remembered by them may be used."""
+    def _forget_deleted(self, connection: Connection) -> bool:
+        """Row ids of a run that was pruned are given out again: nothing that is remembered by them may be used.
+
+        Whether a path was accepted since the last commit.
+        """
         found = deletions(connection)
         if found != self._deletions:
             self._ids.clear()
             self._explained.clear()
             self.sampler.clear()
             self._standing = Standing(self._standing.taken_over, self._standing.rules)
-            self._deletions = found
+            was, self._deletions = self._deletions, found
+            return 0 <= was[1] < found[1]
+        return False
 
     def _write(
         self, connection: Connection, changes: Changes, now_s: float
     ) -> tuple[frozenset[int], Settled, dict[Bucket, int]]:
-        self._forget_deleted(connection)
+        self._now_s = now_s
+        if self._forget_deleted(connection):
+            changes = changes.without_any()
         standing, newest = take_over(connection, changes, self._standing)
         rows = find_methods(connection, changes, self._ids, limits=self.limits)
         settled = settle(connection, changes, rows, standing=standing, newest=newest, now_s=now_s)

@@ -251,6 +251,44 @@ epoch_fails: Final = Table(
     _second("at_s"),
 )
 
+# What people decided of a path: the newest row of an epoch, method, pattern and kind holds.
+decisions: Final = Table(
+    "decisions",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("epochs", "epoch_id"),
+    _text("method"),
+    _text("pattern"),
+    _text("kind"),
+    _text("what"),
+    _text("owner"),
+    _text("reason"),
+    Column("expires", Text),  # the last day of an acceptance, 2027-01-31
+    _second("at_s"),
+    Index(None, "epoch_id"),
+)
+
+# Each change of an epoch's verdict, to be told to whoever wants to hear of it.
+verdict_changes: Final = Table(
+    "verdict_changes",
+    metadata,
+    Column("id", _ID, primary_key=True),
+    _of("epochs", "epoch_id"),
+    _text("uid"),
+    _text("verdict"),
+    _text("body"),  # JSON object
+    _second("at_s"),
+    Index(None, "epoch_id"),
+    sqlite_autoincrement=True,  # no id is given out twice: positions are told by it
+)
+
+webhook_positions: Final = Table(
+    "webhook_positions",
+    metadata,
+    _text("name", key=True),
+    Column("change_id", BigInteger, nullable=False),  # up to this one everything was told or dropped
+)
+
 signatures: Final = Table(
     "signatures",
     metadata,

@@ -6,15 +6,19 @@ import json
 from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import replace
+from datetime import date
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
+from mirror.core.decisions import Ruling
 from mirror.core.model import EpochKey, Kind, Leaf, Role
+from mirror.core.noise import Evidence
 from mirror.core.run_facts import LatencyFacts
 from mirror.core.unseen import leaf_share
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
 from mirror.store.changes import EVICTED_WITHOUT
+from mirror.store.deciding import accepted_members, day_of
 from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
@@ -35,6 +39,8 @@ from mirror.store.tables import (
     methods,
     sources,
 )
+from mirror.store.verdict_changes import note_change
+from mirror.store.views import HypothesisView
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
 _LOOK_BACK_S: Final = 3600.0
@@ -68,12 +74,18 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
 
 
 def latch_fails(connection: Connection, policy: Policy, now_s: float) -> None:
-    """Keep the reasons for which epochs fail at this look; those kept before stay as they were."""
+    """Keep the reasons for which epochs fail at this look, and note verdicts that changed; those kept before stay as they were."""
     recent = connection.execute(select(epochs.c.id).where(epochs.c.last_s >= now_s - _LOOK_BACK_S)).scalars().all()
     rows = []
     for epoch_id in recent:
-        report = decide(facts_of(connection, epoch_id, policy, now_s), policy)
-        rows += [_fail_row(epoch_id, reason, now_s) for reason in report.reasons if report.verdict == "fail"]
+        facts = facts_of(connection, epoch_id, policy, now_s)
+        report = decide(facts, policy)
+        note_change(connection, epoch_id, facts.epoch, report, now_s)
+        rows += [
+            _fail_row(epoch_id, reason, now_s)
+            for reason in report.reasons
+            if report.verdict == "fail" and reason.code != "rejected"
+        ]
     if rows:
         connection.execute(upsert(connection, epoch_fails, keys=("epoch_id", "code", "place"), add=()), rows)
 
@@ -96,19 +108,30 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
     ).all()
     names = {row.id: row.name for row in known}
     before = {row.id: before_of(row.before) for row in known}
+    today = day_of(now_s)
     of_method: defaultdict[str, list[HypothesisFacts]] = defaultdict(list)
+    views: defaultdict[str, list[HypothesisView]] = defaultdict(list)
     for view, evidence in hypotheses_of(connection, epoch_id):
-        of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
+        views[view.hypothesis.method].append(view)
+        of_method[view.hypothesis.method].append(_fact(view, evidence, today))
     minutes = _minutes(connection, epoch_id, now_s)
     leaves = leaves_of(connection, epoch_id)
     latencies = latencies_of(connection, epoch_id)
+    accepted = {
+        name: accepted_members((h.decision for h in shown if h.decision), today) for name, shown in views.items()
+    }
     found = []
     for row_id in sorted(counts, key=names.__getitem__):
         facts = MethodFacts(
             method=names[row_id],
             counts=counts[row_id],
             before=before[row_id],
-            unexplained=unexplained_pairs(connection, row_id, counts[row_id].triples - before[row_id].triples),
+            unexplained=unexplained_pairs(
+                connection,
+                row_id,
+                counts[row_id].triples - before[row_id].triples,
+                accepted.get(names[row_id], frozenset()),
+            ),
             hypotheses=tuple(of_method[names[row_id]]),
             minutes=tuple(minutes.get(row_id, ())),
             latency=latencies.get(row_id, LatencyFacts()),
@@ -130,6 +153,21 @@ def _with_leaves(facts: MethodFacts, calls: int, leaves: Mapping[Leaf, int]) -> 
         unseen_values=unseen,
         hashed_values=share.of_all(pairs, share.hashed),
         leaf_calls=calls,
+    )
+
+
+def _fact(view: HypothesisView, evidence: Evidence, today: date) -> HypothesisFacts:
+    decision = view.decision
+    words = decision.words if decision else ""
+    holds = decision is not None and decision.in_force(today)
+    what = decision.what if decision else None
+    return HypothesisFacts(
+        view.hypothesis,
+        evidence,
+        view.judgement,
+        accepted=words if holds and what is Ruling.ACCEPTED else "",
+        rejected=words if holds and what is Ruling.REJECTED else "",
+        expired=words if not holds else "",
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from mirror.core import noise
+from mirror.core.decisions import Decision
 from mirror.core.leads import Lead
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts, Verdict
 from mirror.core.schema_changes import SchemaChange
@@ -88,6 +89,7 @@ class HypothesisView:
     judgement: noise.Judgement
     examples: int  # kept comparisons in which it differs
     labels: tuple[LabelView, ...] = ()  # of the kind *values*, the strongest first
+    decision: Decision | None = None  # what someone decided of it; it may have expired
 
 
 @dataclass(frozen=True, slots=True)

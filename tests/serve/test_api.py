@@ -154,13 +154,18 @@ def test_openapi_describes_every_endpoint_with_its_answer(served):
         "/api/v1/sources",
     }
     for verbs in described["paths"].values():
-        assert verbs["get"]["description"]
-        assert "$ref" in verbs["get"]["responses"]["200"]["content"]["application/json"]["schema"]
+        assert all(operation["description"] for operation in verbs.values())
+        for operation in verbs.values():
+            (done,) = [answer for status, answer in operation["responses"].items() if status in ("200", "201")]
+            assert "$ref" in done["content"]["application/json"]["schema"]
 
 
-def test_nothing_can_be_written(served):
+def test_nothing_but_decisions_can_be_written(served):
     for verb in ("post", "put", "delete", "patch"):
         assert getattr(served.client, verb)("/api/v1/runs").status_code == 405
+    described = served.client.get("/api/openapi.json").json()["paths"]
+    posted = {path for path, verbs in described.items() if set(verbs) != {"get"}}
+    assert posted == {"/api/v1/gates/promote", "/api/v1/gates/rollback", "/api/v1/runs/{run}/decisions"}
 
 
 def test_paths_taken_together_stand_apart_where_they_say_no_more(served):

@@ -113,3 +113,17 @@ def test_a_fault_is_answered_and_logged_without_its_text(served, caplog):
     assert client.get("/").status_code == 500
     assert "ValueError" in caplog.text
     assert "secret" not in caplog.text
+
+
+@pytest.mark.parametrize("cap", ["PATHS_MAX", "PAGE_PATHS_MAX"])
+def test_paths_have_series_up_to_a_cap_the_worst_first(served, monkeypatch, cap):
+    labels = {"run": RUN, "service": "shop"}
+    whole = {key: n for key, n in scraped(served).items() if key[0] == "mirror_run_path_state"}
+    assert ("state", "regressed") in {pair for key in whole for pair in key[1]}
+    monkeypatch.setattr(f"mirror.serve.metrics.{cap}", 2)
+    samples = scraped(served)
+    kept = {key: n for key, n in samples.items() if key[0] == "mirror_run_path_state"}
+    assert kept.keys() < whole.keys()
+    assert [dict(key[1])["state"] for key in kept] == ["regressed", "regressed"]
+    assert len([key for key in samples if key[0] == "mirror_run_path_triples_total"]) == 6
+    assert samples["mirror_run_paths_left_out", tuple(sorted(labels.items()))] == len(whole) - 2
