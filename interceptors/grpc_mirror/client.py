@@ -79,7 +79,7 @@ class ClientInterceptor(
         streaming = kind in (SERVER_STREAM, BIDI_STREAM)
         policy = plan.policy
         if isinstance(policy, Recorded):
-            answer = told(outgoing, policy.wait_within(getattr(details, "timeout", None)))
+            answer = told(outgoing, policy.patience(getattr(details, "timeout", None)))
             if answer is not None:
                 return _as_told(answer, outgoing, streaming=streaming)
             policy = self._guard.otherwise(plan.method, policy, outgoing)

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from grpc_mirror.settings import SettingsError
 
@@ -21,6 +21,9 @@ ALLOW: Final = "allow"
 BLOCK: Final = "block"
 PATTERN_MAX_CHARS = 512
 RULES_MAX = 1000
+# What the asking itself may take beside the wait; where a call's own timeout leaves no more, that share of it.
+ASKING_S: Final = 0.1
+ASKING_SHARE: Final = 0.1
 _PATTERN = re.compile(r"[\w.*]+/?[\w*]*", re.ASCII)
 
 
@@ -31,6 +34,13 @@ class Stub:
     answer: Any
 
 
+class Patience(NamedTuple):
+    """How long the collector is to wait for an answer, and when the question is given up, whatever the reason."""
+
+    wait_s: float
+    deadline_s: float
+
+
 @dataclass(frozen=True)
 class Recorded:
     """The policy that answers as the primary was answered; see `recorded`."""
@@ -38,16 +48,18 @@ class Recorded:
     wait_s: float
     otherwise: Literal["block"] | Stub
 
-    def wait_within(self, timeout_s: float | None) -> float:
+    def patience(self, timeout_s: float | None) -> Patience:
         """How long to wait in a call of this timeout: a call is not to outlast it for our sake."""
-        return self.wait_s if timeout_s is None else max(0.0, min(self.wait_s, timeout_s))
+        all_s = self.wait_s + ASKING_S
+        deadline_s = all_s if timeout_s is None else max(0.0, min(all_s, timeout_s))
+        return Patience(min(self.wait_s, max(0.0, deadline_s - min(ASKING_S, ASKING_SHARE * deadline_s))), deadline_s)
 
 
 Policy: TypeAlias = Literal["allow", "block"] | Stub | Recorded
 RECORDED_WAIT_MAX_S: Final = 5.0
 
 
-def recorded(*, wait_s: float = 0.2, otherwise: Literal["block"] | Stub = BLOCK) -> Recorded:
+def recorded(*, wait_s: float = 0.5, otherwise: Literal["block"] | Stub = BLOCK) -> Recorded:
     """The policy that answers an outbound call in a shadow with what the primary was told for the same one.
 
     The same is: of the same mirrored call, to the same method, with the same request, and as many such ones before. The
@@ -55,7 +67,7 @@ def recorded(*, wait_s: float = 0.2, otherwise: Literal["block"] | Stub = BLOCK)
     protobuf's.
 
     Args:
-        wait_s: the longest it may take, up to RECORDED_WAIT_MAX_S.
+        wait_s: how long the collector waits for the answer, up to RECORDED_WAIT_MAX_S; the asking may take ASKING_S more.
         otherwise: what happens where there is no such answer: "block", or `stub(...)`.
     """
     return Recorded(wait_s, otherwise)

@@ -6,7 +6,7 @@ import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_mirror import guard
-from grpc_mirror.policies import ALLOW, BLOCK, Policies, _overlap
+from grpc_mirror.policies import ALLOW, ASKING_S, BLOCK, Policies, _overlap
 from grpc_mirror.settings import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
@@ -107,3 +107,16 @@ def test_settings_and_code_make_one_set_of_rules():
     settings = grpc_mirror.Settings(outbound_allow=("a.B/*", "a.C/*"))
     found = guard.guard_of(settings, {"a.B/*": BLOCK}, BLOCK)
     assert [found._policies.of(method) for method in ("a.B/X", "a.C/X")] == [BLOCK, ALLOW]
+
+
+@given(st.floats(0.001, 5.0), st.none() | st.floats(-1.0, 10.0))
+def test_a_question_outlasts_neither_its_wait_nor_its_call(wait_s, timeout_s):
+    """And the collector has answered before the question is given up."""
+    patience = grpc_mirror.recorded(wait_s=wait_s).patience(timeout_s)
+    assert patience.wait_s <= wait_s
+    assert patience.deadline_s <= wait_s + ASKING_S
+    assert patience.wait_s < patience.deadline_s or patience.deadline_s == 0
+    if timeout_s is None:
+        assert patience.wait_s == pytest.approx(wait_s)
+    else:
+        assert patience.deadline_s <= max(0.0, timeout_s)
