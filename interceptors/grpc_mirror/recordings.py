@@ -153,7 +153,8 @@ class Asker:
             return self._lookups[shard]
 
     def _metadata(self) -> Any:
-        return (("authorization", f"Bearer {self._settings.bearer}"),) if self._settings.bearer else None
+        token = self._settings.read_bearer or self._settings.bearer
+        return (("authorization", f"Bearer {token}"),) if token else None
 
     def _failed(self, error: Exception) -> None:
         unavailable = isinstance(error, grpc.RpcError)
