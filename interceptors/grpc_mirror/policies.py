@@ -80,7 +80,8 @@ def stub(answer: Any) -> Stub:
         answer: the response message, of which each call gets a copy; of a streamed response a list or tuple of messages.
             Or a function that is called with the request (of a request stream: its iterator) and gives the response (of
             a response stream: an iterable). On aio channels it may be a coroutine function, or give an async iterable.
-            An exception of it, such as a grpc.RpcError of the service's own, reaches the caller.
+            An exception of it, such as a grpc.RpcError of the service's own, reaches the caller; so does a TypeError where
+            it gives a message of another type than the method's. A fixed answer of one method is checked at the start.
     """
     return Stub(answer)
 
@@ -95,6 +96,7 @@ class Policies:
         default: Policy = BLOCK,
         allow_safe: bool = False,
         is_safe: Callable[[str], bool] = lambda _method: False,
+        misfit: Callable[[str, object], str] = lambda _method, _answer: "",
     ) -> None:
         """Raises SettingsError, which lists all problems.
 
@@ -103,9 +105,10 @@ class Policies:
             default: of a method without a rule.
             allow_safe: allow methods without a rule that `is_safe` says yes to.
             is_safe: whether a method is declared free of side effects.
+            misfit: what is wrong with a method's fixed answer, such as a message of another type; nothing where nothing is known.
         """
         cleaned = {str(pattern).removeprefix("/"): policy for pattern, policy in rules.items()}
-        problems = _problems(cleaned, default)
+        problems = _problems(cleaned, default) or _misfits(cleaned, misfit)
         if problems:
             raise SettingsError(problems)
         ordered = sorted(cleaned.items(), key=lambda rule: -_narrowness(rule[0]))
@@ -148,6 +151,18 @@ def _problems(rules: Mapping[str, Policy], default: Policy) -> list[str]:
         for one, other in combinations(rules, 2)
         if _narrowness(one) == _narrowness(other) and rules[one] != rules[other] and _overlap(one, other)
     ]
+
+
+def _misfits(rules: Mapping[str, Policy], misfit: Callable[[str, object], str]) -> list[str]:
+    """What is wrong with fixed answers of single methods. A function's answer, and that of a pattern, shows at a call."""
+    found = []
+    for pattern, policy in rules.items():
+        stood_in = policy.otherwise if isinstance(policy, Recorded) else policy
+        if "*" not in pattern and isinstance(stood_in, Stub) and not callable(stood_in.answer):
+            wrong = misfit(pattern, stood_in.answer)
+            if wrong:
+                found.append(f"policies[{pattern!r}]: stub(...): {wrong}")
+    return found
 
 
 def _pattern_problem(pattern: str) -> str:

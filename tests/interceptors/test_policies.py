@@ -5,13 +5,14 @@ import re
 import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_mirror import guard
 from grpc_mirror.policies import ALLOW, ASKING_S, BLOCK, Policies, _overlap
 from grpc_mirror.settings import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.interceptors.echo import Note
+from tests.interceptors.echo import SERVICE, Note
 
 STUB = grpc_mirror.stub(Note())
 RULES = {"*": BLOCK, "pay.v1.*": STUB, "pay.v1.Pay/*": BLOCK, "pay.v1.Pay/GetBalance": ALLOW, "*/Get*": ALLOW}
@@ -58,6 +59,40 @@ def test_every_problem_is_told_at_once():
         "default='deny'",
     ):
         assert told in text
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        (
+            "Unary",
+            Timestamp(),
+            "mirrortest.Echo/Unary answers with mirrortest.Note, not with google.protobuf.Timestamp",
+        ),
+        ("Unary", [Note()], "answers with one mirrortest.Note, not with a list"),
+        ("Unary", None, "not with None"),
+        ("Bidi", [Note(), Timestamp()], "mirrortest.Echo/Bidi answers with mirrortest.Note, not with google"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [grpc_mirror.stub, lambda answer: grpc_mirror.recorded(otherwise=grpc_mirror.stub(answer))]
+)
+def test_a_fixed_answer_of_another_type_stops_the_start(make, method, answer, told):
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        grpc_mirror.client_interceptor({f"{SERVICE}/{method}": make(answer)}, settings=grpc_mirror.Settings())
+
+
+def test_answers_that_fit_or_of_which_nothing_is_known_are_let():
+    answers = {
+        f"{SERVICE}/Unary": Note(),
+        f"{SERVICE}/ServerStream": (Note(), Note()),
+        f"{SERVICE}/Bidi": Note(),
+        f"{SERVICE}/ClientStream": b"raw",
+        "not.loaded/Method": Timestamp(),
+        "*": Timestamp(),
+    }
+    policies = {method: grpc_mirror.stub(answer) for method, answer in answers.items()}
+    assert grpc_mirror.client_interceptor(policies, settings=grpc_mirror.Settings())
 
 
 def test_two_patterns_of_equal_width_that_disagree_on_a_common_name_are_refused():
