@@ -1,4 +1,4 @@
-"""What is forwarded of one judged group: the replicas' spans without payload, and a `mirror.compare` span beside them. Pure.
+"""What is forwarded of one judged group: the replicas' spans and those of their outbound calls, without payload, and a `mirror.compare` span beside them. Pure.
 
 All are of one trace, so a tracing backend shows the verdict where the calls are. The IDs follow from the pair key: forwarding
 the same pair again makes the same span.
@@ -61,7 +61,7 @@ def spans_of(judged: Judged, options: ForwardOptions) -> tuple[OutSpan, ...]:
         return ()
     calls = judged.group.calls
     anchor = calls.get(Role.PRIMARY) or next(iter(calls.values()))
-    spans = [OutSpan(call.resource, call.span) for call in calls.values() if call.span]
+    spans = [OutSpan(call.resource, one.span) for call in calls.values() for one in (call, *call.outbound) if one.span]
     compare = _compare_span(judged, anchor, options).SerializeToString()
     return (*spans, OutSpan(COLLECTOR, compare))
 
