@@ -61,9 +61,15 @@ def spans_of(judged: Judged, options: ForwardOptions) -> tuple[OutSpan, ...]:
         return ()
     calls = judged.group.calls
     anchor = calls.get(Role.PRIMARY) or next(iter(calls.values()))
-    spans = [OutSpan(call.resource, one.span) for call in calls.values() for one in (call, *call.outbound) if one.span]
+    spans = [OutSpan(call.resource, span) for call in calls.values() for span in _kept(call)]
     compare = _compare_span(judged, anchor, options).SerializeToString()
     return (*spans, OutSpan(COLLECTOR, compare))
+
+
+def _kept(call: CallRecord) -> Iterator[bytes]:
+    if call.span:
+        yield call.span
+    yield from (made.span for made in call.outbound if made.span)
 
 
 def compare_span_id(key: PairKey) -> bytes:
