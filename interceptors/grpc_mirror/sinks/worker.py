@@ -40,7 +40,7 @@ YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
 # A batch of this size goes out whatever its age: putting together and sending much more at once is felt by the calls.
-BATCH_BYTES = 512 * 1024
+BATCH_BYTES = 2 * 1024 * 1024
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
 GATHER_S = 0.005  # what a batch with an outbound call waits at least: calls come in bursts
 OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
