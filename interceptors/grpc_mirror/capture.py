@@ -248,12 +248,14 @@ def _messages(
         if raw is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
             continue
-        length = _length(size)
-        start = b"%b%b\x20%b" % (_DIRECTIONS[direction], varint(offset_ns), length)  # offset_ns, original_size
+        offset, length = varint(offset_ns), _length(size)
         if direction in public:
             room -= size
-            parts += (b"\x32%b%b\x12%b" % (_length(len(start) + 1 + len(length) + size), start, length), raw)
+            # Its own length, direction, offset_ns, original_size, and the body's tag and length.
+            inner = _length(5 + len(offset) + 2 * len(length) + size)
+            parts += (b"\x32%b%b%b\x20%b\x12%b" % (inner, _DIRECTIONS[direction], offset, length, length), raw)
             continue
+        start = b"%b%b\x20%b" % (_DIRECTIONS[direction], offset, length)
         redacted = redaction.body(raw, direction)
         raw, leaves, omission = redacted
         size = redacted.size
