@@ -10,8 +10,8 @@ from typing import Any
 import grpc
 
 from grpc_mirror.call import CANCELLED, OK, UNKNOWN, status_code, type_name
-from grpc_mirror.guard import copied
 from grpc_mirror.outgoing import Outgoing
+from grpc_mirror.stub_types import fitting
 
 _CODE = grpc.StatusCode.FAILED_PRECONDITION  # as on sync channels: no retry will help
 
@@ -151,7 +151,7 @@ class StubbedCall(_Stubbed, grpc.aio.UnaryUnaryCall, grpc.aio.StreamUnaryCall): 
 
     async def _run(self, answer: Any, asked: Any) -> Any:
         try:
-            response = copied(await self._given(answer, asked))
+            response = fitting(self._outgoing.method, await self._given(answer, asked))
         except BaseException as error:
             finish_raised(self._outgoing, error)
             raise
@@ -188,7 +188,7 @@ class StubbedServerStream(_Stubbed, grpc.aio.UnaryStreamCall, grpc.aio.StreamStr
             async for given in self._given():
                 if self._future.cancelled():
                     raise asyncio.CancelledError  # noqa: TRY301 - as a real call's iterator does
-                response = copied(given)
+                response = fitting(self._outgoing.method, given)
                 self._outgoing.response(response)
                 yield response
         except (GeneratorExit, asyncio.CancelledError):

@@ -27,7 +27,7 @@ from grpc_mirror.call import CANCELLED, OK
 from grpc_mirror.client import BIDI_STREAM, CLIENT_STREAM, SERVER_STREAM, UNARY, status_of
 from grpc_mirror.guard import Guard, blocked_text
 from grpc_mirror.outgoing import Outgoing
-from grpc_mirror.policies import ALLOW, Recorded, Stub
+from grpc_mirror.policies import ALLOW, Patience, Recorded, Stub
 from grpc_mirror.recordings import Told, told_aio
 from grpc_mirror.v1 import attributes, capture_pb2
 
@@ -52,8 +52,8 @@ class _Interceptor:
         elif outgoing.captured:
             asked = _aio_requests(asked, outgoing) if hasattr(asked, "__aiter__") else _requests(asked, outgoing)
         if isinstance(plan.policy, Recorded):
-            wait_s = plan.policy.wait_within(details.timeout)
-            answer = _as_told(self._guard, plan.method, plan.policy, outgoing, wait_s)
+            patience = plan.policy.patience(details.timeout)
+            answer = _as_told(self._guard, plan.method, plan.policy, outgoing, patience)
             return _STUBBED[kind](answer, asked, outgoing)
         if isinstance(plan.policy, Stub):
             return _STUBBED[kind](plan.policy.answer, asked, outgoing)
@@ -113,12 +113,12 @@ _STUBBED: dict[int, Any] = {
 }
 
 
-def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing, wait_s: float) -> Any:
+def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing, patience: Patience) -> Any:
     """A stand-in that answers as the primary was answered; where nobody knows, as the policy says otherwise."""
     streaming = outgoing.kind == SERVER_STREAM
 
     async def answer(request: Any) -> Any:
-        told = await told_aio(outgoing, wait_s)
+        told = await told_aio(outgoing, patience)
         if told is not None:
             return _messages(told) if streaming else _message(told)
         other = guard.otherwise(method, policy, outgoing)

@@ -8,8 +8,8 @@ from typing import Any, NoReturn
 import grpc
 
 from grpc_mirror.call import CANCELLED, OK, UNKNOWN, status_code, type_name
-from grpc_mirror.guard import copied
 from grpc_mirror.outgoing import Outgoing
+from grpc_mirror.stub_types import fitting
 
 
 class _Ended(grpc.Call, grpc.Future):  # type: ignore[type-arg] # generic in the stubs only
@@ -159,7 +159,7 @@ class StubbedStream(_Stream, StubbedCall):
         return True
 
     def _step(self) -> Any:
-        return copied(next(self._responses))
+        return fitting(self._outgoing.method, next(self._responses))
 
     def _end(self) -> None:
         self._outgoing.finish(OK)

@@ -28,6 +28,7 @@ _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPO
 _DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
+_length = lru_cache(maxsize=4096)(varint)  # of a length: those of a service's messages repeat
 # Names of google.rpc.Code by number.
 STATUS_NAMES = (
     "OK",
@@ -247,16 +248,22 @@ def _messages(
         if raw is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
             continue
-        start = b"%b%b\x20%b" % (_DIRECTIONS[direction], varint(offset_ns), varint(size))  # offset_ns, original_size
-        if direction not in public:
-            redacted = redaction.body(raw, direction)
-            raw, leaves, omission = redacted
-            size = redacted.size
-            if omission or size > room:
-                parts.append(_without_body(message, direction, omission or _FULL, redaction))
-                continue
-            if leaves:
-                start += _leaves(leaves, key_id)
+        offset, length = varint(offset_ns), _length(size)
+        if direction in public:
+            room -= size
+            # Its own length, direction, offset_ns, original_size, and the body's tag and length.
+            inner = _length(5 + len(offset) + 2 * len(length) + size)
+            parts += (b"\x32%b%b%b\x20%b\x12%b" % (inner, _DIRECTIONS[direction], offset, length, length), raw)
+            continue
+        start = b"%b%b\x20%b" % (_DIRECTIONS[direction], offset, length)
+        redacted = redaction.body(raw, direction)
+        raw, leaves, omission = redacted
+        size = redacted.size
+        if omission or size > room:
+            parts.append(_without_body(message, direction, omission or _FULL, redaction))
+            continue
+        if leaves:
+            start += _leaves(leaves, key_id)
         room -= size
         start += b"\x12" + varint(len(raw))
         parts += (b"\x32" + varint(len(start) + len(raw)) + start, raw)

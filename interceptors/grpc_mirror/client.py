@@ -13,10 +13,11 @@ import grpc
 
 from grpc_mirror.answers import BlockedCall, StubbedCall, StubbedStream, WatchedStream, finish, finish_raised
 from grpc_mirror.call import OK
-from grpc_mirror.guard import Guard, blocked_text, copied
+from grpc_mirror.guard import Guard, blocked_text
 from grpc_mirror.outgoing import Outgoing
 from grpc_mirror.policies import ALLOW, Recorded, Stub
 from grpc_mirror.recordings import Told, told
+from grpc_mirror.stub_types import fitting
 from grpc_mirror.v1 import attributes, capture_pb2
 
 UNARY = capture_pb2.CALL_KIND_UNARY
@@ -79,7 +80,7 @@ class ClientInterceptor(
         streaming = kind in (SERVER_STREAM, BIDI_STREAM)
         policy = plan.policy
         if isinstance(policy, Recorded):
-            answer = told(outgoing, policy.wait_within(getattr(details, "timeout", None)))
+            answer = told(outgoing, policy.patience(getattr(details, "timeout", None)))
             if answer is not None:
                 return _as_told(answer, outgoing, streaming=streaming)
             policy = self._guard.otherwise(plan.method, policy, outgoing)
@@ -155,7 +156,7 @@ def _stubbed(answer: Any, asked: Any, outgoing: Outgoing, *, streaming: bool) ->
         given = answer(asked) if callable(answer) else answer
         if streaming:
             return StubbedStream(given if callable(answer) or isinstance(given, (list, tuple)) else (given,), outgoing)
-        response = copied(given)
+        response = fitting(outgoing.method, given)
     except BaseException as error:
         finish_raised(outgoing, error)
         raise

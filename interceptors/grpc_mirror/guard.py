@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from google.protobuf import descriptor_pool
 from google.protobuf.descriptor_pb2 import MethodOptions
-from google.protobuf.message import Message
 
 from grpc_mirror.current import SERVED, current_call
 from grpc_mirror.outgoing import BLOCKED, RECORDED, SENT, STUBBED, Outgoing
@@ -17,6 +16,7 @@ from grpc_mirror.policies import ALLOW, BLOCK, Policies, Policy, Recorded, Stub
 from grpc_mirror.settings import Settings
 from grpc_mirror.shadow import is_shadow, shadow_reason
 from grpc_mirror.shadow_header import sign
+from grpc_mirror.stub_types import misfit
 from grpc_mirror.v1 import capture_pb2
 
 _LOG = logging.getLogger("grpc_mirror")
@@ -104,7 +104,9 @@ def guard_of(settings: Settings, policies: Mapping[str, Policy] | None, default:
     from_settings: dict[str, Policy] = dict.fromkeys(settings.outbound_allow, ALLOW)
     rules = {**from_settings, **(policies or {})}
     allow_safe = settings.outbound_allow_safe
-    return Guard(Policies(rules, default=default, allow_safe=allow_safe, is_safe=is_safe), settings.shadow_key)
+    return Guard(
+        Policies(rules, default=default, allow_safe=allow_safe, is_safe=is_safe, misfit=misfit), settings.shadow_key
+    )
 
 
 def is_safe(method: str) -> bool:
@@ -123,12 +125,3 @@ def blocked_text(method: str) -> str:
         f"grpc-mirror: the call of {method} is blocked, since {shadow_reason()}; give it a policy in "
         "client_interceptor(policies=...) or allow it by MIRROR_OUTBOUND_ALLOW"
     )
-
-
-def copied(answer: Any) -> Any:
-    """A message of a stub for one call: the caller may change what it gets."""
-    if not isinstance(answer, Message):
-        return answer
-    copy = type(answer)()
-    copy.CopyFrom(answer)
-    return copy

@@ -13,7 +13,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, Literal, NamedTuple, TypeAlias
 
 from grpc_mirror.settings import SettingsError
 
@@ -21,6 +21,9 @@ ALLOW: Final = "allow"
 BLOCK: Final = "block"
 PATTERN_MAX_CHARS = 512
 RULES_MAX = 1000
+# What the asking itself may take beside the wait; where a call's own timeout leaves no more, that share of it.
+ASKING_S: Final = 0.1
+ASKING_SHARE: Final = 0.1
 _PATTERN = re.compile(r"[\w.*]+/?[\w*]*", re.ASCII)
 
 
@@ -31,6 +34,13 @@ class Stub:
     answer: Any
 
 
+class Patience(NamedTuple):
+    """How long the collector is to wait for an answer, and when the question is given up, whatever the reason."""
+
+    wait_s: float
+    deadline_s: float
+
+
 @dataclass(frozen=True)
 class Recorded:
     """The policy that answers as the primary was answered; see `recorded`."""
@@ -38,16 +48,18 @@ class Recorded:
     wait_s: float
     otherwise: Literal["block"] | Stub
 
-    def wait_within(self, timeout_s: float | None) -> float:
+    def patience(self, timeout_s: float | None) -> Patience:
         """How long to wait in a call of this timeout: a call is not to outlast it for our sake."""
-        return self.wait_s if timeout_s is None else max(0.0, min(self.wait_s, timeout_s))
+        all_s = self.wait_s + ASKING_S
+        deadline_s = all_s if timeout_s is None else max(0.0, min(all_s, timeout_s))
+        return Patience(min(self.wait_s, max(0.0, deadline_s - min(ASKING_S, ASKING_SHARE * deadline_s))), deadline_s)
 
 
 Policy: TypeAlias = Literal["allow", "block"] | Stub | Recorded
 RECORDED_WAIT_MAX_S: Final = 5.0
 
 
-def recorded(*, wait_s: float = 0.2, otherwise: Literal["block"] | Stub = BLOCK) -> Recorded:
+def recorded(*, wait_s: float = 0.5, otherwise: Literal["block"] | Stub = BLOCK) -> Recorded:
     """The policy that answers an outbound call in a shadow with what the primary was told for the same one.
 
     The same is: of the same mirrored call, to the same method, with the same request, and as many such ones before. The
@@ -55,7 +67,7 @@ def recorded(*, wait_s: float = 0.2, otherwise: Literal["block"] | Stub = BLOCK)
     protobuf's.
 
     Args:
-        wait_s: the longest it may take, up to RECORDED_WAIT_MAX_S.
+        wait_s: how long the collector waits for the answer, up to RECORDED_WAIT_MAX_S; the asking may take ASKING_S more.
         otherwise: what happens where there is no such answer: "block", or `stub(...)`.
     """
     return Recorded(wait_s, otherwise)
@@ -68,7 +80,8 @@ def stub(answer: Any) -> Stub:
         answer: the response message, of which each call gets a copy; of a streamed response a list or tuple of messages.
             Or a function that is called with the request (of a request stream: its iterator) and gives the response (of
             a response stream: an iterable). On aio channels it may be a coroutine function, or give an async iterable.
-            An exception of it, such as a grpc.RpcError of the service's own, reaches the caller.
+            An exception of it, such as a grpc.RpcError of the service's own, reaches the caller; so does a TypeError where
+            it gives a message of another type than the method's. A fixed answer of one method is checked at the start.
     """
     return Stub(answer)
 
@@ -83,6 +96,7 @@ class Policies:
         default: Policy = BLOCK,
         allow_safe: bool = False,
         is_safe: Callable[[str], bool] = lambda _method: False,
+        misfit: Callable[[str, object], str] = lambda _method, _answer: "",
     ) -> None:
         """Raises SettingsError, which lists all problems.
 
@@ -91,9 +105,10 @@ class Policies:
             default: of a method without a rule.
             allow_safe: allow methods without a rule that `is_safe` says yes to.
             is_safe: whether a method is declared free of side effects.
+            misfit: what is wrong with a method's fixed answer, such as a message of another type; nothing where nothing is known.
         """
         cleaned = {str(pattern).removeprefix("/"): policy for pattern, policy in rules.items()}
-        problems = _problems(cleaned, default)
+        problems = _problems(cleaned, default) or _misfits(cleaned, misfit)
         if problems:
             raise SettingsError(problems)
         ordered = sorted(cleaned.items(), key=lambda rule: -_narrowness(rule[0]))
@@ -136,6 +151,18 @@ def _problems(rules: Mapping[str, Policy], default: Policy) -> list[str]:
         for one, other in combinations(rules, 2)
         if _narrowness(one) == _narrowness(other) and rules[one] != rules[other] and _overlap(one, other)
     ]
+
+
+def _misfits(rules: Mapping[str, Policy], misfit: Callable[[str, object], str]) -> list[str]:
+    """What is wrong with fixed answers of single methods. A function's answer, and that of a pattern, shows at a call."""
+    found = []
+    for pattern, policy in rules.items():
+        stood_in = policy.otherwise if isinstance(policy, Recorded) else policy
+        if "*" not in pattern and isinstance(stood_in, Stub) and not callable(stood_in.answer):
+            wrong = misfit(pattern, stood_in.answer)
+            if wrong:
+                found.append(f"policies[{pattern!r}]: stub(...): {wrong}")
+    return found
 
 
 def _pattern_problem(pattern: str) -> str:

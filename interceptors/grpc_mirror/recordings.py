@@ -22,6 +22,7 @@ from grpc_mirror.capture import captured_requests
 from grpc_mirror.observer import Observer
 from grpc_mirror.outbound_span import request_hash
 from grpc_mirror.outgoing import Outgoing, Question
+from grpc_mirror.policies import Patience
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import descriptors_of
 from grpc_mirror.sinks.direct import open_channel
@@ -29,7 +30,6 @@ from grpc_mirror.sinks.shards import keys_of, shard_of, shares
 from grpc_mirror.v1 import capture_pb2, lookup_pb2
 
 METHOD = "/mirror.v1.Recordings/Lookup"
-_SHARE = 0.9  # of the wait: the collector answers before the deadline of the question
 _CONDITIONS = {
     lookup_pb2.LOOKUP_RESULT_NOT_FOUND: "recorded_not_found",
     lookup_pb2.LOOKUP_RESULT_PRIVATE: "recorded_private",
@@ -68,17 +68,17 @@ class Asker:
         self._lookups: dict[int, Any] = {}
         self._pid = 0
 
-    def ask(self, question: Question, wait_s: float) -> Told | None:
-        """What the primary was told, waiting up to `wait_s`. None: nobody knows; it is counted why. Never raises."""
+    def ask(self, question: Question, patience: Patience) -> Told | None:
+        """What the primary was told, waiting so long for it. None: nobody knows; it is counted why. Never raises."""
         try:
-            asked = self._asked(question, wait_s)
-            answer = self._stub(question.trace_id)(asked, timeout=wait_s, metadata=self._metadata())
+            asked = self._asked(question, patience.wait_s)
+            answer = self._stub(question.trace_id)(asked, timeout=patience.deadline_s, metadata=self._metadata())
             return self._told(question, answer)
         except Exception as error:  # noqa: BLE001 - ours must not reach the service
             self._failed(error)
             return None
 
-    async def ask_aio(self, question: Question, wait_s: float) -> Told | None:
+    async def ask_aio(self, question: Question, patience: Patience) -> Told | None:
         """The same without blocking the event loop."""
         loop = asyncio.get_running_loop()
         done = loop.create_future()
@@ -92,8 +92,8 @@ class Asker:
 
         call = None
         try:
-            asked = self._asked(question, wait_s)
-            call = self._stub(question.trace_id).future(asked, timeout=wait_s, metadata=self._metadata())
+            asked = self._asked(question, patience.wait_s)
+            call = self._stub(question.trace_id).future(asked, timeout=patience.deadline_s, metadata=self._metadata())
             call.add_done_callback(wake)
             await done
             return self._told(question, call.result())
@@ -117,7 +117,7 @@ class Asker:
             method=question.method,
             request_hash=request_hash(messages),
             ordinal=question.ordinal,
-            wait_ms=int(wait_s * 1000 * _SHARE),
+            wait_ms=int(wait_s * 1000),
         ).SerializeToString()
 
     def _told(self, question: Question, answer: lookup_pb2.LookupResponse) -> Told | None:
@@ -153,23 +153,24 @@ class Asker:
             return self._lookups[shard]
 
     def _metadata(self) -> Any:
-        return (("authorization", f"Bearer {self._settings.bearer}"),) if self._settings.bearer else None
+        token = self._settings.read_bearer or self._settings.bearer
+        return (("authorization", f"Bearer {token}"),) if token else None
 
     def _failed(self, error: Exception) -> None:
         unavailable = isinstance(error, grpc.RpcError)
         self._counters.notice("recorded_unavailable" if unavailable else "internal_error")
 
 
-def told(outgoing: Outgoing, wait_s: float) -> Told | None:
+def told(outgoing: Outgoing, patience: Patience) -> Told | None:
     """What the primary was told for the same call; None: nobody knows, or this one is not captured."""
     question = outgoing.question()
-    return None if question is None else _asker(question.observer).ask(question, wait_s)
+    return None if question is None else _asker(question.observer).ask(question, patience)
 
 
-async def told_aio(outgoing: Outgoing, wait_s: float) -> Told | None:
+async def told_aio(outgoing: Outgoing, patience: Patience) -> Told | None:
     """The same without blocking the event loop."""
     question = outgoing.question()
-    return None if question is None else await _asker(question.observer).ask_aio(question, wait_s)
+    return None if question is None else await _asker(question.observer).ask_aio(question, patience)
 
 
 def _asker(observer: Observer) -> Asker:

@@ -33,7 +33,7 @@ class Runtime:
         self.counters = Counters()
         self.budget = HoldBudget(settings.hold_max_bytes)
         self.senders = Shards(settings, self.counters, _connect(settings), on_fork=self.budget.reset)
-        self.observer = Observer(settings, self.counters, self.budget, self.senders)
+        self.observer = Observer(settings, self.counters, self.budget, self.senders.sink)
         self.settings = settings
 
 

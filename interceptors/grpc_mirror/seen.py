@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from grpc_mirror.v1 import capture_pb2
 
-_THERE = capture_pb2.OMISSION_UNSPECIFIED
+THERE = capture_pb2.OMISSION_UNSPECIFIED
 _NO_BODY = capture_pb2.OMISSION_NOT_SERIALIZABLE
 _NOT_HELD = capture_pb2.OMISSION_CAPTURE_FULL
 _make = tuple.__new__
@@ -47,12 +47,12 @@ class Seen:
     def __init__(self, messages_max: int) -> None:
         self.messages: list[Message] = []
         self.last_max = (messages_max + 9) // 10 if messages_max > 1 else 0  # how many come after what is left out
-        self._first_max = messages_max - self.last_max
+        self.first_max = messages_max - self.last_max
 
     def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None]) -> None:
         """Take in a message. `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent."""
         self.count = count = self.count + 1
-        if count <= self._first_max:
+        if count <= self.first_max:
             take = self.messages.append
         else:
             if self._last is None:
@@ -68,7 +68,7 @@ class Seen:
         size = len(body)
         if self.held + size <= self._reserved or self._extend(size, reserve):
             self.held += size
-            take(_make(Message, (offset_ns, size, body, _THERE)))
+            take(_make(Message, (offset_ns, size, body, THERE)))
         else:
             take(Message(offset_ns, size, None, _NOT_HELD))
 
@@ -92,8 +92,8 @@ class Seen:
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages = tuple(self.messages) if self._last is None else (*self.messages, *self._last)
-        self.messages, self._last = [], None
-        self._holds = ()
+        self.messages.clear()  # whoever appends to it holds it
+        self._last, self._holds = None, ()
         return messages
 
     def _extend(self, size: int, reserve: Callable[[int], object | None]) -> bool:

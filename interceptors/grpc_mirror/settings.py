@@ -59,6 +59,7 @@ class Settings:
         cert_file: PEM file of the certificate by which this process shows who it is, with its chain; needs `key_file`.
         key_file: PEM file of that certificate's private key.
         bearer: token sent as `authorization: Bearer ...`.
+        read_bearer: the same with the questions of the policy `recorded`; empty: `bearer`.
         service_name: `service.name` of the resource.
         resource: further resource attributes, `service.version` among them.
         message_max_bytes: of a larger message only size and hash are kept.
@@ -66,7 +67,7 @@ class Settings:
         batch_max_bytes: one export request.
         batch_max_spans: spans of one export request.
         batch_age_s: a call waits at most so long for its batch.
-        outbound_age_s: an outbound call waits at most so long for it: a shadow may ask what the primary was told.
+        outbound_age_s: an outbound call waits for it only while the last is younger: a shadow may ask what the primary was told.
         stream_messages_max: messages of one direction of one call; of more the first and last are kept, others counted.
         queue_max_bytes: finished calls that wait for the sender; more are dropped and counted.
         queue_max_calls: the same by number.
@@ -98,6 +99,7 @@ class Settings:
     cert_file: str = ""
     key_file: str = ""
     bearer: str = field(default="", repr=False)
+    read_bearer: str = field(default="", repr=False)
     service_name: str = "unknown_service"
     resource: tuple[tuple[str, str], ...] = ()
     message_max_bytes: int = 256 * _KIB
@@ -200,6 +202,7 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_CERT_FILE": "cert_file",
     "MIRROR_KEY_FILE": "key_file",
     "MIRROR_BEARER": "bearer",
+    "MIRROR_READ_BEARER": "read_bearer",
     "MIRROR_MESSAGE_MAX_BYTES": "message_max_bytes",
     "MIRROR_CAPTURE_MAX_BYTES": "capture_max_bytes",
     "MIRROR_BATCH_MAX_BYTES": "batch_max_bytes",
@@ -264,8 +267,11 @@ def _problems(settings: Settings) -> list[str]:
     if settings.exporter is not None and settings.sink != "tracer":
         found.append("exporter: only the tracer sink takes one; set sink='tracer'")
     found += endpoints.tls_problems(settings.ca_file, settings.cert_file, settings.key_file)
-    if settings.bearer and not (settings.bearer.isascii() and settings.bearer.isprintable()):
-        found.append("bearer: holds characters that cannot stand in a header")
+    found += [
+        f"{name}: holds characters that cannot stand in a header"
+        for name in ("bearer", "read_bearer")
+        if not (getattr(settings, name).isascii() and f"x{getattr(settings, name)}".isprintable())
+    ]
     found += [
         f"metadata: {key!r} is no metadata key (lower case letters, digits, '-', '_', '.')"
         for key in settings.metadata
@@ -373,4 +379,4 @@ def _parse_number(name: str, text: str) -> float:
 
 
 def _shown(name: str, text: str) -> str:
-    return "(hidden)" if name in ("bearer", "redaction_key", "shadow_key") else repr(text)
+    return "(hidden)" if name in ("bearer", "read_bearer", "redaction_key", "shadow_key") else repr(text)

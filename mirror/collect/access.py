@@ -59,6 +59,11 @@ class Tokens:
         """Whether a token is asked for."""
         return bool(self._digests[scope])
 
+    @property
+    def to_look_up(self) -> Scope:
+        """What asks on the port of writers for what primaries were told: to read; where that asks for no token, to write, as that port does."""
+        return Scope.READ if self.asked(Scope.READ) else Scope.WRITE
+
     def denial(self, scope: Scope, authorization: Sequence[str], *, basic: bool = False) -> Denied | None:
         """What keeps a request with these `authorization` headers from `scope`; None: nothing does.
 

@@ -1,4 +1,4 @@
-"""What is forwarded of one judged group: the replicas' spans without payload, and a `mirror.compare` span beside them. Pure.
+"""What is forwarded of one judged group: the replicas' spans and those of their outbound calls, without payload, and a `mirror.compare` span beside them. Pure.
 
 All are of one trace, so a tracing backend shows the verdict where the calls are. The IDs follow from the pair key: forwarding
 the same pair again makes the same span.
@@ -61,9 +61,15 @@ def spans_of(judged: Judged, options: ForwardOptions) -> tuple[OutSpan, ...]:
         return ()
     calls = judged.group.calls
     anchor = calls.get(Role.PRIMARY) or next(iter(calls.values()))
-    spans = [OutSpan(call.resource, call.span) for call in calls.values() if call.span]
+    spans = [OutSpan(call.resource, span) for call in calls.values() for span in _kept(call)]
     compare = _compare_span(judged, anchor, options).SerializeToString()
     return (*spans, OutSpan(COLLECTOR, compare))
+
+
+def _kept(call: CallRecord) -> Iterator[bytes]:
+    if call.span:
+        yield call.span
+    yield from (made.span for made in call.outbound if made.span)
 
 
 def compare_span_id(key: PairKey) -> bytes:

@@ -54,6 +54,11 @@ class Guard:
         """Whether a token is asked for."""
         return self._tokens.value.asked(scope)
 
+    @property
+    def to_look_up(self) -> Scope:
+        """See access.Tokens.to_look_up; by the newest tokens."""
+        return self._tokens.value.to_look_up
+
     def denial(self, scope: Scope, authorization: Sequence[str], *, basic: bool = False) -> Denied | None:
         """See access.Tokens.denial; by the newest tokens."""
         return self._tokens.value.denial(scope, authorization, basic=basic)

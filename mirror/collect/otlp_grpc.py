@@ -19,6 +19,7 @@ from grpc_mirror.v1.otlp_slices_pb2 import ExportTracePartialSuccess, ExportTrac
 from mirror.collect.access import Denied, Scope
 from mirror.collect.addresses import Address, PortInUseError, bind
 from mirror.collect.guard import Guard
+from mirror.collect.lookup import SERVICE as LOOK_UP
 from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
@@ -61,7 +62,8 @@ class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in
         """See grpc.aio.ServerInterceptor."""
         metadata = handler_call_details.invocation_metadata or ()
         authorization = [str(value) for key, value in metadata if key == "authorization"]
-        denied = self._guard.denial(Scope.WRITE, authorization)
+        looks_up = handler_call_details.method.startswith(f"/{LOOK_UP}/")
+        denied = self._guard.denial(self._guard.to_look_up if looks_up else Scope.WRITE, authorization)
         if denied is None:
             return await continuation(handler_call_details)
         self._receiver.refused(PROTOCOL, denied.reason)

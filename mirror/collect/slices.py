@@ -147,7 +147,7 @@ class _Cut:
             data = message_bytes(found[names.REPORT], schema_pb2.SourceReport, "malformed_report")
             self._reports.append(Report(resource(), data))
         elif names.OUTBOUND in found:
-            self._outbound.append(outbound_of(span, found, arrived_s=self._arrived_s))
+            self._outbound.append(outbound_of(span, found, arrived_s=self._arrived_s, keep_span=self._keep_spans))
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
             call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
             self._calls.append(call)

@@ -75,8 +75,8 @@ def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, k
     )
 
 
-def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord:
-    """The record of a call that a service made while it served a mirrored one. Raises Rejected."""
+def outbound_of(span: Span, found: Found, *, arrived_s: float, keep_span: bool) -> OutboundRecord:
+    """The record of a call that a service made while it served a mirrored one. `keep_span`: see `call_of`. Raises Rejected."""
     data, capture = _capture(found)
     outbound = capture.outbound
     method = found[names.OUTBOUND].string_value or capture.method
@@ -98,6 +98,7 @@ def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord
         request_hash=outbound.request_hash,
         ordinal=outbound.ordinal,
         sent=outbound.policy == capture_pb2.OUTBOUND_POLICY_SENT,
+        span=_without_payload(span) if keep_span else b"",
     )
 
 

@@ -89,6 +89,7 @@ class OutboundRecord:
 
     `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method,
     `ordinal` those of them with an equal request, of which `request_hash` is made. `sent`: it was really made.
+    `span`: as in CallRecord.
     """
 
     key: PairKey  # of the served call
@@ -104,11 +105,12 @@ class OutboundRecord:
     request_hash: bytes = b""
     ordinal: int = 0
     sent: bool = False
+    span: bytes = b""
 
     @property
     def size(self) -> int:
         """Bytes of payload held."""
-        return len(self.capture)
+        return len(self.capture) + len(self.span)
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,6 +52,13 @@ def test_others_are_told_what_is_missing_and_never_what_would_be_right(
         assert secret not in denied.message
 
 
+def test_looking_up_is_reading_and_never_open_where_writing_is_not() -> None:
+    assert TOKENS.to_look_up is Scope.READ
+    only_writers = Tokens(write=[WRITE])
+    assert only_writers.to_look_up is Scope.WRITE
+    assert only_writers.denial(only_writers.to_look_up, []) is not None
+
+
 def test_in_a_browser_the_token_is_the_password_of_any_user() -> None:
     assert TOKENS.denial(Scope.READ, [basic(f"anna:{READ}")], basic=True) is None
     assert TOKENS.denial(Scope.READ, [basic(f":{READ}")], basic=True) is None

@@ -13,6 +13,7 @@ from mirror.collect.app import open_store
 from mirror.core.noise import State
 from mirror.store import Store
 from tests.collect.otlp import METHOD, call_span, capture, request
+from tests.collect.servers import OtlpEndpoint
 from tests.collect.shop import FINGERPRINT, VERSIONS, Product, schema_span
 from tests.collect.test_collector import config, run
 
@@ -98,6 +99,22 @@ def test_what_the_candidate_would_have_charged_is_judged_and_its_answer_is_not(t
     assert collector.counters.value("mirror_triples_total") == 20
     assert isinstance(blob, comparison_pb2.Comparison)
     assert len(blob.primary_outbound) == len(blob.sides[0].outbound) == 1
+
+
+def test_their_spans_are_forwarded_with_those_of_the_calls_that_made_them(tmp_path: Path) -> None:
+    """Of a mismatch: in the same trace, each from its own process, without payload."""
+    endpoint = OtlpEndpoint()
+    spans = [*spans_of("m1", wrong=True), *spans_of("m2", wrong=False)]
+    with endpoint.listening() as address:
+        settings = config(tmp_path, MIRROR_FORWARD_ENDPOINT=address)
+        with open_store(settings) as store:
+            run(settings, store, *bodies(spans))
+    wanted = {(span.trace_id, span.span_id) for _, span in spans_of("m1", wrong=True)}
+    came = [span for service, span in endpoint.spans if service != "mirror-collector"]
+    assert {(span.trace_id, span.span_id) for span in came} >= wanted
+    assert len({(span.trace_id, span.span_id) for span in came}) == len(came)
+    assert sum(_made(span) for span in came if (span.trace_id, span.span_id) in wanted) == 3
+    assert not any(item.key == names.CAPTURE for span in came for item in span.attributes)
 
 
 def test_an_outbound_call_that_never_comes_is_not_taken_for_one_that_was_not_made(tmp_path: Path) -> None:

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import os
 import re
 import socket
+import subprocess
+import sys
 import threading
 from concurrent import futures
 from functools import partial
@@ -15,10 +20,10 @@ from grpc_mirror.policies import Policies, Recorded
 from grpc_mirror.v1 import capture_pb2, lookup_pb2, otlp_slices_pb2
 
 from tests.collect.process import CollectorProcess
-from tests.interceptors.calling import FLAVOURS, METHOD, front, role
+from tests.interceptors.calling import FLAVOURS, METHOD, Back, front, role
 from tests.interceptors.echo import SERVICE, Note
 from tests.interceptors.receiver import Receiver
-from tests.interceptors.servers import notes
+from tests.interceptors.servers import Client, handlers, notes, serving
 
 STREAM = f"{SERVICE}/ServerStream"
 WAIT_S = 5.0  # a machine under load; the tests below that wait in vain say a shorter one
@@ -289,3 +294,45 @@ def test_a_primary_never_asks(knowing):
     work = says("sync", "a")
     text, reached = told("sync", work, settings, "m", {METHOD: grpc_mirror.recorded(wait_s=WAIT_S)})
     assert (text, reached, knowing.asked) == ("a!", ["a"], [])
+
+
+@contextlib.contextmanager
+def front_process(endpoint, back_port, role_name=""):
+    """The front of recorded_front.py; yields a client of it, and what tells its conditions."""
+    environment = os.environ | ({"MIRROR_ROLE": role_name} if role_name else {})
+    command = [sys.executable, "-m", "tests.collect.recorded_front", endpoint, str(back_port)]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=subprocess.DEVNULL) as process:
+        client = Client(int(process.stdout.readline()))
+
+        def conditions():
+            process.stdin.write(b"\n")
+            process.stdin.flush()
+            return json.loads(process.stdout.readline())
+
+        try:
+            yield client, conditions
+        finally:
+            client.close()
+            process.kill()
+
+
+def test_in_bursts_a_shadow_is_told_all_that_the_primary_was(collector):
+    """Both are asked at once, as a mirror does, and the shadow asks for its answers before the primary has them."""
+    endpoint, bursts, at_once = collector.addresses["otlp_grpc"], 4, 50
+    back = Back()
+    with (
+        serving(handlers(back), [], aio=False) as back_port,
+        front_process(endpoint, back_port) as (primary, _),
+        front_process(endpoint, back_port, "candidate") as (candidate, conditions),
+    ):
+        for burst in range(bursts):
+            mirrored = [(f"burst-{burst}-{n}", notes(f"b{burst}-{n}")) for n in range(at_once)]
+            calls = [
+                [one.start("Unary", requests, mirror_id) for one in (primary, candidate)]
+                for mirror_id, requests in mirrored
+            ]
+            for asked_primary, asked_candidate in calls:
+                assert primary.see("Unary", asked_primary) == candidate.see("Unary", asked_candidate)
+        assert conditions() == {"recorded": 2 * bursts * at_once}
+    assert len(back.seen) == 2 * bursts * at_once

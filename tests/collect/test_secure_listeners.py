@@ -156,6 +156,25 @@ def test_every_method_asks_for_the_token(method: str) -> None:
     with_listeners(guarded(), use)
 
 
+@pytest.mark.parametrize(
+    ("tokens", "served", "refused"),
+    [({}, READ, WRITE), ({"MIRROR_AUTH_READ_TOKENS": ""}, WRITE, OTHER)],
+    ids=["a token to read", "without such tokens: to write"],
+)
+def test_what_primaries_were_told_is_for_those_who_may_read(tokens: dict[str, str], served: str, refused: str) -> None:
+    async def use(listeners: Listeners) -> None:
+        codes = []
+        for token in (served, refused):
+            error = await grpc_error(listeners, bearer(token), b"", "/mirror.v1.Recordings/Lookup")
+            assert error is not None
+            codes.append(error.code())
+        # These listeners have no such method: that is what one who is let in is told.
+        assert codes[0] is grpc.StatusCode.UNIMPLEMENTED
+        assert codes[1] in (grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED)
+
+    with_listeners(guarded(**tokens), use)
+
+
 def test_a_hundred_calls_without_token_beside_a_hundred_with_one() -> None:
     async def use(listeners: Listeners) -> None:
         async with grpc.aio.insecure_channel(str(listeners.grpc_address)) as channel:

@@ -102,6 +102,18 @@ def test_a_kept_span_has_lost_its_payload_and_nothing_else() -> None:
     assert b"secret" not in record.span
 
 
+def test_a_kept_span_of_an_outbound_call_tells_nothing_of_its_request() -> None:
+    """Not even by a hash: whoever guesses a short request would know it."""
+    made = capture_pb2.Outbound(served_method=METHOD, served_span_id=b"s" * 8, request_hash=b"h" * 32)
+    told = {"mirror__outbound": "pay.v1.Pay/Charge", "mirror__outbound__request_hash": "guessable"}
+    (record,) = cut(call_span(data=capture(b"secret", outbound=made), **told), keep_spans=True).outbound
+    kept = {item.key for item in otlp_slices_pb2.Span.FromString(record.span).attributes}
+    assert names.OUTBOUND in kept
+    assert b"secret" not in record.span
+    assert b"guessable" not in record.span
+    assert cut(call_span(data=capture(outbound=made), **told)).outbound[0].span == b""
+
+
 @pytest.mark.parametrize(
     ("attributes", "status", "method"),
     [

@@ -6,6 +6,7 @@ import dataclasses
 import grpc
 import grpc_mirror
 import pytest
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_mirror.answers import WatchedStream
 from grpc_mirror.v1 import capture_pb2
 
@@ -273,6 +274,54 @@ def test_a_stub_gives_each_call_a_message_of_its_own(flavour, settings):
     with role("candidate"), front(flavour, work, settings, policies=policies) as (client, _back):
         numbers = [Note.FromString(client.call("Unary", notes("x"), f"m{i}").responses[0]).number for i in range(2)]
     assert numbers == [1, 1]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+@pytest.mark.parametrize("kind", ["unary", "server_stream"])
+@pytest.mark.parametrize(
+    "answer",
+    [Timestamp(), lambda _request: Timestamp(), lambda _request: None],
+    ids=["of a pattern", "of a function", "of a function without a result"],
+)
+def test_a_stub_of_another_type_reaches_nobody(flavour, kind, answer, receiver, settings):
+    """What can't be known at the start fails at the first call, in the shadow, with a text that says which stub it is."""
+    told = []
+
+    def sync(stubs, request, _context):
+        with pytest.raises(TypeError) as error:
+            next(stubs.server_stream(request)) if kind == "server_stream" else stubs.unary(request)
+        told.append(str(error.value))
+        return request
+
+    async def aio(stubs, request, _context):
+        with pytest.raises(TypeError) as error:
+            await (anext(aiter(stubs.server_stream(request))) if kind == "server_stream" else stubs.unary(request))
+        told.append(str(error.value))
+        return request
+
+    if kind == "server_stream" and callable(answer):
+        gave, answer = answer, lambda request: [gave(request)]
+    work = sync if flavour == "sync" else aio
+    policies = {"mirrortest.*": grpc_mirror.stub(answer)}
+    with role("candidate"), front(flavour, work, settings, policies=policies) as (client, _back):
+        assert client.call("Unary", notes("x"), "misfit").responses
+        capture = outbound_spans(receiver)[0].capture
+    assert capture.exception_type == "TypeError"
+    assert "answers with mirrortest.Note, not with" in told[0]
+    assert f"{SERVICE}/{'Unary' if kind == 'unary' else 'ServerStream'}" in told[0]
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_stub_of_another_type_does_not_harm_a_primary(flavour, settings):
+    def sync(stubs, request, _context):
+        return stubs.unary(request)
+
+    async def aio(stubs, request, _context):
+        return await stubs.unary(request)
+
+    work = sync if flavour == "sync" else aio
+    with front(flavour, work, settings, policies={"*": grpc_mirror.stub(Timestamp())}) as (client, _back):
+        assert Note.FromString(client.call("Unary", notes("x"), "primary").responses[0]).text == "x!"
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

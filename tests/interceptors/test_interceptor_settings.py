@@ -79,7 +79,7 @@ def test_the_role_is_no_argument():
 
 
 def test_the_bearer_token_is_shown_nowhere():
-    assert "secret" not in repr(Settings(bearer="secret"))
+    assert "secret" not in repr(Settings(bearer="secret", read_bearer="secret"))
 
 
 def test_private_paths_come_by_commas_or_blanks():

@@ -5,13 +5,14 @@ import re
 import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
+from google.protobuf.timestamp_pb2 import Timestamp
 from grpc_mirror import guard
-from grpc_mirror.policies import ALLOW, BLOCK, Policies, _overlap
+from grpc_mirror.policies import ALLOW, ASKING_S, BLOCK, Policies, _overlap
 from grpc_mirror.settings import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.interceptors.echo import Note
+from tests.interceptors.echo import SERVICE, Note
 
 STUB = grpc_mirror.stub(Note())
 RULES = {"*": BLOCK, "pay.v1.*": STUB, "pay.v1.Pay/*": BLOCK, "pay.v1.Pay/GetBalance": ALLOW, "*/Get*": ALLOW}
@@ -58,6 +59,40 @@ def test_every_problem_is_told_at_once():
         "default='deny'",
     ):
         assert told in text
+
+
+@pytest.mark.parametrize(
+    ("method", "answer", "told"),
+    [
+        (
+            "Unary",
+            Timestamp(),
+            "mirrortest.Echo/Unary answers with mirrortest.Note, not with google.protobuf.Timestamp",
+        ),
+        ("Unary", [Note()], "answers with one mirrortest.Note, not with a list"),
+        ("Unary", None, "not with None"),
+        ("Bidi", [Note(), Timestamp()], "mirrortest.Echo/Bidi answers with mirrortest.Note, not with google"),
+    ],
+)
+@pytest.mark.parametrize(
+    "make", [grpc_mirror.stub, lambda answer: grpc_mirror.recorded(otherwise=grpc_mirror.stub(answer))]
+)
+def test_a_fixed_answer_of_another_type_stops_the_start(make, method, answer, told):
+    with pytest.raises(SettingsError, match=re.escape(told)):
+        grpc_mirror.client_interceptor({f"{SERVICE}/{method}": make(answer)}, settings=grpc_mirror.Settings())
+
+
+def test_answers_that_fit_or_of_which_nothing_is_known_are_let():
+    answers = {
+        f"{SERVICE}/Unary": Note(),
+        f"{SERVICE}/ServerStream": (Note(), Note()),
+        f"{SERVICE}/Bidi": Note(),
+        f"{SERVICE}/ClientStream": b"raw",
+        "not.loaded/Method": Timestamp(),
+        "*": Timestamp(),
+    }
+    policies = {method: grpc_mirror.stub(answer) for method, answer in answers.items()}
+    assert grpc_mirror.client_interceptor(policies, settings=grpc_mirror.Settings())
 
 
 def test_two_patterns_of_equal_width_that_disagree_on_a_common_name_are_refused():
@@ -107,3 +142,16 @@ def test_settings_and_code_make_one_set_of_rules():
     settings = grpc_mirror.Settings(outbound_allow=("a.B/*", "a.C/*"))
     found = guard.guard_of(settings, {"a.B/*": BLOCK}, BLOCK)
     assert [found._policies.of(method) for method in ("a.B/X", "a.C/X")] == [BLOCK, ALLOW]
+
+
+@given(st.floats(0.001, 5.0), st.none() | st.floats(-1.0, 10.0))
+def test_a_question_outlasts_neither_its_wait_nor_its_call(wait_s, timeout_s):
+    """And the collector has answered before the question is given up."""
+    patience = grpc_mirror.recorded(wait_s=wait_s).patience(timeout_s)
+    assert patience.wait_s <= wait_s
+    assert patience.deadline_s <= wait_s + ASKING_S
+    assert patience.wait_s < patience.deadline_s or patience.deadline_s == 0
+    if timeout_s is None:
+        assert patience.wait_s == pytest.approx(wait_s)
+    else:
+        assert patience.deadline_s <= max(0.0, timeout_s)

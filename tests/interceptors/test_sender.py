@@ -8,10 +8,11 @@ import grpc_mirror
 import pytest
 from google.protobuf import descriptor_pb2, descriptor_pool
 from grpc_mirror.call import Outcome
-from grpc_mirror.records import CallRecord
+from grpc_mirror.records import CallRecord, Outbound
 from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
+from grpc_mirror.sinks import worker
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 
 from tests.interceptors.echo import Note
@@ -49,6 +50,20 @@ def test_batches_go_out_by_age_without_a_flush(receiver, settings, sending):
     sender, _ = sending(settings)
     sender.put(record())
     assert receiver.wait_calls()[0].attributes[attributes.ID] == "1"
+
+
+def test_an_outbound_call_goes_at_once_and_takes_along_what_is_queued(receiver, settings, sending, monkeypatch):
+    """A shadow may be waiting for its answer; other calls wait for their batch."""
+    monkeypatch.setattr(worker, "TICK_S", 3600.0)
+    sender, _ = sending(replace(settings, batch_age_s=3600.0))
+    made = Outbound("mirrortest.Echo/Served", b"\2" * 8, capture_pb2.OUTBOUND_POLICY_SENT, 0, 0, grpc=True)
+    for number in range(3):
+        sender.put(record(f"served {number}"))
+        sender.put(record(f"made {number}")._replace(outbound=made))
+        receiver.wait_calls(2 * (number + 1))
+    assert [one.attributes[attributes.ID] for one in receiver.calls if attributes.OUTBOUND in one.attributes] == [
+        f"made {number}" for number in range(3)
+    ]
 
 
 def test_a_flush_sends_what_is_queued(receiver, settings, sending):

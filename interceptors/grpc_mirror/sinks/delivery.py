@@ -39,10 +39,12 @@ class Flush(NamedTuple):
 
 
 class Control:
-    """How other threads speak to the sender's. Every field is written once or is thread-safe itself."""
+    """How other threads speak to the sender's. Every field is thread-safe itself, written once, or a flag that only hastens it."""
 
     def __init__(self) -> None:
         self.wake = threading.Event()
+        self.outbound = False  # an outbound call was queued since the sender last took from the queue
+        self.watching = False  # it sleeps, and is to be woken by one
         self.flushes: deque[Flush] = deque()
         self.stop_by: float | None = None  # monotonic: end by then, whatever is left
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Sequence
 from opentelemetry import context as otel_context
 
 from grpc_mirror.counters import Counters, Counts
-from grpc_mirror.records import Finished
+from grpc_mirror.records import CallRecord, Finished
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.delivery import Control, Flush
 from grpc_mirror.sinks.queue import BoundedQueue
@@ -55,8 +55,18 @@ class Sender:
     def put(self, record: Finished) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
         self._queue.put(record)
+        if record.__class__ is CallRecord and record.outbound is not None:
+            self._hasten()
         if self._thread is None and not self._queue.closed:
             self._start()
+
+    def _hasten(self) -> None:
+        """An outbound call is worth waking up for. Set first and asked then, as the thread does it the other way round."""
+        control = self._control
+        control.outbound = True
+        if control.watching:
+            control.watching = False
+            control.wake.set()
 
     def counts(self) -> Counts:
         """What came of all calls so far; those that wait are counted a moment apart from the others."""

@@ -55,10 +55,14 @@ class Shards:
 
         self.senders = [Sender(part, Counters(process), connect, forked) for part in parts]
 
+    @property
+    def sink(self) -> Sender | Shards:
+        """Where finished calls go: the one sender there is, or this."""
+        return self.senders[0] if len(self.senders) == 1 else self
+
     def put(self, record: Finished) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
-        senders = self.senders
-        (senders[0] if len(senders) == 1 else senders[shard_of(trace_id_of(record), self._keys)]).put(record)
+        self.senders[shard_of(trace_id_of(record), self._keys)].put(record)
 
     def counts(self) -> dict[str, Counts]:
         """What came of the calls so far, by endpoint."""

@@ -2,7 +2,8 @@
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
 it encodes for a fifth of a millisecond and sleeps in between. Waking up costs too: so the slices are no shorter, and once the
-queue is empty it sleeps until there is something worth waking up for. All state here belongs to this thread; others speak to
+queue is empty it sleeps until there is something worth waking up for. An outbound call is: a shadow may ask for its answer. It goes
+at once where the last batch is long enough ago, else when it is. All state here belongs to this thread; others speak to
 it through `Control`.
 """
 
@@ -38,9 +39,12 @@ SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
-# A batch of this size goes out whatever its age: putting together and sending much more at once is felt by the calls.
+# A batch of this size goes out whatever its age. An export costs some 0.2 ms whatever it carries, so much smaller ones are dear;
+# twice as much falls out of the second-level cache between one copy and the next (measured), and is felt by the calls.
 BATCH_BYTES = 512 * 1024
 TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
+GATHER_S = 0.005  # what a batch with an outbound call waits at least: calls come in bursts
+OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
 SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
 SCHEMA_AFTER_PAUSE_S = 10.0
@@ -71,8 +75,9 @@ class Worker:
         self._shipped: set[str] = set()
         self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
-        self._batch_since = 0.0
-        self._batch_age_s = settings.batch_age_s
+        self._batch_due = 0.0  # monotonic
+        self._hurried = False  # the batch holds an outbound call
+        self._last_batch = 0.0  # when the last one was due to go
         self._tick_s = min(TICK_S, settings.batch_age_s)
         self._reported: Counts | None = None
         self._last_reported = False  # told to stop, and said what there was to say
@@ -125,8 +130,20 @@ class Worker:
         if encoded and (self._control.urgent or len(self._queue) >= SLICE_RECORDS):
             self._yield()
         elif not self._control.urgent:
-            self._control.wake.wait(self._tick_s)
-            self._control.wake.clear()
+            self._sleep()
+
+    def _sleep(self) -> None:
+        """Until the next tick, or a batch in a hurry is due; else an outbound call is worth waking up for."""
+        control, sleep_s = self._control, self._tick_s
+        if self._hurried and self._batch:
+            sleep_s = min(sleep_s, max(0.0005, self._batch_due - time.monotonic()))
+        else:
+            control.watching = True
+            if control.outbound:
+                sleep_s = 0.0
+        control.wake.wait(sleep_s)
+        control.watching = False
+        control.wake.clear()
 
     def _yield(self) -> None:
         if self._control.stop_by is None:
@@ -136,6 +153,7 @@ class Worker:
     def _encode_slice(self) -> bool:
         """Encode for some time, a few records at least. Returns whether there were any."""
         until = time.perf_counter() + SLICE_S
+        self._control.outbound = False
         records = self._queue.take(SLICE_RECORDS)
         if not records:
             return False
@@ -148,8 +166,10 @@ class Worker:
 
     def _due(self) -> bool:
         full = self._batch_bytes >= min(BATCH_BYTES, self._delivery.limit_bytes)
-        full = full or len(self._batch) >= self._settings.batch_max_spans
-        return bool(self._batch) and (full or time.monotonic() - self._batch_since >= self._batch_age_s)
+        if full or len(self._batch) >= self._settings.batch_max_spans:
+            return True
+        late_s = time.monotonic() - self._batch_due
+        return late_s >= (OVERDUE_S if len(self._queue) >= SLICE_RECORDS else 0)
 
     def _answer(self, reached: list[Flush]) -> None:
         for flush in reached:
@@ -196,8 +216,6 @@ class Worker:
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
-        if record.outbound is not None:
-            self._hurry()
         captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
         span_id = record.span_id or os.urandom(8)
         span = span_of(record, described, span_id, captured.parts, self._host)
@@ -207,12 +225,18 @@ class Worker:
             self._tell(
                 "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
             )
-        return "" if self._add(span, is_call=True) else "too_large"
+        if not self._add(span, is_call=True):
+            return "too_large"
+        if record.outbound is not None:
+            self._hurry()
+        return ""
 
     def _hurry(self) -> None:
-        """This batch holds an outbound call, whose answer a shadow may wait for; more of them will come."""
-        self._batch_age_s = min(self._settings.outbound_age_s, self._settings.batch_age_s)
-        self._tick_s = min(self._tick_s, self._batch_age_s)
+        """This batch holds an outbound call, whose answer a shadow may wait for. Batches go no faster than one in its age."""
+        if not self._hurried:
+            self._hurried = True
+            soonest = max(time.monotonic() + GATHER_S, self._last_batch + self._settings.outbound_age_s)
+            self._batch_due = min(self._batch_due, soonest)
 
     def _add(self, span: SpanData, *, is_call: bool) -> bool:
         """Add a span to the batch. Returns False where it is over the limit of one."""
@@ -225,7 +249,7 @@ class Worker:
         if self._batch and (over or len(self._batch) >= self._settings.batch_max_spans):
             self._deliver()
         if not self._batch:
-            self._batch_since = time.monotonic()
+            self._batch_due = time.monotonic() + self._settings.batch_age_s
         self._batch.append(Item(content, size, is_call))
         self._batch_bytes += size
         return True
@@ -284,7 +308,7 @@ class Worker:
     def _deliver(self) -> None:
         batch = self._batch
         self._batch, self._batch_bytes = [], REQUEST_OVERHEAD_BYTES
-        self._batch_age_s = self._settings.batch_age_s
+        self._hurried, self._last_batch = False, time.monotonic()
         if not self._delivery.deliver(batch):
             # A report or a schema may be lost with it.
             self._reported = None

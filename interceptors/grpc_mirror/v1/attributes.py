@@ -21,8 +21,8 @@ OUTBOUND_SERVED: Final = "mirror.outbound.served"  # the mirrored call's own met
 # Span attributes of a process's own reports.
 SCHEMA: Final = "mirror.schema"  # bytes: one mirror.v1.Schema
 REPORT: Final = "mirror.report"  # bytes: one mirror.v1.SourceReport
-# All whose values are payload and never leave the collector.
-PAYLOAD_ATTRIBUTES: Final = frozenset({CAPTURE, SCHEMA, REPORT})
+# All whose values are payload, or tell it to whoever guesses, and never leave the collector.
+PAYLOAD_ATTRIBUTES: Final = frozenset({CAPTURE, SCHEMA, REPORT, OUTBOUND_REQUEST_HASH})
 
 # RPC conventions (OpenTelemetry semantic conventions 1.45).
 RPC_SYSTEM: Final = "rpc.system.name"
