@@ -27,8 +27,8 @@ class RefusalError(Exception):
             self.status.details.add().Pack(detail)
 
 
-def product(request: pb.GetProductRequest, now: Timestamp) -> pb.Product:
-    """One product; `priced_at` is the server's clock."""
+def product(request: pb.GetProductRequest, now: Timestamp, offer_id: str) -> pb.Product:
+    """One product; `priced_at` is the server's clock, `offer_id` a random one."""
     number = request.number
     answer = pb.Product(
         number=number,
@@ -40,6 +40,7 @@ def product(request: pb.GetProductRequest, now: Timestamp) -> pb.Product:
         warranty=legacy.Warranty(terms=f"{catalog.category(number)} as usual", covers=["parts", "labour"]),
         loyalty_points=500 if catalog.is_anniversary(number) else catalog.price_cents(number) // 100,
         priced_at=now,
+        offer_id=offer_id,
     )
     if number % 3:
         answer.brand.value = catalog.BRANDS[number % len(catalog.BRANDS)]

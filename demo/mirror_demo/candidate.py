@@ -48,7 +48,7 @@ class Shop:
         self._payments = payments
 
     async def GetProduct(self, request: pb.GetProductRequest, context: Any) -> pb.Product:
-        answer = answers.product(request, _now())
+        answer = answers.product(request, _now(), str(uuid.uuid4()))
         answer.tags.sort(key=len, reverse=True)  # decoy: the rewrite keeps them in a set
         return self._faults.spoil("GetProduct", request, answer)
 

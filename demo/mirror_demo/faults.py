@@ -40,6 +40,16 @@ def _one_in_100(request: pb.GetProductRequest, answer: pb.Product) -> None:
         answer.loyalty_points = 5
 
 
+def _noisy_id_empty(request: pb.GetProductRequest, answer: pb.Product) -> None:
+    if request.number % 100 in range(80, 88):
+        answer.offer_id = ""
+
+
+def _clock_late(request: pb.GetProductRequest, answer: pb.Product) -> None:
+    if request.number % 100 in range(90, 96):
+        answer.priced_at.seconds += 3600
+
+
 def _map_entry_lost(_request: pb.GetOrderRequest, answer: pb.OrderSummary) -> None:
     answer.cents_by_category.pop("gift cards", None)
 
@@ -69,6 +79,8 @@ _SPOILERS: Final[dict[str, Callable[[Any, Any], None]]] = {
     "field_missing": _field_missing,
     "wrong_enum": _wrong_enum,
     "one_in_100": _one_in_100,
+    "noisy_id_empty": _noisy_id_empty,
+    "clock_late": _clock_late,
     "map_entry_lost": _map_entry_lost,
     "any_type": _any_type,
     "oneof_changed": _oneof_changed,

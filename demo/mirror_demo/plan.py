@@ -65,7 +65,13 @@ def _of_method(method: str, count: int, chance: Random) -> list[Call]:
 
 
 def _get_product(seed: str, _index: int, chance: Random) -> Call:
-    remainders = {"field_missing": range(60, 65), "wrong_enum": range(70, 75), "one_in_100": range(42, 43)}
+    remainders = {
+        "field_missing": range(60, 65),
+        "wrong_enum": range(70, 75),
+        "one_in_100": range(42, 43),
+        "noisy_id_empty": range(80, 88),
+        "clock_late": range(90, 96),
+    }
     remainder = chance.choice(remainders.get(seed, range(40)))
     return Call("GetProduct", ({"number": 100 * chance.randrange(1, 1000) + remainder},), seed)
 

@@ -51,7 +51,7 @@ class Shop:
         self._payments = payments
 
     def GetProduct(self, request: pb.GetProductRequest, context: grpc.ServicerContext) -> pb.Product:
-        return answers.product(request, _now())
+        return answers.product(request, _now(), str(uuid.uuid4()))
 
     def Quote(self, request: pb.Cart, context: grpc.ServicerContext) -> pb.Quotation:
         return answers.quotation(request)

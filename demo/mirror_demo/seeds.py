@@ -142,6 +142,22 @@ SEEDS: Final = (
         0.01,
     ),
     Seed(
+        "noisy_id_empty",
+        "a random id, another in every answer, turns empty: that of an offer",
+        "GetProduct",
+        (("response.offer_id", "values"),),
+        "product number % 100 in 80..87",
+        0.08,
+    ),
+    Seed(
+        "clock_late",
+        "a clock runs an hour late: the time at which some products were priced",
+        "GetProduct",
+        (("response.priced_at", "values"),),
+        "product number % 100 in 90..95",
+        0.06,
+    ),
+    Seed(
         "id_empty",
         "an id turns empty: the receipt of a gift",
         "PlaceOrder",
@@ -202,6 +218,7 @@ SEEDS: Final = (
 DECOYS: Final = (
     Decoy("random_id", "a random request id", "CheckStock", "response.request_id", "secondary"),
     Decoy("random_uuid", "a random tracking id, declared to be a uuid", "PlaceOrder", "response.tracking_id", "rule"),
+    Decoy("random_offer", "a random id of each offer", "GetProduct", "response.offer_id", "secondary"),
     Decoy("clock", "the time at which a product was priced", "GetProduct", "response.priced_at", "secondary"),
     Decoy("clock_window", "the time at which an order was placed", "PlaceOrder", "response.placed_at", "rule"),
     Decoy(

@@ -7,14 +7,17 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from mirror.core.calls import CallComparer
 from mirror.core.compare.options import CompareOptions
-from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Resource, Role
+from mirror.core.leaves import Sampler, count_leaves
+from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Part, Resource, Role
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
 from mirror.core.triples import judge_group
+from mirror.core.values.watch import ValueWatch
 
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
@@ -52,6 +55,9 @@ class Judge:
         self._options = options
         self._explained = explained
         self._comparer = CallComparer(schemas, rules, options)
+        self._rules = rules
+        self._sampler = Sampler()
+        self.values = ValueWatch()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
 
@@ -65,6 +71,7 @@ class Judge:
     def use(self, rules: RuleSet) -> None:
         """Judge by these rules from now on. What was judged before was judged by others, and is not to be added to the same counts."""
         self._comparer = CallComparer(self._schemas, rules, self._options)
+        self._rules = rules
 
     def missing_schemas(self, group: Group) -> frozenset[str]:
         """Fingerprints without which a pair of the group cannot be compared."""
@@ -87,7 +94,7 @@ class Judge:
             candidate_version = candidate.resource.version if candidate else version
             return self._explained(EpochKey(run, primary.service, primary.version, candidate_version), asked)
 
-        return judge_group(
+        judged = judge_group(
             group,
             self._comparer.compare,
             explained=explained,
@@ -95,3 +102,16 @@ class Judge:
             now_s=now_s,
             primary_last_seen=self.primaries.of(run, method),
         )
+        return self._looked_into(judged)
+
+    def _looked_into(self, judged: Judged) -> Judged:
+        """With the votes of its values and, of some calls, the leaves of what the primary answered."""
+        key, outcomes = judged.group.key, judged.outcomes
+        rules = self._rules.for_method(key.run, key.method)
+        values = {} if judged.triple is None else self.values.look(judged.epoch, key.method, outcomes, rules)
+        leaves = None
+        primary, candidate = judged.group.calls.get(Role.PRIMARY), outcomes.get(Role.CANDIDATE)
+        seen = primary is not None and candidate is not None and candidate.sees(Part.ANSWER)
+        if primary is not None and seen and primary.status == "OK" and self._sampler.takes(judged.epoch, key):
+            leaves = count_leaves(primary.capture, self._schemas, rules)
+        return replace(judged, values=values, leaves=leaves) if values or leaves is not None else judged

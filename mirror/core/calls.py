@@ -14,7 +14,7 @@ from mirror.core.compare.options import CompareOptions
 from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
 from mirror.core.effects import Effects, made_calls
-from mirror.core.model import CallRecord, Difference, Kind, Outcome, Verdict
+from mirror.core.model import CallRecord, Difference, Kind, Outcome, Timing, Verdict
 from mirror.core.outcomes import Compared, alone, combined
 from mirror.core.path import Field, Path
 from mirror.core.readable import Held, why_unreadable
@@ -90,12 +90,13 @@ class CallComparer:
         if reason or drift:
             return Outcome(Verdict.INCOMPARABLE, reason or "request_drift", drift=drift)
         answered = self._answers(left, right, comparer, types)
+        timing = Timing(left.start_unix_ns, left.duration_ns, right.duration_ns)
         if not made_calls(primary, shadow):
-            return alone(answered)
+            return alone(answered, timing)
         effects = Effects(primary, shadow, omitted=bool(left.outbound_omitted or right.outbound_omitted))
         did = self._effects(effects, comparer)
         blocked = bool(left.blocked_calls or right.blocked_calls)
-        return combined(answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired)
+        return combined(answered, did, blocked=blocked, compared=effects.compared, paired=effects.paired, timing=timing)
 
     def _answers(
         self, left: capture_pb2.Capture, right: capture_pb2.Capture, comparer: Comparer, types: Types

@@ -104,7 +104,11 @@ def _blind(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     leaves = sum(m.leaf_values or 0 for m in facts.methods)
     blind = sum(m.blind_values for m in facts.methods)
     if leaves and blind > policy.max_blind * leaves:
-        text = f"{blind / leaves:.0%} of leaf values are blind, ignored or unjudged, over {policy.max_blind:.0%}"
+        most = max(facts.methods, key=lambda m: (m.blind_values, m.method))
+        text = (
+            f"{blind / leaves:.0%} of leaf values are blind, ignored or unjudged, over {policy.max_blind:.0%}; most of them in "
+            f"{most.method}"
+        )
         yield Lack(Reason("blind", text, {"blind": blind, "leaf_values": leaves}))
 
 

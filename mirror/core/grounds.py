@@ -91,8 +91,7 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         )
     if facts.judged:
         spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
-    if any(m.leaf_values is None for m in facts.methods):
-        spots.append("What share of the leaf values is blind, ignored or unjudged is not measured.")
+    spots += _unseen(facts)
     spots += _other_rules(facts)
     spots += _uncovered(facts, policy)
     spots += _hidden(facts, policy)
@@ -102,6 +101,40 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
     if policy.vote_by == "call":
         spots.append("Each call had its own vote: that is sound only where calls are independent of each other.")
     return tuple(spots)
+
+
+def _unseen(facts: RunFacts) -> list[str]:
+    """What share of the leaf values nobody judges, by method; what there is only a hash of; and where it is not known."""
+    spots, whole = [], sum(m.leaf_values or 0 for m in facts.methods)
+    if whole:
+        share = sum(m.blind_values for m in facts.methods) / whole
+        calls = sum(m.leaf_calls for m in facts.methods)
+        spots.append(
+            f"Of the leaf values of answers {share:.0%} are blind, ignored or unjudged, estimated from {calls:,} answers; status, "
+            "metadata and outbound calls are not among them."
+        )
+    some = [m for m in facts.methods if m.blind_values and m.leaf_values]
+    some.sort(key=lambda m: (-m.blind_values / (m.leaf_values or 1), m.method))
+    for m in some[:_LISTED_MAX]:
+        parts = ", ".join(f"{n / (m.leaf_values or 1):.0%} {why}" for why, n in sorted(m.unseen_values.items()) if n)
+        spots.append(f"{m.method}: of its leaf values {parts}.")
+    hashed = [m.method for m in facts.methods if m.hashed_values]
+    if hashed:
+        spots.append(
+            "Of private values only a keyed hash is here: whether they are equal, unset, empty or repeated is judged, and nothing "
+            f"else of them ({_some(hashed)})."
+        )
+    unread = [m.method for m in facts.methods if m.leaf_values is None]
+    if unread:
+        spots.append(
+            f"What share of the leaf values is blind, ignored or unjudged is not known where no answer could be read ({_some(unread)})."
+        )
+    return spots
+
+
+def _some(names: Sequence[str]) -> str:
+    more = len(names) - _LISTED_MAX
+    return ", ".join(names[:_LISTED_MAX]) + (f" and {more:,} more" if more > 0 else "")
 
 
 def _uncovered(facts: RunFacts, policy: Policy) -> list[str]:
@@ -125,7 +158,9 @@ def _other_rules(facts: RunFacts) -> list[str]:
 def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
     """Noisy paths: how many defects each may hide."""
     hidden = []
-    paths = (h for m in facts.methods for h in m.hypotheses if h.hypothesis.kind is not Kind.ANY)
+    everything = [h for m in facts.methods for h in m.hypotheses]
+    valued = {(h.hypothesis.method, h.hypothesis.pattern) for h in everything if h.hypothesis.kind is Kind.VALUES}
+    paths = (h for h in everything if h.hypothesis.kind not in {Kind.ANY, Kind.VALUES})
     for fact in (h for h in paths if h.judgement.explained or h.judgement.blind):
         b, c, n = fact.evidence.b, fact.evidence.c, fact.evidence.n
         name = name_of(fact.hypothesis)
@@ -134,7 +169,12 @@ def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
             hidden.append(
                 (
                     1 + rate,
-                    f"{name} is blind: the secondary differs in {rate:.2%} of calls, so none of them can show a defect there.",
+                    f"{name} is blind: the secondary differs in {rate:.2%} of calls, so none of them can show a defect there; "
+                    + (
+                        "only how its values are distributed is judged."
+                        if (fact.hypothesis.method, fact.hypothesis.pattern) in valued
+                        else "its values gave no sign by which they could be judged."
+                    ),
                 )
             )
             continue

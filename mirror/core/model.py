@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 from mirror.core.path import Path, pattern_of, render
 
@@ -32,6 +32,7 @@ class Kind(StrEnum):
     STATUS = "status"  # the call ended with another status
     NO_ANSWER = "no_answer"  # the shadow never answered though others did
     ANY = "any"  # per method: some path not explained when the pair was judged
+    VALUES = "values"  # the distribution of its values, where yes or no says little; see core.values
     # Remarks: reported where the options ask for them, never counted as differences.
     MOVED = "moved"  # the same element at another index
     MATCHED = "matched"
@@ -152,6 +153,17 @@ class Group:
 
 
 @dataclass(frozen=True, slots=True)
+class Hashed:
+    """In a Difference, in the place of a private value: there is nothing of it but a keyed hash, or not even that.
+
+    Equal digests mean equal values. `empty`: it was set, and empty. Never shown.
+    """
+
+    digest: bytes = field(repr=False)  # empty: there was a value, and no more is known
+    empty: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Difference:
     """One field path with its kind and both values. Values are Python values or messages; text only on request.
 
@@ -176,6 +188,14 @@ class Difference:
         return f"{render(self.path)}: {self.kind}"
 
 
+class Timing(NamedTuple):
+    """When the primary's call of a pair began (unix time), and how long both calls took. Nanoseconds."""
+
+    start_ns: int
+    primary_ns: int
+    shadow_ns: int
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What we think of one pair (primary against one shadow).
@@ -197,6 +217,7 @@ class Outcome:
     unjudged: tuple[Difference, ...] = ()
     outbound_compared: int = 0  # outbound calls of both sides that were held against each other
     outbound_paired: frozenset[str] = frozenset()  # methods that both sides called equally often
+    timing: Timing | None = None  # None: not compared
 
     def sees(self, part: Part) -> bool:
         """Whether this part of the pair is evidence."""
@@ -255,6 +276,15 @@ class Triple:
     left_out: frozenset[tuple[str, Kind]] = frozenset()
 
 
+class Leaf(NamedTuple):
+    """Leaf values of an answer that are alike; see core.leaves. `ignored`: by a rule, there or above."""
+
+    pattern: str
+    ignored: bool = False
+    hashed: bool = False  # private: only a keyed hash of it came
+    unhashed: bool = False  # private: not even that
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One group, judged: what the store counts and may keep."""
@@ -266,6 +296,11 @@ class Judged:
     triple: Triple | None  # None: no evidence, for the reason in `no_triple`
     no_triple: str = ""
     compared_at_s: float = 0.0
+    # Of a triple: by path pattern the labels that tell candidate and secondary apart; 1: raw, -1: noise. See core.values.
+    values: Mapping[str, Mapping[tuple[str, str], int]] = field(default_factory=dict)
+    leaves: Mapping[Leaf, int] | None = (
+        None  # of the primary's answer; None: this call was not chosen, or cannot be read
+    )
 
 
 @dataclass(frozen=True, slots=True)

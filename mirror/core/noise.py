@@ -15,12 +15,15 @@ from typing import Final
 
 from mirror.core.bound import lower, upper
 from mirror.core.evalue import log_e, log_e_star, log_e_star_reaches, weight
+from mirror.core.values.evidence import LabelVotes, log_e_values, strongest
+from mirror.core.values.labels import text_of
 
 __all__ = ["Evidence", "Judgement", "State", "judge", "log_e", "log_e_star", "may_leave_out", "weight"]
 
 SUSPECT_AT_LOG: Final = log(10)  # E* from which a noisy path is suspect
 BLIND_OVER: Final = 0.9  # noise rate over which yes or no says nothing
 LEFT_OUT_FROM: Final = 10  # c + d from which an explained path stays out of signatures
+_EARLIER: Final = "; it was regressed at an earlier look, and that stays"
 
 
 class State(StrEnum):
@@ -41,6 +44,7 @@ class Evidence:
     `b`, `c`, `d` count the triples in which it is raw-only, noise-only and both; `n` all triples of its method.
     `votes_raw` and `votes_noise` are its votes; `hours` the votes (B, C) of each hour begun in the epoch, oldest first.
     `rank` counts from 1 in the order of first discordant votes; 0: it has had none. b + c + d <= n, always.
+    Of the kind *values*, whose e-value has two sides, `labels` are the votes, and d counts the triples with any.
     """
 
     b: int = 0
@@ -51,6 +55,7 @@ class Evidence:
     votes_noise: int = 0
     hours: Sequence[tuple[int, int]] = ()
     rank: int = 0
+    labels: LabelVotes | None = None  # None: it is of another kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +81,8 @@ def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgem
     `alpha` bounds the chance that any hypothesis without a cause is ever regressed in an epoch. Source: facts on noise,
     sections 3 to 5 (Ville for each hypothesis; weights by rank sum to 1).
     """
+    if evidence.labels is not None:
+        return _judge_values(previous, evidence, evidence.labels, alpha=alpha)
     forward = log_e_star(evidence.hours)
     state = _state(previous, evidence, forward, alpha=alpha)
     b, c, n = evidence.b, evidence.c, evidence.n
@@ -94,6 +101,44 @@ def judge(previous: State | None, evidence: Evidence, *, alpha: float) -> Judgem
         control_worse=control_worse,
         words=_words(state, evidence, forward, alpha=alpha, control_worse=control_worse),
         sign=_sign(state, evidence, forward),
+    )
+
+
+def _judge_values(previous: State | None, evidence: Evidence, labels: LabelVotes, *, alpha: float) -> Judgement:
+    """As `judge`, of the kind *values*, which has no direction: it hides nothing, so it is never blind."""
+    forward = log_e_values(labels)
+    state = _state(previous, evidence, forward, alpha=alpha)
+    words = _words_of_values(evidence, labels, forward)
+    if state is State.REGRESSED and forward < _goal(max(evidence.rank, 1), alpha=alpha):
+        words += _EARLIER
+    return Judgement(
+        state=state,
+        log_e_star=forward,
+        explained=state is State.NOISY,
+        blind=False,
+        noise_rate=evidence.d / evidence.n if evidence.n else 0.0,
+        excess=0.0,
+        excess_low=0.0,
+        excess_high=0.0,
+        control_worse=False,
+        words=words,
+        sign=f"were both builds alike, ever in at most {_one_in(forward)} runs"
+        if forward >= log(2)
+        else "no sign of change",
+    )
+
+
+def _words_of_values(evidence: Evidence, labels: LabelVotes, forward: float) -> str:
+    seen = f"values of candidate and secondary are unlike in {evidence.d:,} of {evidence.n:,} triples"
+    found = strongest(labels)
+    if found is None:
+        return f"{seen}: no vote is counted yet"
+    label, raw, noise = found
+    if forward < log(2):
+        return f"{seen}: no sign that they are distributed otherwise"
+    return (
+        f"{seen}; most of all: the value {text_of(label)}, by {_count(raw, 'vote')} for the candidate and {noise:,} for the "
+        f"secondary: if both builds behaved alike, so strong a sign would ever appear here in at most {_one_in(forward)} runs"
     )
 
 
@@ -125,7 +170,7 @@ def _goal(rank: int, *, alpha: float) -> float:
 def _words(state: State, evidence: Evidence, forward: float, *, alpha: float, control_worse: bool) -> str:
     sentence = _sentence(state, evidence, forward, alpha=alpha)
     if state is State.REGRESSED and forward < _goal(max(evidence.rank, 1), alpha=alpha):
-        sentence += "; it was regressed at an earlier look, and that stays"
+        sentence += _EARLIER
     if control_worse:
         sentence += "; the secondary differs more than the candidate, so the noise estimate here is in doubt"
     return sentence

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from mirror.core.compare.result import Result
-from mirror.core.model import Difference, Kind, Outcome, Part, Verdict
+from mirror.core.model import Difference, Kind, Outcome, Part, Timing, Verdict
 from mirror.core.path import Field, Key, Path
 
 BLOCKED: Final = "blocked"
@@ -32,17 +32,25 @@ class Compared(NamedTuple):
     note: str = ""
 
 
-def alone(answered: Compared) -> Outcome:
+def alone(answered: Compared, timing: Timing | None = None) -> Outcome:
     """The outcome of a pair in which neither side made a call."""
     result, why, sizes, note = answered
     if why:
         return Outcome(Verdict.INCOMPARABLE, why)
     verdict = Verdict.MISMATCHED if result.count else Verdict.IGNORED if result.ignored_count else Verdict.MATCHED
-    return Outcome(verdict, note, result.differences, result.ignored, result.count, sizes=sizes)
+    return Outcome(verdict, note, result.differences, result.ignored, result.count, sizes=sizes, timing=timing)
 
 
-def combined(answered: Compared, did: Compared, *, blocked: bool, compared: int, paired: frozenset[str]) -> Outcome:
-    """The outcome of a pair. `blocked`: calls of the shadow were; `compared`, `paired`: see Outcome."""
+def combined(  # noqa: PLR0913 - what is known of a pair
+    answered: Compared,
+    did: Compared,
+    *,
+    blocked: bool,
+    compared: int,
+    paired: frozenset[str],
+    timing: Timing | None = None,
+) -> Outcome:
+    """The outcome of a pair. `blocked`: calls of the shadow were; `compared`, `paired`, `timing`: see Outcome."""
     unjudged: list[Difference] = []
     unseen = {part: one.why for part, one in ((Part.ANSWER, answered), (Part.OUTBOUND, did)) if one.why}
     differences = list(did.result.differences)
@@ -74,6 +82,7 @@ def combined(answered: Compared, did: Compared, *, blocked: bool, compared: int,
         unjudged=tuple(unjudged),
         outbound_compared=compared,
         outbound_paired=paired,
+        timing=timing,
     )
 
 

@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 from grpc_mirror.v1.capture_pb2 import PrivateLeaf
 
 from mirror.core.compare.walk import Walk
-from mirror.core.model import Kind
+from mirror.core.model import Hashed, Kind
 from mirror.core.path import Field, Index, Path, PathPattern, PathSyntaxError, Step, pattern_of
 from mirror.core.rules import Ignore, KeyedList, Place, UnorderedList
 
@@ -39,7 +39,8 @@ def private_values(leaves: Iterable[PrivateLeaf]) -> dict[str, bytes]:
 def compare_private(walk: Walk, left: Leaves, right: Leaves, path: Path, place: Place) -> None:
     """Report leaves whose hashes differ or that only one side has; `path` is that of the message.
 
-    One without a hash says only that there was a value, and that it was not empty. Values never appear: there are none.
+    One without a hash says only that there was a value, and that it was not empty. Values never appear: there are none, only
+    their hashes.
     """
     if left == right:
         return
@@ -72,7 +73,12 @@ def _report(walk: Walk, one: bytes | None, other: bytes | None, path: Path, rule
     if one == other or blind:
         return
     kind = Kind.ADDED if one is None else Kind.MISSING if other is None else Kind.VALUE
-    walk.add(path, kind, rule=rule, note=PRIVATE_NOTE)
+    walk.add(path, kind, _hashed(one), _hashed(other), rule=rule, note=PRIVATE_NOTE)
+
+
+def _hashed(digest: bytes | None) -> Hashed | None:
+    """What stands in a Difference for the hash of a leaf; None: there is no leaf."""
+    return None if digest is None else Hashed(b"", empty=True) if digest == EMPTY else Hashed(digest)
 
 
 def _left_over(ours: dict[Path, bytes], theirs: dict[Path, bytes]) -> list[tuple[Path, bytes | None, bytes | None]]:

@@ -70,8 +70,11 @@ class MethodFacts:
     unexplained: int = 0  # x of the bound, among the triples: `bound.unexplained`
     hypotheses: tuple[HypothesisFacts, ...] = ()
     minutes: tuple[MinuteFacts, ...] = ()  # closed ones, in order
-    leaf_values: int | None = None  # leaf values compared; None: not counted
+    leaf_values: int | None = None  # leaf values of all its answers, estimated from some; None: none could be read
     blind_values: int = 0  # of these blind, ignored or unjudged
+    unseen_values: Mapping[str, int] = field(default_factory=dict)  # those by reason, see core.unseen
+    hashed_values: int = 0  # private ones that are known by a keyed hash only
+    leaf_calls: int = 0  # the answers that were looked at
     before: MethodCounts = field(
         default_factory=MethodCounts
     )  # of `counts` those made under other rules: the bound leaves them out

@@ -106,7 +106,7 @@ def _outbound_seen(outcomes: Collection[Outcome]) -> bool:
 
 def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Triple:
     candidate, secondary = (outcomes[role].hypotheses for role in _SHADOWS)
-    is_evidence = _evidence(outcomes.values())
+    is_evidence = evidence_of(outcomes.values())
     raw, noise = (
         frozenset((d.pattern, d.kind) for d in outcomes[role].differences if is_evidence(d)) for role in _SHADOWS
     )
@@ -125,7 +125,7 @@ def _triple(outcomes: dict[Role, Outcome], explained: frozenset[Member]) -> Trip
     )
 
 
-def _evidence(outcomes: Collection[Outcome]) -> Callable[[Difference], bool]:
+def evidence_of(outcomes: Collection[Outcome]) -> Callable[[Difference], bool]:
     """Which differences are evidence: those that would have been seen of either shadow."""
     seen = {part: all(one.sees(part) for one in outcomes) for part in Part}
     paired = frozenset.intersection(*(one.outbound_paired for one in outcomes))

@@ -110,6 +110,17 @@ class RunDetail(_Model):
     epochs: list[Epoch]
 
 
+class LabelVotes(_Model):
+    """Of a path of the kind values: one label, and the votes of those for whom more values have it."""
+
+    family: str = Field(description="class, length, magnitude, time, repeated, quantile or distance")
+    label: str
+    text: str = Field(description="in words, behind 'the value': is empty")
+    candidate: int = Field(description="votes")
+    secondary: int = Field(description="votes")
+    log_e_star: float = Field(description="natural logarithm of this label's evidence")
+
+
 class Path(_Model):
     """One hypothesis: how often a path pattern differs in one way, and what that means."""
 
@@ -138,6 +149,10 @@ class Path(_Model):
     excess_high: float
     evidence: str = Field(description="the evidence in words")
     examples: int
+    labels: list[LabelVotes] = Field(
+        default_factory=list,
+        description="of the kind values, the strongest first; there `both` counts triples with a vote",
+    )
 
 
 class Paths(_Model):

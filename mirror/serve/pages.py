@@ -17,7 +17,7 @@ from fastapi.responses import HTMLResponse
 from grpc_mirror.v1.comparison_pb2 import Difference
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
-from mirror.core.model import Kind, Role
+from mirror.core.model import Hypothesis, Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
 from mirror.serve import chart, epochs, shape, words
@@ -177,6 +177,8 @@ def _differing_in(view: HypothesisView) -> dict[str, Any]:
     name = view.hypothesis
     if name.kind is Kind.ANY:
         return {"method": name.method, "verdict": Outcome.MISMATCHED}
+    if name.kind is Kind.VALUES:  # differences of any kind show its values
+        return {"method": name.method, "pattern": name.pattern}
     return {"method": name.method, "pattern": name.pattern, "kind": name.kind}
 
 
@@ -189,9 +191,16 @@ def _at(site: Site, line: ComparisonView, view: HypothesisView) -> list[Differen
         for side in (kept.sides if kept else ())
         if side.role == Role.CANDIDATE
         for one in side.differences
-        if not one.rule and (name.kind is Kind.ANY or (one.pattern == name.pattern and one.kind == name.kind))
+        if not one.rule and _shows(one, name)
     ]
     return found[:3] or [Difference(path=epochs.pattern_text(view))]
+
+
+def _shows(one: Difference, name: Hypothesis) -> bool:
+    """Whether a difference belongs to a hypothesis."""
+    if name.kind is Kind.ANY:
+        return True
+    return one.pattern == name.pattern and (name.kind is Kind.VALUES or one.kind == name.kind)
 
 
 def _warnings(site: Site) -> list[str]:

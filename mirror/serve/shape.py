@@ -81,6 +81,17 @@ def path_out(one: HypothesisView) -> models.Path:
         excess_high=judged.excess_high,
         evidence=judged.words,
         examples=one.examples,
+        labels=[
+            models.LabelVotes(
+                family=label.family,
+                label=label.label,
+                text=label.text,
+                candidate=label.votes_raw,
+                secondary=label.votes_noise,
+                log_e_star=label.log_e_star,
+            )
+            for label in one.labels
+        ],
     )
 
 

@@ -26,6 +26,7 @@ KIND_MEANINGS: Final = {
     "status": "the call ended with another status",
     "no_answer": "the candidate never answered though others did",
     "any": "some path of this method that noise did not explain",
+    "values": "its values are distributed otherwise; asked where the secondary differs too, so that yes or no says little",
 }
 
 SCHEMA_CHANGES: Final = {

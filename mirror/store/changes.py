@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
+from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Leaf, Release, Resource, Role, Triple, Verdict
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
@@ -101,6 +101,12 @@ class Changes:
         self.counts: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)  # by field of MethodCounts
         self.reasons: defaultdict[MethodMinute, Counter[str]] = defaultdict(Counter)
         self.evidence: defaultdict[tuple[EpochKey, Hypothesis, int], Evidence] = defaultdict(Evidence)
+        # Of hypotheses of the kind `values`: how often each label voted 1 (raw) or -1 (noise) in each minute.
+        self.label_votes: defaultdict[tuple[EpochKey, Hypothesis, int], Counter[tuple[tuple[str, str], int]]] = (
+            defaultdict(Counter)
+        )
+        self.leaves: defaultdict[tuple[EpochKey, str], Counter[Leaf]] = defaultdict(Counter)
+        self.leaf_calls: Counter[tuple[EpochKey, str]] = Counter()
         self.unjudged: set[tuple[EpochKey, Hypothesis]] = set()
         self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
         self.kept: list[Kept] = []
@@ -137,6 +143,9 @@ class Changes:
         rest.reasons = _but(self.reasons, methods)
         rest.signatures = _but(self.signatures, methods)
         rest.evidence = _but(self.evidence, methods, lambda key: (key[0], key[1].method))
+        rest.label_votes = _but(self.label_votes, methods, lambda key: (key[0], key[1].method))
+        rest.leaves = _but(self.leaves, methods)
+        rest.leaf_calls = _but(self.leaf_calls, methods)
         rest.kept = [one for one in self.kept if (one.judged.epoch, one.judged.group.key.method) not in methods]
         rest.totals = self.totals.copy()
         for (epoch, method, _), counts in self.counts.items():
@@ -165,6 +174,7 @@ class Changes:
             self.unjudged.add((judged.epoch, Hypothesis(method, pattern, kind)))
         if judged.triple is not None:
             self._count_triple(judged.triple, where)
+        self._count_values(judged, where)
         for outcome in judged.outcomes.values():
             for ignored in outcome.ignored:
                 self.rule_hits[judged.group.key.run, ignored.rule] += 1
@@ -280,6 +290,16 @@ class Changes:
             self.evidence[epoch, Hypothesis(method, pattern, kind), minute].left_out += 1
         if triple.signature:
             self.signatures[epoch, method, triple.signature] += 1
+
+    def _count_values(self, judged: Judged, where: MethodMinute) -> None:
+        epoch, method, minute = where
+        for pattern, votes in judged.values.items():
+            place = epoch, Hypothesis(method, pattern, Kind.VALUES), minute
+            self.evidence[place].d += 1
+            self.label_votes[place].update(votes.items())
+        if judged.leaves is not None:
+            self.leaves[epoch, method].update(judged.leaves)
+            self.leaf_calls[epoch, method] += 1
 
 
 def _within(names: Counter[str], name: str) -> str:

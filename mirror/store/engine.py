@@ -6,7 +6,7 @@ The only module that knows SQLite's pragmas. It opens databases and touches noth
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -26,6 +26,7 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Table
 
 BUSY_TIMEOUT_S: Final = 10.0
+IN_LIST_MAX: Final = 5000  # ids in one query
 _READING: Final = "mirror_reading"
 _LASTING: Final = (DataError, IntegrityError, NotSupportedError)
 
@@ -117,6 +118,12 @@ def upsert(  # noqa: PLR0913 - a statement's parts
         else statement.on_conflict_do_nothing(index_elements=keys)
     )
     return upserted
+
+
+def parts(ids: Iterable[int]) -> Iterator[list[int]]:
+    """Row ids in order, as many at once as one query may name; SQLite takes 32,766 parameters."""
+    listed = sorted(ids)
+    return (listed[start : start + IN_LIST_MAX] for start in range(0, len(listed), IN_LIST_MAX))
 
 
 def insert_row(connection: Connection, table: Table, values: Mapping[str, Any]) -> int:

@@ -8,9 +8,12 @@ from sqlalchemy import Connection, Row, func, select
 
 from mirror.core import noise
 from mirror.core.model import Hypothesis, Kind
-from mirror.store.judging import evidence_of, options_of, votes_by_hour
+from mirror.core.values.evidence import log_e_of
+from mirror.core.values.labels import text_of
+from mirror.store.judging import evidence_by_row, options_of
 from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes, methods
-from mirror.store.views import HypothesisView
+from mirror.store.value_votes import voting_minutes
+from mirror.store.views import HypothesisView, LabelView
 
 _SEVERITY = (
     noise.State.REGRESSED,
@@ -35,13 +38,14 @@ def hypotheses_of(
     if method is not None:
         query = query.where(methods.c.name == method)
     rows = connection.execute(query).all()
-    votes = votes_by_hour(connection, [row.id for row in rows])
+    evidence_by_id = evidence_by_row(connection, rows)
     examples = _examples(connection, epoch_id)
     minutes = _minutes(connection, epoch_id)
+    minutes |= voting_minutes(connection, [row.id for row in rows if row.kind == Kind.VALUES.value])
     alpha = options_of(connection).alpha
     found = []
     for row in rows:
-        evidence = evidence_of(row, votes.get(row.id, {}), row.rank)
+        evidence = evidence_by_id[row.id]
         kept = examples.get((row.method_id, row.pattern, row.kind), 0)
         found.append((_view(row, evidence, alpha=alpha, minutes=minutes.get(row.id, 0), examples=kept), evidence))
     return found
@@ -103,4 +107,15 @@ def _view(row: Row[Any], evidence: noise.Evidence, *, alpha: float, minutes: int
         left_out=row.left_out,
         judgement=noise.judge(was, evidence, alpha=alpha),
         examples=examples,
+        labels=tuple(_labels(evidence)),
     )
+
+
+def _labels(evidence: noise.Evidence) -> list[LabelView]:
+    """The labels that voted, the strongest evidence first."""
+    found = []
+    for (family, name), hours in (evidence.labels or {}).items():
+        raw, noise_votes = (sum(votes) for votes in zip(*hours, strict=True))
+        strength = log_e_of((family, name), hours)
+        found.append(LabelView(family, name, text_of((family, name)), raw, noise_votes, strength))
+    return sorted(found, key=lambda one: (-one.log_e_star, one.family, one.label))

@@ -7,18 +7,19 @@ epoch, so that one look costs the hours' rows and not the minutes'. The formulas
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, func, or_, select, update
 
 from mirror.core import noise
-from mirror.store.engine import upsert
-from mirror.store.tables import epochs, hypotheses, hypothesis_hours, hypothesis_minutes, meta, methods
+from mirror.core.model import Kind
+from mirror.store.engine import parts, upsert
+from mirror.store.tables import epochs, hypotheses, hypothesis_hours, hypothesis_minutes, meta, methods, value_hours
+from mirror.store.value_votes import ByHour, count_votes, first_votes, label_votes_by_hour
 
 _MINUTES = hypothesis_minutes.c
-_IN_LIST_MAX = 5000  # ids in one query; SQLite takes 32,766 parameters
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,7 @@ def remember(connection: Connection, options: JudgeOptions) -> None:
     now = {"alpha": repr(options.alpha), "vote_by": options.vote_by, "deadline_s": repr(options.deadline_s)}
     if was.get("vote_by", now["vote_by"]) != now["vote_by"]:
         connection.execute(delete(hypothesis_hours))
+        connection.execute(delete(value_hours))
         connection.execute(update(hypothesis_minutes).values(counted=False))
     if now.items() - was.items():
         rows = [{"name": name, "value": value} for name, value in now.items()]
@@ -81,13 +83,23 @@ def judge_touched(
     )
     spans = {hypothesis_id: (first, last) for hypothesis_id, first, last in due}
     rows = _rows(connection, touched | spans.keys())
-    _count_votes(connection, [row for row in rows if row.id in spans], spans, closed, options)
+    by_call = options.vote_by == "call"
+    due_rows = [row for row in rows if row.id in spans]
+    _count_votes(connection, [row for row in due_rows if not _of_values(row)], spans, closed, options)
+    count_votes(connection, [row for row in due_rows if _of_values(row)], spans, closed, by_call=by_call)
     connection.execute(
         update(hypothesis_minutes).where(~_MINUTES.counted, _MINUTES.minute <= closed).values(counted=True)
     )
-    hours = votes_by_hour(connection, [row.id for row in rows])
-    ranks = _give_ranks(connection, [row for row in rows if not row.rank and hours.get(row.id)], closed, options)
-    judged = (_judged(r, hours.get(r.id, {}), ranks, now_s, options, unjudged=r.id in unjudged) for r in rows)
+    evidence_by_id = evidence_by_row(connection, rows)
+    ranks = _give_ranks(
+        connection, [r for r in rows if not r.rank and has_votes(evidence_by_id[r.id])], closed, options
+    )
+    judged = (
+        _judged(
+            r, replace(evidence_by_id[r.id], rank=ranks.get(r.id, r.rank)), now_s, options, unjudged=r.id in unjudged
+        )
+        for r in rows
+    )
     changed = [row for row in judged if row]
     if changed:
         names = ("state", "since_s", "regressed_at_s", "log_e_star", "rank")
@@ -103,7 +115,7 @@ def judge_touched(
 def votes_by_hour(connection: Connection, ids: Iterable[int]) -> dict[int, dict[int, tuple[int, int]]]:
     """Of each hypothesis its votes (B, C) by hour of the epoch; hours without votes may lack."""
     found: defaultdict[int, dict[int, tuple[int, int]]] = defaultdict(dict)
-    for part in _parts(ids):
+    for part in parts(ids):
         rows = connection.execute(select(hypothesis_hours).where(hypothesis_hours.c.hypothesis_id.in_(part)))
         for row in rows:
             if row.votes_raw or row.votes_noise:
@@ -111,13 +123,29 @@ def votes_by_hour(connection: Connection, ids: Iterable[int]) -> dict[int, dict[
     return found
 
 
-def evidence_of(row: Row[Any], votes: dict[int, tuple[int, int]], rank: int) -> noise.Evidence:
-    """The evidence of one hypothesis (a row with b, c, d and its method's triples as n).
+def evidence_by_row(connection: Connection, rows: Iterable[Row[Any]]) -> dict[int, noise.Evidence]:
+    """The evidence of hypotheses by id: rows of them with their method's triples as n."""
+    listed = list(rows)
+    hours = votes_by_hour(connection, [row.id for row in listed if not _of_values(row)])
+    labels = label_votes_by_hour(connection, [row.id for row in listed if _of_values(row)])
+    return {
+        row.id: _evidence(row, hours.get(row.id, {}), labels.get(row.id, {}) if _of_values(row) else None)
+        for row in listed
+    }
+
+
+def has_votes(evidence: noise.Evidence) -> bool:
+    """Whether there is a discordant vote."""
+    return bool(evidence.labels or evidence.hours)
+
+
+def _evidence(row: Row[Any], votes: dict[int, tuple[int, int]], labels: ByHour | None) -> noise.Evidence:
+    """The evidence of one hypothesis.
 
     Hours after the last vote change nothing: their terms telescope to the share of that hour. A path that differed, but
     only where no secondary could have shown it, has no triples: to call it clean would be wrong.
     """
-    hours = [votes.get(hour, (0, 0)) for hour in range(max(votes, default=-1) + 1)]
+    hours = _in_order(votes)
     return noise.Evidence(
         b=row.b,
         c=row.c,
@@ -126,13 +154,22 @@ def evidence_of(row: Row[Any], votes: dict[int, tuple[int, int]], rank: int) -> 
         votes_raw=sum(raw for raw, _ in hours),
         votes_noise=sum(of_noise for _, of_noise in hours),
         hours=hours,
-        rank=rank,
+        rank=row.rank,
+        labels=None if labels is None else {label: _in_order(of_label) for label, of_label in labels.items()},
     )
+
+
+def _in_order(votes: Mapping[int, tuple[int, int]]) -> list[tuple[int, int]]:
+    return [votes.get(hour, (0, 0)) for hour in range(max(votes, default=-1) + 1)]
+
+
+def _of_values(row: Row[Any]) -> bool:
+    return row.kind == Kind.VALUES.value  # type: ignore[no-any-return]
 
 
 def _rows(connection: Connection, ids: Iterable[int]) -> list[Row[Any]]:
     found: list[Row[Any]] = []
-    for part in _parts(ids):
+    for part in parts(ids):
         found += connection.execute(
             select(
                 hypotheses,
@@ -162,7 +199,7 @@ def _count_votes(
     counted: list[dict[str, int]] = []
     for start, ids in starts.items():
         hour = case((_MINUTES.minute < start, 0), else_=(_MINUTES.minute - start) // 60).label("hour")
-        for part in _parts(ids):
+        for part in parts(ids):
             first = min(spans[row][0] for row in part)
             whole_hours = _MINUTES.minute >= (start + (first - start) // 60 * 60 if first >= start + 60 else 0)
             raw, of_noise = _votes(options)
@@ -199,7 +236,7 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
         return {}
     discordant = _MINUTES.b != _MINUTES.c if options.vote_by == "minute" else _MINUTES.b + _MINUTES.c > 0
     first: dict[int, int] = {}
-    for part in _parts(row.id for row in rows):
+    for part in parts(row.id for row in rows):
         first |= dict(
             connection.execute(
                 select(_MINUTES.hypothesis_id, func.min(_MINUTES.minute))
@@ -207,6 +244,8 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
                 .group_by(_MINUTES.hypothesis_id)
             ).all()
         )
+    valued = [row.id for row in rows if _of_values(row)]
+    first |= first_votes(connection, valued, closed, by_call=options.vote_by == "call")
     epoch_ids = {row.epoch_id for row in rows}
     last = dict(
         connection.execute(
@@ -224,20 +263,14 @@ def _give_ranks(connection: Connection, rows: Sequence[Row[Any]], closed: int, o
     return given
 
 
-def _judged(  # noqa: PLR0913 - a row and what the batch says of it
-    row: Row[Any],
-    votes: dict[int, tuple[int, int]],
-    ranks: dict[int, int],
-    now_s: float,
-    options: JudgeOptions,
-    *,
-    unjudged: bool,
+def _judged(
+    row: Row[Any], evidence: noise.Evidence, now_s: float, options: JudgeOptions, *, unjudged: bool
 ) -> dict[str, Any] | None:
     """The new state of one hypothesis as parameters of the update; None if nothing changed."""
-    rank = ranks.get(row.id, row.rank)
+    rank = evidence.rank
     was = noise.State(row.state)
     before = noise.State.UNJUDGED if unjudged and was is noise.State.UNSEEN else was
-    judgement = noise.judge(before, evidence_of(row, votes, rank), alpha=options.alpha)
+    judgement = noise.judge(before, evidence, alpha=options.alpha)
     if (judgement.state, judgement.log_e_star, rank) == (was, row.log_e_star, row.rank):
         return None
     regressed_at_s = row.regressed_at_s
@@ -251,8 +284,3 @@ def _judged(  # noqa: PLR0913 - a row and what the batch says of it
         "new_log_e_star": judgement.log_e_star,
         "new_rank": rank,
     }
-
-
-def _parts(ids: Iterable[int]) -> Iterable[list[int]]:
-    listed = sorted(ids)
-    return (listed[start : start + _IN_LIST_MAX] for start in range(0, len(listed), _IN_LIST_MAX))

@@ -21,6 +21,7 @@ from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.rules import Covered, RuleChange
 from mirror.store.counting import OVERFLOW_TEXT, signature_digest
 from mirror.store.explaining import unexplained_pairs
+from mirror.store.leaf_values import forget_leaves
 from mirror.store.limits import OTHER
 from mirror.store.naming import stored
 from mirror.store.summing import counts_by
@@ -43,6 +44,7 @@ class _Found:
 
 def restart(connection: Connection, method: Row[Any], change: RuleChange) -> RestartView:
     """Restart what `change` covers of `method` (id, epoch_id, name, triples, before); returns what that was."""
+    forget_leaves(connection, method.id)
     found = _covered(connection, method.id, change)
     before = before_of(method.before)
     n = method.triples - before.triples

@@ -23,6 +23,7 @@ from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
 from mirror.store.judging import JudgeOptions
 from mirror.store.keeping import Keeper
+from mirror.store.leaf_values import add_leaves
 from mirror.store.limits import Limits
 from mirror.store.migrating import migrate
 from mirror.store.pruning import deletions, note_deletions
@@ -32,6 +33,7 @@ from mirror.store.rule_history import changes_by_id
 from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
 from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.tables import schemas
+from mirror.store.value_votes import OVER_LIMIT, add_label_votes
 from mirror.store.verdicts import latch_fails
 from mirror.store.views import RuleChangeView
 
@@ -177,13 +179,18 @@ class Store:
         rows = find_hypotheses(connection, changes, rows, self._ids, limits=self.limits, now_s=now_s)
         add_counts(connection, changes, rows)
         touched = add_evidence(connection, changes, rows)
+        values_over = add_label_votes(connection, changes, rows)
+        add_leaves(connection, changes, rows, self.limits)
         add_signatures(connection, changes, rows, self.limits)
         trimmed = add_examples(connection, changes, rows, self.limits)
         reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
         over = add_schema_changes(connection, changes, rows, limits=self.limits, now_s=now_s)
-        reports.add_totals(
-            connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed, (SCHEMA_CHANGES_OVER_LIMIT, ""): over}
-        )
+        dropped = {
+            reports.COMPARISONS_WITHOUT_CAPTURES: trimmed,
+            SCHEMA_CHANGES_OVER_LIMIT: over,
+            OVER_LIMIT: values_over,
+        }
+        reports.add_totals(connection, {(name, ""): n for name, n in dropped.items()})
         if not 0 <= now_s - self._pruned_s < PRUNE_EVERY_S:
             _prune(connection, now_s, self.limits.kept_max_age_s, self.limits.kept_max_bytes)
             self._pruned_s = now_s

@@ -81,6 +81,7 @@ methods: Final = Table(
     Column(
         "before", Text, nullable=False, server_default="{}"
     ),  # counts that its bound leaves out, JSON of MethodCounts
+    _count("leaf_calls"),  # of which the leaf values were counted
     UniqueConstraint("epoch_id", "name"),
 )
 
@@ -156,6 +157,42 @@ hypothesis_hours: Final = Table(
     Column("hour", BigInteger, primary_key=True),  # from the epoch's start
     _count("votes_raw"),
     _count("votes_noise"),
+)
+
+# Of hypotheses of the kind `values`: votes by label, as `hypothesis_minutes` and `hypothesis_hours` are of the others. Whether a
+# minute is counted stands there.
+value_minutes: Final = Table(
+    "value_minutes",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    Column("minute", BigInteger, primary_key=True),
+    _text("family", key=True),
+    _text("label", key=True),
+    _count("b"),
+    _count("c"),
+)
+
+value_hours: Final = Table(
+    "value_hours",
+    metadata,
+    _of("hypotheses", "hypothesis_id", key=True),
+    _text("family", key=True),
+    _text("label", key=True),
+    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
+    _count("votes_raw"),
+    _count("votes_noise"),
+)
+
+# Leaf values in the sampled answers of a method (see methods.leaf_calls), by path pattern.
+leaf_values: Final = Table(
+    "leaf_values",
+    metadata,
+    _of("methods", "method_id", key=True),
+    _text("pattern", key=True),
+    Column("ignored", Boolean, primary_key=True),
+    Column("hashed", Boolean, primary_key=True),
+    Column("unhashed", Boolean, primary_key=True),
+    _count("n"),
 )
 
 epoch_fails: Final = Table(

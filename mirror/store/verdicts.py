@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, and_, func, or_, select
 
-from mirror.core.model import EpochKey, Kind, Role
+from mirror.core.model import EpochKey, Kind, Leaf, Role
+from mirror.core.unseen import leaf_share
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
 from mirror.store.changes import EVICTED_WITHOUT
 from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
 from mirror.store.judging import options_of
+from mirror.store.leaf_values import leaves_of
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
 from mirror.store.restarting import before_of
@@ -94,8 +98,10 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
     for view, evidence in hypotheses_of(connection, epoch_id):
         of_method[view.hypothesis.method].append(HypothesisFacts(view.hypothesis, evidence, view.judgement))
     minutes = _minutes(connection, epoch_id, now_s)
-    return tuple(
-        MethodFacts(
+    leaves = leaves_of(connection, epoch_id)
+    found = []
+    for row_id in sorted(counts, key=names.__getitem__):
+        facts = MethodFacts(
             method=names[row_id],
             counts=counts[row_id],
             before=before[row_id],
@@ -103,7 +109,23 @@ def _methods(connection: Connection, epoch_id: int, now_s: float) -> tuple[Metho
             hypotheses=tuple(of_method[names[row_id]]),
             minutes=tuple(minutes.get(row_id, ())),
         )
-        for row_id in sorted(counts, key=names.__getitem__)
+        found.append(_with_leaves(facts, *leaves.get(row_id, (0, {}))))
+    return tuple(found)
+
+
+def _with_leaves(facts: MethodFacts, calls: int, leaves: Mapping[Leaf, int]) -> MethodFacts:
+    """With what the sampled answers say of all its pairs."""
+    if not calls:
+        return facts
+    share, pairs = leaf_share(calls, leaves, facts.hypotheses), facts.counts.pairs
+    unseen = {str(why): share.of_all(pairs, n) for why, n in share.unseen.items()}
+    return replace(
+        facts,
+        leaf_values=share.of_all(pairs, share.total),
+        blind_values=sum(unseen.values()),
+        unseen_values=unseen,
+        hashed_values=share.of_all(pairs, share.hashed),
+        leaf_calls=calls,
     )
 
 

@@ -50,6 +50,18 @@ class MinuteView:
 
 
 @dataclass(frozen=True, slots=True)
+class LabelView:
+    """One label of a hypothesis of the kind *values*, and its votes: raw where the candidate's values have it more often."""
+
+    family: str
+    label: str
+    text: str  # behind "the value": "is empty"
+    votes_raw: int
+    votes_noise: int
+    log_e_star: float  # natural logarithm
+
+
+@dataclass(frozen=True, slots=True)
 class HypothesisView:
     """One hypothesis with its evidence and what follows from it.
 
@@ -73,6 +85,7 @@ class HypothesisView:
     left_out: int  # pairs whose signature was stored without it, since noise explained it then
     judgement: noise.Judgement
     examples: int  # kept comparisons in which it differs
+    labels: tuple[LabelView, ...] = ()  # of the kind *values*, the strongest first
 
 
 @dataclass(frozen=True, slots=True)

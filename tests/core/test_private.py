@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from mirror.core.compare import Comparer
+from mirror.core.compare import Comparer, value_text
+from mirror.core.model import Hashed
 from mirror.core.path import Field, render
 from mirror.core.private import EMPTY, LEAVES_MAX, PRIVATE_NOTE, compare_private
 from mirror.core.rules import Ignore, KeyedList, UnorderedList
@@ -55,7 +56,16 @@ def test_leaves(left, right, expected):
 
 def test_no_values_are_shown():
     (difference,) = run({"card.number": b"1"}, {"card.number": b"2"}).differences
-    assert (difference.left, difference.right, difference.note) == (None, None, PRIVATE_NOTE)
+    assert (difference.left, difference.right, difference.note) == (Hashed(b"1"), Hashed(b"2"), PRIVATE_NOTE)
+    assert (value_text(difference.left), value_text(difference.right)) == ("", "")
+    assert "1" not in repr(difference.left)  # not even the hash is
+
+
+def test_unset_and_empty_stay_visible():
+    (turned_empty,) = run({"card.number": b"1"}, {"card.number": EMPTY}).differences
+    assert (turned_empty.right, turned_empty.kind) == (Hashed(b"", empty=True), "value")
+    (lost,) = run({"card.number": b"1"}, {}).differences
+    assert (lost.left, lost.right) == (Hashed(b"1"), None)
 
 
 def test_a_rule_at_the_leaf_or_above_excuses():

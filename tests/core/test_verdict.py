@@ -238,7 +238,10 @@ def test_a_pass_lists_what_it_could_not_see():
     assert "2 groups gave no evidence about noise (evicted 2)." in spots
     assert "captures were lost before they reached the collector is not known" in spots
     assert "independent" in spots
-    assert "What share of the leaf values is blind, ignored or unjudged is not measured." in spots
+    assert (
+        "What share of the leaf values is blind, ignored or unjudged is not known where no answer could be read "
+        f"({BUY})." in spots
+    )
 
 
 def test_the_sum_over_all_paths_is_no_path_that_hides_something():

@@ -10,20 +10,21 @@ from google.protobuf.message import Message
 
 from mirror.core.compare.reflect import is_time, wire_bytes
 from mirror.core.compare.values import EnumNumber
+from mirror.core.model import Hashed
 
 TEXT_MAX: Final = 200
 MESSAGE_MAX_BYTES: Final = 16_384  # larger ones are named, not printed
 
 
 def value_text(value: Any, *, text_max: int = TEXT_MAX) -> str:
-    """One line for a value of a Difference; of nothing "", and never over `text_max` characters."""
+    """One line for a value of a Difference; of nothing and of what is private "", and never over `text_max` characters."""
     text = _text(value)
     return text if len(text) <= text_max else text[: text_max - 1] + "…"
 
 
 def _text(value: Any) -> str:  # noqa: PLR0911 - one for each type
     match value:
-        case None:
+        case None | Hashed():
             return ""
         case EnumNumber():
             return str(value)

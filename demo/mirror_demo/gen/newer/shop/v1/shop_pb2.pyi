@@ -56,7 +56,7 @@ class Dimensions(_message.Message):
     def __init__(self, length_cm: _Optional[float] = ..., width_cm: _Optional[float] = ..., height_cm: _Optional[float] = ...) -> None: ...
 
 class Product(_message.Message):
-    __slots__ = ("number", "name", "price", "availability", "dimensions", "tags", "brand", "warranty", "loyalty_points", "priced_at")
+    __slots__ = ("number", "name", "price", "availability", "dimensions", "tags", "brand", "warranty", "loyalty_points", "priced_at", "offer_id")
     NUMBER_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     PRICE_FIELD_NUMBER: _ClassVar[int]
@@ -67,6 +67,7 @@ class Product(_message.Message):
     WARRANTY_FIELD_NUMBER: _ClassVar[int]
     LOYALTY_POINTS_FIELD_NUMBER: _ClassVar[int]
     PRICED_AT_FIELD_NUMBER: _ClassVar[int]
+    OFFER_ID_FIELD_NUMBER: _ClassVar[int]
     number: int
     name: str
     price: Money
@@ -77,7 +78,8 @@ class Product(_message.Message):
     warranty: _legacy_pb2.Warranty
     loyalty_points: int
     priced_at: _timestamp_pb2.Timestamp
-    def __init__(self, number: _Optional[int] = ..., name: _Optional[str] = ..., price: _Optional[_Union[Money, _Mapping]] = ..., availability: _Optional[_Union[Availability, str]] = ..., dimensions: _Optional[_Union[Dimensions, _Mapping]] = ..., tags: _Optional[_Iterable[str]] = ..., brand: _Optional[_Union[_wrappers_pb2.StringValue, _Mapping]] = ..., warranty: _Optional[_Union[_legacy_pb2.Warranty, _Mapping]] = ..., loyalty_points: _Optional[int] = ..., priced_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    offer_id: str
+    def __init__(self, number: _Optional[int] = ..., name: _Optional[str] = ..., price: _Optional[_Union[Money, _Mapping]] = ..., availability: _Optional[_Union[Availability, str]] = ..., dimensions: _Optional[_Union[Dimensions, _Mapping]] = ..., tags: _Optional[_Iterable[str]] = ..., brand: _Optional[_Union[_wrappers_pb2.StringValue, _Mapping]] = ..., warranty: _Optional[_Union[_legacy_pb2.Warranty, _Mapping]] = ..., loyalty_points: _Optional[int] = ..., priced_at: _Optional[_Union[_timestamp_pb2.Timestamp, _Mapping]] = ..., offer_id: _Optional[str] = ...) -> None: ...
 
 class CartItem(_message.Message):
     __slots__ = ("product", "quantity")
