@@ -10,8 +10,6 @@ and a fault is harder to see.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import sqrt
-
 import numpy as np
 
 from .judging import Counts, Values
@@ -19,7 +17,7 @@ from .judging import Counts, Values
 
 @dataclass(frozen=True, slots=True)
 class Rates:
-    """Chances of one call, of many paths: raw-only, noise-only, both."""
+    """Chances of one call, of many paths: raw-only, noise-only, both; one row a look, or the same for all."""
 
     b: Values
     c: Values
@@ -65,8 +63,8 @@ def rare_noise(rng: np.random.Generator, paths: int) -> Values:
 
 
 def counts(rng: np.random.Generator, rates: Rates, looks: int, every: int) -> Looked:
-    """Independent calls, a look every so many of them."""
-    size = looks, len(rates.b)
+    """Independent calls, a look every so many of them. Rates may have a row for each look: then they drift."""
+    size = looks, rates.b.shape[-1]
     b = rng.binomial(every, rates.b, size=size)
     c = rng.binomial(every - b, rates.c / (1 - rates.b))
     d = rng.binomial(every - b - c, np.minimum(1, rates.d / (1 - rates.b - rates.c)))
@@ -80,8 +78,3 @@ def first_discordant(rng: np.random.Generator, rates: Rates) -> Values:
     some = chance > 0
     calls[some] = rng.geometric(chance[some])
     return calls
-
-
-def deviation(share: float, runs: int) -> float:
-    """The standard deviation of a share found in so many runs."""
-    return sqrt(share * (1 - share) / runs)
