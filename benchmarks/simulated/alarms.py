@@ -30,7 +30,9 @@ class Alarms:
     ever_suspect: list[float] = field(default_factory=list)  # share of paths
     changes: list[float] = field(default_factory=list)  # of state, a path
     changes_most: int = 0
-    unexplained: list[tuple[float, ...]] = field(default_factory=list)  # share with 1, 2, 3 raw-only votes and no noise at the end
+    unexplained: list[tuple[float, ...]] = field(
+        default_factory=list
+    )  # share with 1, 2, 3 raw-only votes and no noise at the end
 
 
 def part_independent(runs: int) -> list[Row]:
@@ -102,7 +104,14 @@ def part_sticky(runs: int) -> list[Row]:
             )
         if length_s == 30:
             rows += [
-                Row(rows[-1].part, f"{length_s} s every {every_s // 60} min: {rule}", ever[0].flagged[rule], None, "runs", runs)
+                Row(
+                    rows[-1].part,
+                    f"{length_s} s every {every_s // 60} min: {rule}",
+                    ever[0].flagged[rule],
+                    None,
+                    "runs",
+                    runs,
+                )
                 for rule in ("Diffy's rule", "McNemar at each look", "e-BH")
             ]
     return rows
@@ -180,7 +189,15 @@ def _rows(what: str, found: Alarms, *, judged: bool) -> list[Row]:
     part = f"Any false alarm among {PATHS:,} paths, {what}: {CALLS:,} calls, a look every {EVERY}, alpha 5%"
     facts = {"ours": "facts 1 of 200"} if judged else {}
     rows = [
-        Row(part, rule, found.flagged[rule], at_most(4, found.runs) if judged and rule == "ours" else None, "runs", found.runs, note=facts.get(rule, ""))
+        Row(
+            part,
+            rule,
+            found.flagged[rule],
+            at_most(4, found.runs) if judged and rule == "ours" else None,
+            "runs",
+            found.runs,
+            note=facts.get(rule, ""),
+        )
         for rule in (
             "ours",
             "Diffy's rule",

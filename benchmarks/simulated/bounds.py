@@ -6,7 +6,6 @@ is asked by the sum that defines U, at the truth, without solving for U: `judgin
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Final
 
 import numpy as np
@@ -19,11 +18,12 @@ CALLS: Final = 50_000
 EVERY: Final = 10
 SEED: Final = 7_005
 MISSED: Final = 0.05
-FACTS: Final = {
-    "0.05%": "2.2%, 0.9%",
-    "10%": "4.9%, 2.9%",
-    "drifting from 0 to 2%": "3.4%, 1.5%",
-    "on and off, 1% and none": "1.4%, 1.2%",
+PART: Final = f"The bound misses the truth at some look, a look every {EVERY} to {CALLS:,}, 95%"
+FACTS: Final = {  # upper, lower
+    "0.05%": ("2.2%", "0.9%"),
+    "10%": ("4.9%", "2.9%"),
+    "drifting from 0 to 2%": ("3.4%", "1.5%"),
+    "on and off, 1% and none": ("1.4%", "1.2%"),
 }
 
 
@@ -40,21 +40,18 @@ def rates(at: Values) -> dict[str, Values]:
 
 def part_bounds(runs: int) -> list[Row]:
     """Both bounds on each profile, and one whose rate depends on what was seen before."""
-    part = f"The bound misses the truth at some look, a look every {EVERY} to {CALLS:,}, 95%"
     rows = []
     steps = np.arange(CALLS // EVERY)
+    n = (steps + 1) * EVERY
     for number, (what, each) in enumerate(rates((steps + 0.5) / len(steps)).items()):
         rng = np.random.default_rng((SEED, number))
         x = rng.binomial(EVERY, each, size=(runs, len(steps))).cumsum(axis=1)
-        n = (steps + 1) * EVERY
         truth = each.cumsum() / (steps + 1)
-        note = f"facts {FACTS[what]}" if what in FACTS else ""
-        rows += _missed(part, what, x, n, np.broadcast_to(truth, x.shape), note)
+        rows += _missed(what, x, n, np.broadcast_to(truth, x.shape))
         once = clopper_pearson_misses(x, n, truth)
-        rows.append(Row(part, f"  Clopper-Pearson at each look: upper, rate {what}", once, note="facts 17 to 41%"))
+        rows.append(Row(PART, f"  Clopper-Pearson at each look: upper, rate {what}", once, note="facts 17 to 41%"))
     x, truth = spiteful(np.random.default_rng((SEED, 99)), runs, len(steps))
-    rows += _missed(part, "that follows what was seen", x, (steps + 1) * EVERY, truth, "1.5% while x/n is under 1%, else 0.5%")
-    return rows
+    return rows + _missed("1.5% while x/n is under 1%, else 0.5%", x, n, truth)
 
 
 def spiteful(rng: np.random.Generator, runs: int, looks: int) -> tuple[Counts, Values]:
@@ -87,12 +84,13 @@ def _least_count(calls: int, rate: float) -> int:
     return int(np.searchsorted(chance.cumsum(), ALPHA))
 
 
-def _missed(part: str, what: str, x: Counts, n: Counts, truth: Values, note: str) -> list[Row]:
-    sides: dict[str, Callable[[Counts, Counts, Values, float], Values]] = {"upper": log_upper_gap, "lower": log_lower_gap}
+def _missed(what: str, x: Counts, n: Counts, truth: Values) -> list[Row]:
+    """A row for each bound; `truth` at each run and look."""
     rows = []
-    for name, gap in sides.items():
+    for name, gap in (("upper", log_upper_gap), ("lower", log_lower_gap)):
         missed = sum(bool((gap(row, n, rate, ALPHA) > 0).any()) for row, rate in zip(x, truth, strict=True)) / len(x)
-        rows.append(Row(part, f"{name}, rate {what}", missed, MISSED, note=note if name == "upper" else ""))
+        facts = FACTS[what][name == "lower"] if what in FACTS else ""
+        rows.append(Row(PART, f"{name}, rate {what}", missed, MISSED, note=f"facts {facts}" if facts else ""))
     return rows
 
 

@@ -81,7 +81,7 @@ def one_run(fault: Fault, run: int, model: Callable[..., Rates]) -> Found:
     looked = counts(rng, model(np.array([fault.noise]), fault.extra), looks, EVERY)
     others = first_discordant(rng, model(spread_noise(PATHS - 1)))
     path = int(rng.integers(PATHS))  # its place among the names, by which ties go
-    b, c, d = (part[:, 0].tolist() for part in (looked.b, looked.c, looked.d))
+    b, c = (part[:, 0].tolist() for part in (looked.b, looked.c))
     first = next((look for look in range(looks) if b[look] + c[look]), looks)
     seen = np.ceil(others / EVERY) - 1  # the look at which each of the others first votes
     rank = 1 + int((seen < first).sum() + (seen[:path] == first).sum())
@@ -140,7 +140,15 @@ def _rows(fault: Fault, found: list[Found], *, other_model: bool = False) -> lis
         rows.append(Row(part, "  suspect at the first look that shows it", first, 1.0, at_least=True))
     for rule in found[0].peers:
         theirs = [one.peers[rule] for one in found]
-        rows.append(Row(part, f"  {rule}", _share(theirs, within), at_least=True, note=f"median {_at(theirs, 0.5)}, 95% {_at(theirs, 0.95)}"))
+        rows.append(
+            Row(
+                part,
+                f"  {rule}",
+                _share(theirs, within),
+                at_least=True,
+                note=f"median {_at(theirs, 0.5)}, 95% {_at(theirs, 0.95)}",
+            )
+        )
     return rows
 
 
@@ -151,11 +159,21 @@ def part_values(runs: int) -> list[Row]:
     for share, within in EMPTY:
         spoil = values.in_share(share, values.empty)
         found = [
-            values.run(SEED + run, values.uuid_text, spoil, calls=within, rank=PATHS, alpha=ALPHA) for run in range(runs)
+            values.run(SEED + run, values.uuid_text, spoil, calls=within, rank=PATHS, alpha=ALPHA)
+            for run in range(runs)
         ]
         times = [inf if one.regressed_at is None else float(one.regressed_at) for one in found]
         note = f"median {_at(times, 0.5)}, 95% {_at(times, 0.95)}"
-        rows.append(Row(part, f"an id empty in {share:.0%} of calls, within {within}", _share(times, within), IN_RUNS, at_least=True, note=note))
+        rows.append(
+            Row(
+                part,
+                f"an id empty in {share:.0%} of calls, within {within}",
+                _share(times, within),
+                IN_RUNS,
+                at_least=True,
+                note=note,
+            )
+        )
     return rows
 
 

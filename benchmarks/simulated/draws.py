@@ -10,6 +10,7 @@ and a fault is harder to see.
 from __future__ import annotations
 
 from dataclasses import dataclass
+
 import numpy as np
 
 from .judging import Counts, Values

@@ -78,11 +78,16 @@ def simulate(rng: np.random.Generator, paths: Paths, looks: int, every: int) -> 
 def _places(rng: np.random.Generator, new: Counts, every: int) -> tuple[Counts, Counts, Counts]:
     """For each raw-only count of a look and path so many different triples of that look, in the order of triples."""
     look, path = np.nonzero(new)
-    order = rng.random((len(look), every)).argsort(axis=1)
-    row, place = np.nonzero(np.arange(every) < new[look, path][:, None])
-    call = look[row] * every + order[row, place]
-    sort = np.lexsort((path[row], call))
-    return call[sort], look[row][sort], path[row][sort]
+    count = new[look, path]
+    several = np.flatnonzero(count > 1)
+    order = rng.random((len(several), every)).argsort(axis=1)
+    row, place = np.nonzero(np.arange(every) < count[several][:, None])
+    once = np.flatnonzero(count == 1)
+    cell = np.concatenate((once, several[row]))
+    call = look[cell] * every + np.concatenate((rng.integers(every, size=len(once)), order[row, place]))
+    look, path = look[cell], path[cell]
+    sort = np.lexsort((path, call))
+    return call[sort], look[sort], path[sort]
 
 
 def decided(run: Run, at: int) -> Report:
@@ -108,5 +113,7 @@ def _judged(run: Run, at: int, path: int) -> HypothesisFacts:
     before = STATES[run.state[at - 1, path]] if at else None
     judgement = judge(before, evidence, alpha=POLICY.alpha_fail)
     if judgement.state is not STATES[run.state[at, path]] or judgement.explained != run.explained[at, path]:
-        raise RuntimeError(f"judged {judgement.state}, simulated {STATES[run.state[at, path]]}: {evidence} after {before}")
+        raise RuntimeError(
+            f"judged {judgement.state}, simulated {STATES[run.state[at, path]]}: {evidence} after {before}"
+        )
     return HypothesisFacts(Hypothesis(METHOD, f"response.x{path}", Kind.VALUE), evidence, judgement)
