@@ -18,6 +18,7 @@ from mirror.core.noise import Evidence, State, judge, log_e_star, weight
 
 from . import peers, values
 from .draws import Looked, Rates, alike, counts, first_discordant, fixed_primary, spread_noise
+from .judging import Values
 from .rows import Row
 
 ALPHA: Final = 0.05
@@ -80,11 +81,10 @@ def one_run(fault: Fault, run: int, model: Callable[..., Rates]) -> Found:
     looks = 2 * (fault.within or 8_000) // EVERY
     looked = counts(rng, model(np.array([fault.noise]), fault.extra), looks, EVERY)
     others = first_discordant(rng, model(spread_noise(PATHS - 1)))
-    path = int(rng.integers(PATHS))  # its place among the names, by which ties go
     b, c = (part[:, 0].tolist() for part in (looked.b, looked.c))
     first = next((look for look in range(looks) if b[look] + c[look]), looks)
-    seen = np.ceil(others / EVERY) - 1  # the look at which each of the others first votes
-    rank = 1 + int((seen < first).sum() + (seen[:path] == first).sum())
+    call = first * EVERY + 1 + _first_of(rng, b[first] + c[first]) if first < looks else inf
+    rank = 1 + int((others < call).sum())
     goal = -log(ALPHA) - log(weight(rank))
     at = next((look for look in range(first, looks) if log_e_star_reaches([(b[look], c[look])], goal)), looks)
     if at < looks:
@@ -93,8 +93,13 @@ def one_run(fault: Fault, run: int, model: Callable[..., Rates]) -> Found:
         regressed=(at + 1) * EVERY if at < looks else inf,
         suspect_at_first=first < looks and _state(None, looked, first, rank) in {State.SUSPECT, State.REGRESSED},
         rank=rank,
-        peers=_peers(looked, seen),
+        peers=_peers(looked, others),
     )
+
+
+def _first_of(rng: np.random.Generator, votes: int) -> int:
+    """In which of a look's calls, from 0, the first of these votes came."""
+    return int(rng.choice(EVERY, size=min(votes, EVERY), replace=False).min())
 
 
 def _state(before: State | None, looked: Looked, look: int, rank: int) -> State:
@@ -111,10 +116,10 @@ def _confirm(looked: Looked, at: int, rank: int) -> None:
         raise RuntimeError(f"regressed at look {at} by the e-value, but judged {before}, then {now}")
 
 
-def _peers(looked: Looked, seen: np.ndarray) -> dict[str, float]:
+def _peers(looked: Looked, others: Values) -> dict[str, float]:
     """Triples until each rule flags the path. e-BH: it alone against as many as were seen by then."""
     b, c = looked.b, looked.c
-    known = 1 + np.searchsorted(np.sort(seen), np.arange(len(b)), side="right")
+    known = 1 + np.searchsorted(np.sort(others), looked.n, side="right")
     stars = [log_e_star([(int(raw), int(noise))]) for raw, noise in zip(b[:, 0], c[:, 0], strict=True)]
     flagged = {
         "Diffy's rule": peers.diffy(looked)[:, 0],

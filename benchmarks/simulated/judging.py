@@ -64,7 +64,7 @@ def may_reach(b: Counts, c: Counts, hour: Counts, goal: float | Values) -> Cells
     for _, first in _starts(hour):
         since_b, since_c = b[first:] - _before(b, first), c[first:] - _before(c, first)
         lead = since_b - since_c
-        found[first:] |= (lead > 0) & (lead * lead >= goal * (since_b + since_c))
+        found[first:] |= (lead > 0) & (lead * lead >= goal * np.maximum(since_b + since_c, 1))
     return np.nonzero(found)  # type: ignore[return-value]
 
 

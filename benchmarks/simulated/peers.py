@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from .draws import Looked
 from .judging import Cells, Counts, Mask, Values
 
-RELATIVE: Final = 0.2
-ABSOLUTE: Final = 0.0003
+RELATIVE: Final = 1, 5  # 20%
+ABSOLUTE: Final = 3, 10_000  # 0.03%
 
 
 def diffy(looked: Looked) -> Mask:
@@ -24,7 +24,10 @@ def diffy(looked: Looked) -> Mask:
     """
     lead = looked.b - looked.c
     either = np.maximum(looked.b + looked.c + 2 * looked.d, 1)
-    return (lead > RELATIVE * either) & (lead > ABSOLUTE * looked.n[:, None])
+    relative, absolute = (
+        lead * below > above * of for (above, below), of in ((RELATIVE, either), (ABSOLUTE, looked.n[:, None]))
+    )
+    return relative & absolute
 
 
 def mcnemar(b: Counts, c: Counts, alpha: float) -> Mask:
