@@ -1,7 +1,7 @@
 """Detection: after how many triples a fault on one path among 1,000 is regressed, and what other rules say by then.
 
-The faulty path is judged by `mirror.core.noise` itself, a look every 50 triples. The other 999 are noisy from 0 to 95%, so
-that nearly all of them differ, and take the small ranks, before the fault is first seen.
+The faulty path is judged by `mirror.core.noise` itself, a look every 50 triples. It is the last of the 1,000 to be seen: its rank is
+1,000, which takes the most evidence. For e-BH and Bonferroni the 1,000 are known, and of the others none is flagged.
 """
 
 from __future__ import annotations
@@ -17,8 +17,7 @@ from mirror.core.evalue import log_e_star_reaches
 from mirror.core.noise import Evidence, State, judge, log_e_star, weight
 
 from . import peers, values
-from .draws import Looked, Rates, alike, counts, first_discordant, fixed_primary, spread_noise
-from .judging import Values
+from .draws import Looked, Rates, alike, counts, fixed_primary
 from .rows import Row
 
 ALPHA: Final = 0.05
@@ -59,7 +58,6 @@ class Found:
 
     regressed: float
     suspect_at_first: bool
-    rank: int
     peers: dict[str, float]
 
 
@@ -80,51 +78,41 @@ def one_run(fault: Fault, run: int, model: Callable[..., Rates]) -> Found:
     rng = np.random.default_rng((SEED, int(1000 * fault.noise), int(1000 * fault.extra), run))
     looks = 2 * (fault.within or 8_000) // EVERY
     looked = counts(rng, model(np.array([fault.noise]), fault.extra), looks, EVERY)
-    others = first_discordant(rng, model(spread_noise(PATHS - 1)))
     b, c = (part[:, 0].tolist() for part in (looked.b, looked.c))
-    first = next((look for look in range(looks) if b[look] + c[look]), looks)
-    call = first * EVERY + 1 + _first_of(rng, b[first] + c[first]) if first < looks else inf
-    rank = 1 + int((others < call).sum())
-    goal = -log(ALPHA) - log(weight(rank))
-    at = next((look for look in range(first, looks) if log_e_star_reaches([(b[look], c[look])], goal)), looks)
+    goal = -log(ALPHA) - log(weight(PATHS))
+    at = next((look for look in range(looks) if log_e_star_reaches([(b[look], c[look])], goal)), looks)
     if at < looks:
-        _confirm(looked, at, rank)
+        _confirm(looked, at)
+    first = next((look for look in range(looks) if b[look]), looks)
     return Found(
         regressed=(at + 1) * EVERY if at < looks else inf,
-        suspect_at_first=first < looks and _state(None, looked, first, rank) in {State.SUSPECT, State.REGRESSED},
-        rank=rank,
-        peers=_peers(looked, others),
+        suspect_at_first=first < looks and _state(looked, first) in {State.SUSPECT, State.REGRESSED},
+        peers=_peers(looked),
     )
 
 
-def _first_of(rng: np.random.Generator, votes: int) -> int:
-    """In which of a look's calls, from 0, the first of these votes came."""
-    return int(rng.choice(EVERY, size=min(votes, EVERY), replace=False).min())
-
-
-def _state(before: State | None, looked: Looked, look: int, rank: int) -> State:
+def _state(looked: Looked, look: int) -> State:
     b, c, d = (int(part[look, 0]) for part in (looked.b, looked.c, looked.d))
-    evidence = Evidence(b, c, d, int(looked.n[look]), b, c, ((b, c),), rank)
-    return judge(before, evidence, alpha=ALPHA).state
+    evidence = Evidence(b, c, d, int(looked.n[look]), b, c, ((b, c),), PATHS)
+    return judge(None, evidence, alpha=ALPHA).state
 
 
-def _confirm(looked: Looked, at: int, rank: int) -> None:
+def _confirm(looked: Looked, at: int) -> None:
     """The state as the collector would show it: regressed at this look and not at the one before. Raises RuntimeError."""
-    now = _state(None, looked, at, rank)
-    before = _state(None, looked, at - 1, rank) if at else None
+    now = _state(looked, at)
+    before = _state(looked, at - 1) if at else None
     if now is not State.REGRESSED or before is State.REGRESSED:
         raise RuntimeError(f"regressed at look {at} by the e-value, but judged {before}, then {now}")
 
 
-def _peers(looked: Looked, others: Values) -> dict[str, float]:
-    """Triples until each rule flags the path. e-BH: it alone against as many as were seen by then."""
+def _peers(looked: Looked) -> dict[str, float]:
+    """Triples until each rule flags the path."""
     b, c = looked.b, looked.c
-    known = 1 + np.searchsorted(np.sort(others), looked.n, side="right")
     stars = [log_e_star([(int(raw), int(noise))]) for raw, noise in zip(b[:, 0], c[:, 0], strict=True)]
     flagged = {
         "Diffy's rule": peers.diffy(looked)[:, 0],
         "McNemar, Bonferroni": peers.mcnemar(b, c, ALPHA / PATHS)[:, 0],
-        "e-BH": np.array(stars) >= np.log(known) - log(ALPHA),
+        "e-BH": np.array(stars) >= log(PATHS / ALPHA),
     }
     return {rule: float(looked.n[flags.argmax()]) if flags.any() else inf for rule, flags in flagged.items()}
 
