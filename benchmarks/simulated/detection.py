@@ -1,7 +1,8 @@
 """Detection: after how many triples a fault on one path among 1,000 is regressed, and what other rules say by then.
 
-The faulty path is judged by `mirror.core.noise` itself, a look every 50 triples. It is the last of the 1,000 to be seen: its rank is
-1,000, which takes the most evidence. For e-BH and Bonferroni the 1,000 are known, and of the others none is flagged.
+The faulty path is judged by `mirror.core.noise` itself, a look every 50 triples. The other 999 are noisy from 0 to 95%. Ranks go by
+calls: nearly all of the others come before a fault that is rare, and a path noisy itself comes anywhere. Beside it the same
+for the last of all, rank 1,000, which takes the most evidence.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from mirror.core.evalue import log_e_star_reaches
 from mirror.core.noise import Evidence, State, judge, log_e_star, weight
 
 from . import peers, values
-from .draws import Looked, Rates, alike, counts, fixed_primary
+from .draws import Looked, Rates, alike, counts, first_discordant, fixed_primary, spread_noise
+from .judging import Values
 from .rows import Row
 
 ALPHA: Final = 0.05
@@ -35,6 +37,11 @@ class Fault:
     extra: float
     within: int
     facts: str  # median, 95%
+
+    @property
+    def in_time(self) -> int:
+        """Triples within which it counts as found; of one without a limit 8,000."""
+        return self.within or 8_000
 
     @property
     def name(self) -> str:
@@ -58,91 +65,100 @@ class Found:
 
     regressed: float
     suspect_at_first: bool
+    rank: int
     peers: dict[str, float]
 
 
 def part_faults(runs: int) -> list[Row]:
-    """All faults, in the model of three instances alike; beside it those of a primary that never errs."""
+    """All faults, in the model of three instances alike; beside it the last rank, and a primary that never errs."""
     rows = []
     for fault in FAULTS:
         found = [one_run(fault, run, alike) for run in range(runs)]
         rows += _rows(fault, found)
+        rows.append(
+            _beside(fault, "were it the last of all", [one_run(fault, run, alike, rank=PATHS) for run in range(runs)])
+        )
     for fault in FAULTS[2:]:
         found = [one_run(fault, run, fixed_primary) for run in range(runs)]
-        rows += _rows(fault, found, other_model=True)
+        rows.append(_beside(fault, "were the primary never to err", found))
     return rows
 
 
-def one_run(fault: Fault, run: int, model: Callable[..., Rates]) -> Found:
-    """The faulty path's counts look by look, judged until it is regressed or its time is over twice."""
+def one_run(fault: Fault, run: int, model: Callable[..., Rates], *, rank: int = 0) -> Found:
+    """The faulty path's counts look by look, judged until it is regressed or its time is over twice; `rank` 0: as it comes."""
     rng = np.random.default_rng((SEED, int(1000 * fault.noise), int(1000 * fault.extra), run))
-    looks = 2 * (fault.within or 8_000) // EVERY
+    looks = 2 * fault.in_time // EVERY
     looked = counts(rng, model(np.array([fault.noise]), fault.extra), looks, EVERY)
+    others = first_discordant(rng, model(spread_noise(PATHS - 1)))
     b, c = (part[:, 0].tolist() for part in (looked.b, looked.c))
-    goal = -log(ALPHA) - log(weight(PATHS))
-    at = next((look for look in range(looks) if log_e_star_reaches([(b[look], c[look])], goal)), looks)
+    first = next((look for look in range(looks) if b[look] + c[look]), looks)
+    call = first * EVERY + 1 + _first_of(rng, b[first] + c[first]) if first < looks else inf
+    rank = rank or 1 + int((others < call).sum())
+    goal = -log(ALPHA) - log(weight(rank))
+    at = next((look for look in range(first, looks) if log_e_star_reaches([(b[look], c[look])], goal)), looks)
     if at < looks:
-        _confirm(looked, at)
-    first = next((look for look in range(looks) if b[look]), looks)
+        _confirm(looked, at, rank)
     return Found(
         regressed=(at + 1) * EVERY if at < looks else inf,
-        suspect_at_first=first < looks and _state(looked, first) in {State.SUSPECT, State.REGRESSED},
-        peers=_peers(looked),
+        suspect_at_first=first < looks and _state(None, looked, first, rank) in {State.SUSPECT, State.REGRESSED},
+        rank=rank,
+        peers=_peers(looked, others),
     )
 
 
-def _state(looked: Looked, look: int) -> State:
+def _first_of(rng: np.random.Generator, votes: int) -> int:
+    """In which of a look's calls, from 0, the first of these votes came."""
+    return int(rng.choice(EVERY, size=min(votes, EVERY), replace=False).min())
+
+
+def _state(before: State | None, looked: Looked, look: int, rank: int) -> State:
     b, c, d = (int(part[look, 0]) for part in (looked.b, looked.c, looked.d))
-    evidence = Evidence(b, c, d, int(looked.n[look]), b, c, ((b, c),), PATHS)
-    return judge(None, evidence, alpha=ALPHA).state
+    evidence = Evidence(b, c, d, int(looked.n[look]), b, c, ((b, c),), rank)
+    return judge(before, evidence, alpha=ALPHA).state
 
 
-def _confirm(looked: Looked, at: int) -> None:
+def _confirm(looked: Looked, at: int, rank: int) -> None:
     """The state as the collector would show it: regressed at this look and not at the one before. Raises RuntimeError."""
-    now = _state(looked, at)
-    before = _state(looked, at - 1) if at else None
+    now = _state(None, looked, at, rank)
+    before = _state(None, looked, at - 1, rank) if at else None
     if now is not State.REGRESSED or before is State.REGRESSED:
         raise RuntimeError(f"regressed at look {at} by the e-value, but judged {before}, then {now}")
 
 
-def _peers(looked: Looked) -> dict[str, float]:
-    """Triples until each rule flags the path."""
+def _peers(looked: Looked, others: Values) -> dict[str, float]:
+    """Triples until each rule flags the path. e-BH: it alone against as many as were seen by then."""
     b, c = looked.b, looked.c
+    known = 1 + np.searchsorted(np.sort(others), looked.n, side="right")
     stars = [log_e_star([(int(raw), int(noise))]) for raw, noise in zip(b[:, 0], c[:, 0], strict=True)]
     flagged = {
         "Diffy's rule": peers.diffy(looked)[:, 0],
         "McNemar, Bonferroni": peers.mcnemar(b, c, ALPHA / PATHS)[:, 0],
-        "e-BH": np.array(stars) >= log(PATHS / ALPHA),
+        "e-BH": np.array(stars) >= np.log(known) - log(ALPHA),
     }
     return {rule: float(looked.n[flags.argmax()]) if flags.any() else inf for rule, flags in flagged.items()}
 
 
-def _rows(fault: Fault, found: list[Found], *, other_model: bool = False) -> list[Row]:
-    part = f"Detection among {PATHS:,} paths: share of runs in which it is regressed in time, alpha 5%"
-    times = [one.regressed for one in found]
-    within = fault.within or 8_000
-    limit = None if other_model or not fault.within else IN_RUNS
-    note = f"median {_at(times, 0.5)}, 95% {_at(times, 0.95)}"
-    note += "" if other_model else f"; facts {fault.facts}"
-    name = f"{fault.name}, within {within:,}" + (", were the primary never to err" if other_model else "")
-    rows = [Row(part, name, _share(times, within), limit, at_least=True, note=note)]
-    if other_model:
-        return rows
-    if not fault.noise and limit:
+PART: Final = f"Detection among {PATHS:,} paths: share of runs in which it is regressed in time, alpha 5%"
+
+
+def _rows(fault: Fault, found: list[Found]) -> list[Row]:
+    times, within = [one.regressed for one in found], fault.in_time
+    note = f"{_quantiles(times)}; facts {fault.facts}; median rank {sorted(one.rank for one in found)[len(found) // 2]}"
+    limit = IN_RUNS if fault.within else None
+    rows = [Row(PART, f"{fault.name}, within {within:,}", _share(times, within), limit, at_least=True, note=note)]
+    if not fault.noise:
         first = sum(one.suspect_at_first for one in found) / len(found)
-        rows.append(Row(part, "  suspect at the first look that shows it", first, 1.0, at_least=True))
+        rows.append(Row(PART, "  suspect at the first look that shows it", first, 1.0, at_least=True))
     for rule in found[0].peers:
         theirs = [one.peers[rule] for one in found]
-        rows.append(
-            Row(
-                part,
-                f"  {rule}",
-                _share(theirs, within),
-                at_least=True,
-                note=f"median {_at(theirs, 0.5)}, 95% {_at(theirs, 0.95)}",
-            )
-        )
+        rows.append(Row(PART, f"  {rule}", _share(theirs, within), at_least=True, note=_quantiles(theirs)))
     return rows
+
+
+def _beside(fault: Fault, what: str, found: list[Found]) -> Row:
+    times = [one.regressed for one in found]
+    name = f"  {fault.name}, {what}" if what.startswith("were the primary") else f"  {what}"
+    return Row(PART, name, _share(times, fault.in_time), at_least=True, note=_quantiles(times))
 
 
 def part_values(runs: int) -> list[Row]:
@@ -156,7 +172,6 @@ def part_values(runs: int) -> list[Row]:
             for run in range(runs)
         ]
         times = [inf if one.regressed_at is None else float(one.regressed_at) for one in found]
-        note = f"median {_at(times, 0.5)}, 95% {_at(times, 0.95)}"
         rows.append(
             Row(
                 part,
@@ -164,7 +179,7 @@ def part_values(runs: int) -> list[Row]:
                 _share(times, within),
                 IN_RUNS,
                 at_least=True,
-                note=note,
+                note=_quantiles(times),
             )
         )
     return rows
@@ -174,7 +189,10 @@ def _share(times: list[float], within: int) -> float:
     return sum(time <= within for time in times) / len(times)
 
 
-def _at(times: list[float], share: float) -> str:
-    """The triples by which this share of the runs has it."""
-    value = sorted(times)[min(len(times) - 1, int(share * len(times)))]
-    return "never" if value == inf else f"{value:,.0f}"
+def _quantiles(times: list[float]) -> str:
+    """The triples by which half of the runs, and 95% of them, have it."""
+    ordered = sorted(times)
+    median, late = (ordered[min(len(times) - 1, int(share * len(times)))] for share in (0.5, 0.95))
+    return ", ".join(
+        f"{name} {'never' if value == inf else f'{value:,.0f}'}" for name, value in (("median", median), ("95%", late))
+    )

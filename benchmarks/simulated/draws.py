@@ -70,3 +70,12 @@ def counts(rng: np.random.Generator, rates: Rates, looks: int, every: int) -> Lo
     c = rng.binomial(every - b, rates.c / (1 - rates.b))
     d = rng.binomial(every - b - c, np.minimum(1, rates.d / (1 - rates.b - rates.c)))
     return Looked(*(part.cumsum(axis=0) for part in (b, c, d)), np.arange(1, looks + 1) * every)
+
+
+def first_discordant(rng: np.random.Generator, rates: Rates) -> Values:
+    """The call, from 1, at which each path first differs in one shadow only; infinite: never."""
+    chance = rates.b + rates.c
+    calls = np.full(len(chance), np.inf)
+    some = chance > 0
+    calls[some] = rng.geometric(chance[some])
+    return calls

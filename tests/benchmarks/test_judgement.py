@@ -237,7 +237,7 @@ def test_clopper_pearson_misses_what_looks_too_rare():
 
 
 def test_a_fault_is_suspect_at_once_and_regressed_in_time():
-    found = [detection.one_run(detection.FAULTS[1], run, draws.alike) for run in range(5)]
+    found = [detection.one_run(detection.FAULTS[1], run, draws.alike, rank=1_000) for run in range(5)]
     assert all(one.suspect_at_first and 400 <= one.regressed <= 1_500 for one in found)
 
 
