@@ -12,7 +12,7 @@ from __future__ import annotations
 
 from functools import cache
 from math import log
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from mirror.core.evalue import GRID, weight
 from mirror.core.noise import LEFT_OUT_FROM, SUSPECT_AT_LOG, State
 
-Counts: TypeAlias = NDArray[np.int64]
+Counts: TypeAlias = NDArray[np.integer[Any]]
 Values: TypeAlias = NDArray[np.float64]
 Mask: TypeAlias = NDArray[np.bool_]
 Cells: TypeAlias = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows and columns of some cells
@@ -32,7 +32,7 @@ CLEAN, NOISY, SUSPECT, REGRESSED = range(len(STATES))
 def log_sum_exp(terms: Values) -> Values:
     """The log of the sum of exp over the first axis."""
     top = terms.max(axis=0)
-    return top + np.log(np.exp(terms - top).sum(axis=0))  # type: ignore[no-any-return]
+    return top + np.log(np.exp(terms - top).sum(axis=0))
 
 
 def log_e(b: Counts, c: Counts) -> Values:
@@ -52,7 +52,7 @@ def log_e_star(b: Counts, c: Counts, hour: Counts, cells: Cells) -> Values:
         since_b, since_c = b[at] - _before(b, first)[at[1]], c[at] - _before(c, first)[at[1]]
         term = log_e(since_b, since_c) - log((start + 1) * (start + 2))
         total[begun] = np.logaddexp(total[begun], term)
-    return total  # type: ignore[no-any-return]
+    return total
 
 
 def may_reach(b: Counts, c: Counts, hour: Counts, goal: float | Values) -> Cells:
@@ -65,7 +65,7 @@ def may_reach(b: Counts, c: Counts, hour: Counts, goal: float | Values) -> Cells
         since_b, since_c = b[first:] - _before(b, first), c[first:] - _before(c, first)
         lead = since_b - since_c
         found[first:] |= (lead > 0) & (lead * lead >= goal * np.maximum(since_b + since_c, 1))
-    return np.nonzero(found)  # type: ignore[return-value]
+    return np.nonzero(found)
 
 
 def ranks(b: Counts, c: Counts) -> Counts:
@@ -74,13 +74,13 @@ def ranks(b: Counts, c: Counts) -> Counts:
     first = np.where(discordant[-1], discordant.argmax(axis=0), len(b))
     given = np.empty(b.shape[1], dtype=np.int64)
     given[np.argsort(first, kind="stable")] = np.arange(1, b.shape[1] + 1)
-    return np.where(discordant[-1], given, 0)  # type: ignore[no-any-return]
+    return np.where(discordant[-1], given, 0)
 
 
 def goals(rank: Counts, alpha: float) -> Values:
     """The log E* from which a hypothesis of this rank is regressed; infinite without one."""
     weights = np.concatenate(([0.0], _log_weights(int(rank.max(initial=1)))))
-    return np.where(rank > 0, -log(alpha) - weights[rank], np.inf)  # type: ignore[no-any-return]
+    return np.where(rank > 0, -log(alpha) - weights[rank], np.inf)
 
 
 def regressed_at(b: Counts, c: Counts, hour: Counts, alpha: float) -> Counts:
@@ -91,6 +91,11 @@ def regressed_at(b: Counts, c: Counts, hour: Counts, alpha: float) -> Counts:
     first = np.full(b.shape[1], len(b), dtype=np.int64)
     np.minimum.at(first, cells[1][reached], cells[0][reached])
     return first
+
+
+def reaches(b: Counts, c: Counts, hour: Counts, goal: float) -> bool:
+    """Whether E* of any hypothesis is `goal` (a log, over 0) or more at any look, whatever its rank."""
+    return bool((log_e_star(b, c, hour, may_reach(b, c, hour, goal)) >= goal).any())
 
 
 def next_states(before: Counts | None, b: Counts, noise: Counts, log_star: Values, goal: Values) -> Counts:
@@ -104,7 +109,7 @@ def next_states(before: Counts | None, b: Counts, noise: Counts, log_star: Value
     return np.where(regressed, REGRESSED, np.where(suspect, SUSPECT, np.where(seen, NOISY, CLEAN)))
 
 
-def states(b: Counts, c: Counts, d: Counts, hour: Counts, alpha: float) -> NDArray[np.int8]:
+def states(b: Counts, c: Counts, d: Counts, hour: Counts, alpha: float) -> Counts:
     """The state of each column at each look, as codes."""
     goal = goals(ranks(b, c), alpha)
     log_star = np.zeros(b.shape)
@@ -132,14 +137,14 @@ def log_upper_gap(x: Counts, n: Counts, rate: Values, alpha: float) -> Values:
     """Over 0 where the upper bound U(x, n) lies under `rate`, which is under 1: the sum that defines it, less its goal."""
     terms = [log(share) + _times(x, np.log1p(-delta)) - n * np.log1p(-rate * delta) for delta, share in GRID[1:]]
     terms.append(np.where(x == 0, log(GRID[0][1]) - n * np.log1p(-rate), -np.inf))
-    return log_sum_exp(np.stack(terms)) + log(alpha)  # type: ignore[no-any-return]
+    return log_sum_exp(np.stack(terms)) + log(alpha)
 
 
 def log_lower_gap(x: Counts, n: Counts, rate: Values, alpha: float) -> Values:
     """Over 0 where the lower bound L(x, n) lies over `rate`."""
     ratios = [2.0**j for j in range(-6, 14)]
     terms = [x * np.log1p(ratio) - n * np.log1p(rate * ratio) for ratio in ratios]
-    return log_sum_exp(np.stack(terms)) - log(len(ratios)) + log(alpha)  # type: ignore[no-any-return]
+    return log_sum_exp(np.stack(terms)) - log(len(ratios)) + log(alpha)
 
 
 def _starts(hour: Counts) -> list[tuple[int, int]]:

@@ -122,8 +122,8 @@ def truths(paths: Paths, counted: Mask) -> Values:
     """The running mean, at each look, of the chance that a call shows a defect on a path that counts at that look."""
     faulty = np.flatnonzero(paths.fault)
     logs = np.log1p(-np.outer(paths.drift, (paths.fault * (1 - paths.noise))[faulty]))
-    found = [-np.expm1(logs[: at + 1, counted[at, faulty]].sum(axis=1)).mean() for at in range(LOOKS)]
-    return np.array(found)
+    each = -np.expm1(counted[:, faulty].astype(float) @ logs.T)  # at a look, of the calls of each look
+    return np.tril(each).sum(axis=1) / np.arange(1, LOOKS + 1)
 
 
 def ends(run: Run, bound: Values) -> tuple[int, int]:

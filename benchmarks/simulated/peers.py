@@ -35,7 +35,8 @@ def mcnemar(b: Counts, c: Counts, alpha: float) -> Mask:
 
     Source: McNemar 1947, with the exact binomial distribution. Valid at one look fixed beforehand.
     """
-    return b >= critical(int((b + c).max(initial=0)), alpha)[b + c]
+    most = 1 << int((b + c).max(initial=0)).bit_length()  # few tables serve all runs
+    return b >= critical(most, alpha)[b + c]
 
 
 @cache

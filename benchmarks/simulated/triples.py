@@ -7,6 +7,7 @@ the look before. Paths are independent of each other; the calls of a look in whi
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from math import log
 from typing import Final
 
 import numpy as np
@@ -93,11 +94,12 @@ def _places(rng: np.random.Generator, new: Counts, every: int) -> tuple[Counts, 
 def decided(run: Run, at: int) -> Report:
     """What the collector would say at this look, all of it judged by mirror/core.
 
-    Explained paths in which the secondary is not ahead say nothing to a verdict, and are left out of the facts. Raises
-    RuntimeError where the core judges a path otherwise than the simulation.
+    Explained paths in which the secondary cannot be so far ahead that the control is in doubt say nothing to a verdict, and are left
+    out of the facts. Raises RuntimeError where the core judges a path otherwise than the simulation.
     """
     b, c, d = (part[at] for part in (run.looked.b, run.looked.c, run.looked.d))
-    told = (b + c + d > 0) & (~run.explained[at] | (c > b))
+    in_doubt = (c > b) & ((c - b) ** 2 >= -log(POLICY.alpha_fail) * (b + c))
+    told = (b + c + d > 0) & (~run.explained[at] | in_doubt)
     hypotheses = tuple(_judged(run, at, int(path)) for path in np.flatnonzero(told))
     n, x = int(run.looked.n[at]), int(run.x[at])
     method = MethodFacts(METHOD, MethodCounts(pairs=n, matched=n - x, mismatched=x, triples=n), x, hypotheses)

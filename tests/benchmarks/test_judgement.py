@@ -15,7 +15,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from benchmarks.simulated import alarms, bounds, detection, draws, judging, passing, peers, triples
+from benchmarks.simulated import bounds, detection, draws, judging, passing, peers, sticky, triples
 from benchmarks.simulated.rows import Row, as_json, at_most, tables
 from mirror.core import bound, noise
 from mirror.core.evalue import log_e, log_e_star, weight
@@ -242,7 +242,7 @@ def test_a_fault_is_suspect_at_once_and_regressed_in_time():
 
 
 def test_votes_by_minute_withstand_what_votes_by_call_do_not():
-    by_call, by_minute = (alarms.sticky(15, 30, 120, bucket).flagged["ours"] for bucket in (0, 60))
+    by_call, by_minute = (sticky.sticky(15, 30, 120, bucket)["ours"] for bucket in (0, 60))
     assert by_call > 5
     assert by_minute <= 1
 
