@@ -23,7 +23,7 @@ from mirror.cli.report_speeds import show_speeds
 from mirror.cli.verdict import judged, show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
-from mirror.serve import epochs, models, shape, words
+from mirror.serve import epochs, models, models_of_speed, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
 from mirror.store.views import (
@@ -119,7 +119,9 @@ def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[
         "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
         "rule_changes": [shape.rule_change_out(one).model_dump(mode="json") for one in details.rule_changes],
         "speeds": [shape.speed_out(one, config.policy).model_dump(mode="json") for one in details.speeds],
-        "instances": [models.Instance.model_validate(one).model_dump(mode="json") for one in details.instances],
+        "instances": [
+            models_of_speed.Instance.model_validate(one).model_dump(mode="json") for one in details.instances
+        ],
         "page": page_url(config, found.page),
     }
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Path, Query
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import epochs, models, models_of_clusters, models_of_rules, shape
+from mirror.serve import epochs, models, models_of_clusters, models_of_rules, models_of_speed, shape
 from mirror.serve.clusters import CLUSTERS_MAX, clusters_out
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
@@ -96,17 +96,17 @@ def _runs(api: APIRouter, site: Site) -> None:
         run: _RunInPath,
         epoch: _EpochId = None,
         method: Annotated[str | None, Query(description="only of this method")] = None,
-    ) -> models.Speeds:
+    ) -> models_of_speed.Speeds:
         """Latency and size of the candidate against the secondary, the primary beside them, and who served how many calls."""
         found = site.run(run)
         shown = chosen(found, epoch)
         listed = site.reader.speeds(shown.id, method) if shown else []
         served = site.reader.instances(shown.id) if shown else []
-        return models.Speeds(
+        return models_of_speed.Speeds(
             run=found.name,
             epoch=shown.id if shown else None,
             speeds=[shape.speed_out(one, site.policy) for one in listed],
-            instances=[models.Instance.model_validate(one) for one in served],
+            instances=[models_of_speed.Instance.model_validate(one) for one in served],
         )
 
     @api.get("/runs/{run}/schema-changes", tags=["runs"])

@@ -12,7 +12,7 @@ from mirror.core import verdict
 from mirror.core.model import Kind
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
-from mirror.serve import models, models_of_rules, tree
+from mirror.serve import models, models_of_rules, models_of_speed, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
@@ -111,9 +111,9 @@ def path_out(one: HypothesisView) -> models.Path:
     )
 
 
-def speed_out(one: SpeedView, policy: verdict.Policy) -> models.Speed:
+def speed_out(one: SpeedView, policy: verdict.Policy) -> models_of_speed.Speed:
     """Latency or size of one method."""
-    return models.Speed(
+    return models_of_speed.Speed(
         **{
             f: getattr(one, f) for f in ("method", "metric", "triples", "minutes", "rank", "median_ratio", "tail_ratio")
         },
@@ -121,7 +121,7 @@ def speed_out(one: SpeedView, policy: verdict.Policy) -> models.Speed:
         quantiles=dict(one.quantiles),
         slower=is_slower(one, policy),
         evidence=words_of(one.metric, AtLeast(one.median_ratio, one.tail_ratio)),
-        by_minute=[models.SpeedMinute.model_validate(minute) for minute in one.by_minute],
+        by_minute=[models_of_speed.SpeedMinute.model_validate(minute) for minute in one.by_minute],
     )
 
 

@@ -125,8 +125,10 @@ class Changes:
         )
         self.leaves: defaultdict[tuple[EpochKey, str], Counter[Leaf]] = defaultdict(Counter)
         self.leaf_calls: Counter[tuple[EpochKey, str]] = Counter()
-        self.speeds: defaultdict[tuple[EpochKey, str, str, int], MinuteSpeed] = defaultdict(MinuteSpeed)  # by metric
-        self.instances: dict[tuple[EpochKey, str, str], Served] = {}  # by role and instance
+        self.speeds: defaultdict[MethodMinute, defaultdict[str, MinuteSpeed]] = defaultdict(
+            lambda: defaultdict(MinuteSpeed)
+        )  # by metric
+        self.instances: defaultdict[EpochKey, dict[tuple[str, str], Served]] = defaultdict(dict)  # by role and instance
         self.unjudged: set[tuple[EpochKey, Hypothesis]] = set()
         self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
         self.kept: list[Kept] = []
@@ -263,8 +265,7 @@ class Changes:
 
     def _see(self, judged: Judged) -> None:
         arrival_s, expected = judged.group.first_arrival_s, Role.SECONDARY in judged.group.expect
-        for role, call in judged.group.calls.items():
-            self._serve((judged.epoch, role.value, call.resource.instance), arrival_s)
+        self._serve(judged, arrival_s)
         seen = self.epochs.get(judged.epoch)
         if seen is None:
             self.epochs[judged.epoch] = Seen(arrival_s, arrival_s, judged.minute, expected)
@@ -274,14 +275,17 @@ class Changes:
         seen.minute = min(seen.minute, judged.minute)
         seen.has_secondary |= expected
 
-    def _serve(self, place: tuple[EpochKey, str, str], arrival_s: float) -> None:
-        served = self.instances.get(place)
-        if served is None:
-            if len(self.instances) >= BATCH_NAMES_MAX:
-                place = (*place[:2], OTHER)
-            served = self.instances.setdefault(place, Served(first_s=arrival_s))
-        served.calls += 1
-        served.first_s, served.last_s = min(served.first_s, arrival_s), max(served.last_s, arrival_s)
+    def _serve(self, judged: Judged, arrival_s: float) -> None:
+        instances = self.instances[judged.epoch]
+        for role, call in judged.group.calls.items():
+            place = role.value, call.resource.instance
+            served = instances.get(place)
+            if served is None:
+                if len(instances) >= BATCH_NAMES_MAX:
+                    place = role.value, OTHER
+                served = instances.setdefault(place, Served(first_s=arrival_s))
+            served.calls += 1
+            served.first_s, served.last_s = min(served.first_s, arrival_s), max(served.last_s, arrival_s)
 
     def _count(self, judged: Judged, where: MethodMinute) -> None:
         counts, group = self.counts[where], judged.group
@@ -339,8 +343,10 @@ class Changes:
             place = epoch, Hypothesis(method, pattern, Kind.VALUES), minute
             self.evidence[place].d += 1
             self.label_votes[place].update(votes.items())
-        for speed in judged.speeds:
-            self.speeds[epoch, method, speed.metric, minute].add(speed)
+        if judged.speeds:
+            minute_speeds = self.speeds[where]
+            for speed in judged.speeds:
+                minute_speeds[speed.metric].add(speed)
         if judged.leaves is not None:
             self.leaves[epoch, method].update(judged.leaves)
             self.leaf_calls[epoch, method] += 1

@@ -36,11 +36,12 @@ def add_speeds(connection: Connection, changes: Changes, rows: Rows, now_s: floa
     oldest = int(now_s // 60) - MINUTES_KEPT + 60
     found: dict[tuple[int, str, int], MinuteSpeed] = {}
     late = 0
-    for (epoch, method, metric, minute), speed in changes.speeds.items():
-        if minute < oldest:
-            late += speed.n
-            continue
-        found.setdefault((rows.method(epoch, method), metric, minute), MinuteSpeed()).merge(speed)
+    for (epoch, method, minute), by_metric in changes.speeds.items():
+        for metric, speed in by_metric.items():
+            if minute < oldest:
+                late += speed.n
+            else:
+                found.setdefault((rows.method(epoch, method), metric, minute), MinuteSpeed()).merge(speed)
     if found:
         empty = [dict(zip(_KEYS, place, strict=True)) | {"counts": "{}", "counted": False} for place in found]
         connection.execute(upsert(connection, speed_minutes, keys=_KEYS, add=(), put=("counted",)), empty)
@@ -83,8 +84,10 @@ def add_instances(connection: Connection, changes: Changes, rows: Rows, limits: 
     """Add the calls that each instance served; those beyond an epoch's cap are counted together."""
     known: dict[int, set[tuple[str, str]]] = {}
     added: defaultdict[tuple[int, str, str], list[float]] = defaultdict(lambda: [0, float("inf"), 0.0])
-    for (epoch, role, instance), seen in sorted(changes.instances.items()):
-        epoch_id = rows.epochs[epoch]
+    every = (
+        (rows.epochs[e], *place, seen) for e, of_epoch in changes.instances.items() for place, seen in of_epoch.items()
+    )
+    for epoch_id, role, instance, seen in sorted(every, key=lambda one: one[:3]):
         if epoch_id not in known:
             query = select(instances.c.role, instances.c.instance).where(instances.c.epoch_id == epoch_id)
             known[epoch_id] = {(row.role, row.instance) for row in connection.execute(query)}

@@ -9,12 +9,12 @@ from collections import OrderedDict, deque
 from collections.abc import Mapping
 from typing import Final
 
-from mirror.core.model import EpochKey, Outcome, Part, Role
+from mirror.core.model import EpochKey, Outcome, Part, Role, Verdict
 from mirror.core.outcomes import ended_otherwise
 from mirror.core.speed.sketch import Sketch, quantiles
 from mirror.core.speed.votes import TAILS, Metric, Speed, cell_of, tail_cell_of
 
-PLACES_MAX: Final = 5_000  # (epoch, method, metric)s remembered
+PLACES_MAX: Final = 5_000  # (epoch, method)s remembered
 MINUTES_MAX: Final = 60  # of which a tail is made
 VALUES_MIN: Final = 100  # of the minutes before, under which no tail is known
 
@@ -23,36 +23,39 @@ class SpeedWatch:
     """Remembers, and asks what each minute's tail limits are; they are fixed at its first triple."""
 
     def __init__(self) -> None:
-        self._places: OrderedDict[tuple[EpochKey, str, Metric], _Tail] = OrderedDict()
+        self._places: OrderedDict[tuple[EpochKey, str], dict[Metric, _Tail]] = OrderedDict()
 
     def look(self, epoch: EpochKey, method: str, minute: int, outcomes: Mapping[Role, Outcome]) -> tuple[Speed, ...]:
         """The figures of one triple: none unless both shadows' calls ended as the primary's did and could be compared."""
         candidate, secondary = outcomes[Role.CANDIDATE], outcomes[Role.SECONDARY]
         if not (_answered(candidate) and _answered(secondary)):
             return ()
+        tails = self._tails(epoch, method)
         found = []
         if candidate.timing is not None and secondary.timing is not None:
             times = candidate.timing.primary_ns, candidate.timing.shadow_ns, secondary.timing.shadow_ns
-            found.append(self._speed(epoch, method, Metric.LATENCY, minute, times))
+            found.append(_speed(Metric.LATENCY, tails[Metric.LATENCY], minute, times))
         if candidate.sizes is not None and secondary.sizes is not None:
             sizes = candidate.sizes[0], candidate.sizes[1], secondary.sizes[1]
-            found.append(self._speed(epoch, method, Metric.SIZE, minute, sizes))
+            found.append(_speed(Metric.SIZE, tails[Metric.SIZE], minute, sizes))
         return tuple(found)
 
-    def _speed(
-        self, epoch: EpochKey, method: str, metric: Metric, minute: int, measured: tuple[float, float, float]
-    ) -> Speed:
-        place = epoch, method, metric
-        tail = self._places.get(place)
-        if tail is None:
-            tail = self._places[place] = _Tail()
+    def _tails(self, epoch: EpochKey, method: str) -> dict[Metric, _Tail]:
+        place = epoch, method
+        tails = self._places.get(place)
+        if tails is None:
+            tails = self._places[place] = {metric: _Tail() for metric in Metric}
             if len(self._places) > PLACES_MAX:
                 self._places.popitem(last=False)
-        primary, ours, theirs = measured
-        limits = tail.limits(minute)
-        tail.add(minute, theirs)
-        tails = tuple(tail_cell_of(ours, theirs, x) for x in limits)
-        return Speed(metric, primary, ours, theirs, cell_of(ours, theirs), tails)
+        return tails
+
+
+def _speed(metric: Metric, tail: _Tail, minute: int, measured: tuple[float, float, float]) -> Speed:
+    primary, ours, theirs = measured
+    limits = tail.limits(minute)
+    tail.add(minute, theirs)
+    tails = tuple(tail_cell_of(ours, theirs, x) for x in limits) if limits else ()
+    return Speed(metric, primary, ours, theirs, cell_of(ours, theirs), tails)
 
 
 class _Tail:
@@ -89,5 +92,7 @@ class _Tail:
 
 def _answered(outcome: Outcome) -> bool:
     """Whether the shadow's call came to the primary's end, and its answer was seen."""
+    if outcome.verdict is Verdict.MATCHED and not outcome.unseen:
+        return True
     told = (*outcome.differences, *outcome.ignored, *outcome.unjudged)
     return outcome.sees(Part.ANSWER) and not ended_otherwise(told)

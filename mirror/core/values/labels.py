@@ -29,6 +29,7 @@ LENGTHS: Final = 16  # log2 of length, the last one and beyond together
 MAGNITUDES: Final = (-4, 3)  # log2 of magnitude less that of the primary's first value, the ends and beyond together
 QUANTILES: Final = (10, 50, 90)
 SPANS_S: Final = (("1s", 1), ("1min", 60), ("1h", 3600), ("1d", 86400))
+_UUID_CHARS_MIN: Final = 32
 _HEX: Final = re.compile(r"[0-9a-fA-F]+", re.ASCII)
 _DECIMAL: Final = re.compile(r"[+-]?\d+(?:\.\d+)?", re.ASCII)
 
@@ -121,6 +122,8 @@ def _labels(value: Any, past: Past, start_ns: int) -> Iterator[Label]:
 
 def class_of(value: Any) -> str:  # noqa: PLR0911 - one for each sort of value
     """The one class that a value is of."""
+    if type(value) is str:  # the most usual
+        return _class_of_text(value) if value else "empty"
     match value:
         case None:
             return "unset"
@@ -128,8 +131,8 @@ def class_of(value: Any) -> str:  # noqa: PLR0911 - one for each sort of value
             return "empty" if value.empty else "other"
         case str() | bytes() | tuple() | list() if not value:
             return "empty"
-        case str():
-            return _class_of_text(value)
+        case str():  # of a class of its own
+            return _class_of_text(str(value))
         case float() if math.isnan(value):
             return "nan"
         case float() if math.isinf(value):
@@ -193,15 +196,16 @@ def text_of(label: Label) -> str:  # noqa: PLR0911 - one for each family
 
 
 def _class_of_text(text: str) -> str:
-    if len(text) > TEXT_MAX:
+    size = len(text)
+    if size > TEXT_MAX:
         return "other"
-    if in_class("uuid", text, text):
+    if size >= _UUID_CHARS_MIN and in_class("uuid", text, text):
         return "uuid"
     if _DECIMAL.fullmatch(text):
         return "decimal_text"
     if _HEX.fullmatch(text):
         return "hex"
-    return "timestamp_text" if in_class("timestamp", text, text) else "other"
+    return "timestamp_text" if text[:4].isdecimal() and in_class("timestamp", text, text) else "other"
 
 
 def _is_timestamp(value: Any) -> bool:

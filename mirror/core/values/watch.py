@@ -92,8 +92,9 @@ def votes_of(values: Iterable[tuple[Path, Any, Any, Any]], past: PathMemory, sta
     sums: Counter[Label] = Counter()
     for path, primary, candidate, secondary in values:
         ours, theirs = labels_of(candidate, past, start_ns), labels_of(secondary, past, start_ns)
-        sums.update(ours - theirs)
-        sums.subtract(theirs - ours)
+        if ours != theirs:
+            sums.update(ours - theirs)
+            sums.subtract(theirs - ours)
         numbers = number_of(primary), number_of(candidate), number_of(secondary)
         if None not in numbers:
             sums[DISTANCE] += _farther(*numbers, slack(path, primary))  # type: ignore[arg-type]  # none is None
