@@ -29,6 +29,7 @@ from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
 from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
 from mirror.core.pair import Pairer
+from mirror.core.request_fields import RequestFields
 from mirror.core.schemas import SchemaError
 from mirror.store import InForce
 
@@ -178,7 +179,7 @@ class Pipeline:
         judged = parts.judge.judge(group, self._clock())
         changes = parts.writer.changes
         kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
-        changes.add(judged, kept, parts.judge.request_fields(group) if changes.sets.wants(judged) else None)
+        changes.add(judged, kept, self._request_fields(judged))
         self._guard("schema_changes", self._schema_changes, judged)
         parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
         for role, outcome in judged.outcomes.items():
@@ -189,6 +190,13 @@ class Pipeline:
             parts.forwarder.offer(judged)
         if changes.groups >= FLUSH_GROUPS:
             self._flush()
+
+    def _request_fields(self, judged: Judged) -> RequestFields | None:
+        """Of a call that a sample takes; a fault of ours costs the sample and not the count."""
+        found: list[RequestFields | None] = []
+        if self._parts.writer.changes.sets.wants(judged):
+            self._guard("request_fields", lambda: found.append(self._parts.judge.request_fields(judged.group)))
+        return found[0] if found else None
 
     def _schema_changes(self, judged: Judged) -> None:
         """They are no differences: they never touch what was judged."""

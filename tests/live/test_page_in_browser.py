@@ -39,6 +39,12 @@ def test_from_the_runs_to_one_comparison_side_by_side(tmp_path, page):
         page.goto(f"http://{m.web}/")
         page.get_by_role("link", name="shop-v2").first.click()
         assert "grpc.health.v1.Health/Check" in page.inner_text("body")
+        cluster = page.locator("#clusters .cluster").first.inner_text()
+        assert "response.status" in cluster
+        assert "in every call" in cluster
+        page.get_by_role("link", name="Rules that would explain").click()
+        assert "None of them is applied" in page.inner_text("body")
+        page.go_back()
         page.get_by_role("link", name="response.status").first.click()
         page.locator("a[href*='/comparisons/']").first.click()
         sides = page.inner_text("body")
