@@ -81,35 +81,60 @@ class Collector:
     """Asks `GET /api/v1/verdict` of a collector, with MIRROR_BEARER as its token, and MIRROR_CA_FILE, _CERT_FILE, _KEY_FILE."""
 
     def __init__(self, url: str, wanted: Wanted, env: Mapping[str, str] | None = None) -> None:
+        asked = {"run": wanted.run, "epoch": wanted.epoch, "service": wanted.service, "candidate": wanted.candidate}
+        query = urlencode({name: value for name, value in asked.items() if value is not None})
+        self._path = f"/api/v1/verdict?{query}"
+        self._connection = Connection(url, env)
+
+    def ask(self) -> models.RunVerdict:
+        """See Asks."""
+        try:
+            return models.RunVerdict.model_validate_json(self._connection.answer(self._path))
+        except ValidationError:
+            raise UnavailableError("that is not the answer of a collector") from None
+
+    def hint(self) -> str:
+        """See Asks."""
+        return ""
+
+    def close(self) -> None:
+        """See Asks."""
+        self._connection.close()
+
+
+class Connection:
+    """Requests to a collector's API at `url`: token and TLS from `env` (MIRROR_BEARER, ...), no redirect followed."""
+
+    def __init__(self, url: str, env: Mapping[str, str] | None = None) -> None:
         env = os.environ if env is None else env
         parts = urlsplit(url)
         if parts.scheme not in ("http", "https") or not parts.hostname:
             raise UsageError(f"--url {url}: not an address; say http://collector:4319")
         if parts.username or parts.password:
             raise UsageError("--url: a token in an address stands in logs; give it as MIRROR_BEARER")
-        asked = {"run": wanted.run, "epoch": wanted.epoch, "service": wanted.service, "candidate": wanted.candidate}
-        query = urlencode({name: value for name, value in asked.items() if value is not None})
-        self._base = url.rstrip("/")
-        self._request = request.Request(f"{self._base}/api/v1/verdict?{query}")  # noqa: S310 - http or https, checked above
-        if token := env.get("MIRROR_BEARER"):
-            self._request.add_unredirected_header("authorization", f"Bearer {token}")
+        self._base, self._token = url.rstrip("/"), env.get("MIRROR_BEARER")
         handlers: list[Any] = [_NoRedirect()]
         if parts.scheme == "https":
             handlers.append(request.HTTPSHandler(context=_context(env)))
         self._opener = request.build_opener(*handlers)
 
-    def ask(self) -> models.RunVerdict:
-        """See Asks."""
+    def answer(self, path: str, body: object = None) -> bytes:
+        """The body of a 2xx answer to a GET, or with `body`, as JSON, to a POST. Raises UnavailableError and UsageError."""
+        data = None if body is None else json.dumps(body).encode()
+        asked = request.Request(f"{self._base}{path}", data)  # noqa: S310 - http or https, checked above
+        if data is not None:
+            asked.add_header("content-type", "application/json")
+        if self._token:
+            asked.add_unredirected_header("authorization", f"Bearer {self._token}")
         try:
-            with self._opener.open(self._request, timeout=TIMEOUT_S) as answer:
-                return models.RunVerdict.model_validate_json(answer.read(ANSWER_MAX_BYTES))
+            with self._opener.open(asked, timeout=TIMEOUT_S) as answer:
+                found: bytes = answer.read(ANSWER_MAX_BYTES)
+                return found
         except error.HTTPError as answer:
             text = f"{self._base}: {answer.code} {_message(answer)}"
             if answer.code >= 500 or answer.code == 429:
                 raise UnavailableError(text) from None
             raise UsageError(text) from None
-        except ValidationError:
-            raise UnavailableError(f"{self._base}: that is not the answer of a collector") from None
         except (OSError, http.client.HTTPException) as problem:
             reason = getattr(problem, "reason", None) or problem
             if isinstance(reason, ssl.SSLCertVerificationError):
@@ -118,12 +143,8 @@ class Collector:
                 ) from None
             raise UnavailableError(f"{self._base}: no answer: {reason}") from None
 
-    def hint(self) -> str:
-        """See Asks."""
-        return ""
-
     def close(self) -> None:
-        """See Asks."""
+        """Let go of connections."""
         self._opener.close()
 
 

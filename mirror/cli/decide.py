@@ -5,17 +5,21 @@ from __future__ import annotations
 import json
 import sys
 import time
+from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
+from urllib.parse import quote
 
 import typer
 
+from mirror.cli.asking import Connection, UnavailableError
 from mirror.cli.db.common import opened
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, reading
 from mirror.core.decisions import Ruling
 from mirror.serve import epochs
+from mirror.serve.api_use import decision_out
 from mirror.serve.deciding import Asked, DecisionError, take
 
 PathArgument: TypeAlias = Annotated[
@@ -37,6 +41,10 @@ ConfigOption: TypeAlias = Annotated[
 StoreOption: TypeAlias = Annotated[
     str | None, typer.Option("--store", help="The store's URL, in the place of the configured one.")
 ]
+UrlOption: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--url", help="Tell a collector in the place of the store; MIRROR_BEARER is a token that may write."),
+]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="What was decided, as JSON.")]
 
 accept_app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -57,11 +65,12 @@ def accept(  # noqa: PLR0913 - the options of a command
     epoch: EpochOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take a path that differs out of the verdict of this candidate, until a day. Exit code: 0 done, 2 usage."""
     asked = Asked(Ruling.ACCEPTED, path, owner, reason, _day(expires), method, kind)
-    _take(asked, run, epoch, config, store, as_json=as_json)
+    _take(asked, run, epoch, Where(config, store, url), as_json=as_json)
 
 
 @reject_app.command()
@@ -76,11 +85,12 @@ def reject(  # noqa: PLR0913 - the options of a command
     epoch: EpochOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Say that what differs at a path is a defect: the run fails. Exit code: 0 done, 2 usage."""
     asked = Asked(Ruling.REJECTED, path, owner, reason, None, method, kind)
-    _take(asked, run, epoch, config, store, as_json=as_json)
+    _take(asked, run, epoch, Where(config, store, url), as_json=as_json)
 
 
 @withdraw_app.command()
@@ -95,40 +105,69 @@ def withdraw(  # noqa: PLR0913 - the options of a command
     epoch: EpochOption = None,
     config: ConfigOption = None,
     store: StoreOption = None,
+    url: UrlOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Take an acceptance or a rejection back. Exit code: 0 done, 2 usage."""
     asked = Asked(Ruling.WITHDRAWN, path, owner, reason, None, method, kind)
-    _take(asked, run, epoch, config, store, as_json=as_json)
+    _take(asked, run, epoch, Where(config, store, url), as_json=as_json)
 
 
-def _take(  # noqa: PLR0913 - the options of a command
-    asked: Asked, run: str, epoch: int | None, config: Path | None, store: str | None, *, as_json: bool
-) -> None:
-    settings = configured(config, store)
+@dataclass(frozen=True, slots=True)
+class Where:
+    """Who keeps the decision: the store of a configuration, or a collector."""
+
+    config: Path | None
+    store: str | None
+    url: str | None
+
+
+def _take(asked: Asked, run: str, epoch: int | None, where: Where, *, as_json: bool) -> None:
+    if where.url is None:
+        taken = _by_store(asked, run, epoch, where)
+    elif where.config is not None or where.store is not None:
+        raise UsageError("--url tells a collector, which has its own configuration: leave --config and --store out")
+    else:
+        taken = _by_collector(asked, run, epoch, where.url)
+    if as_json:
+        typer.echo(json.dumps(taken, indent=2))
+        return
+    until = f" until {taken['expires']}" if taken["expires"] else ""
+    said = f"{taken['what']} by {taken['owner']}{until}: {taken['reason']}"
+    sys.stdout.write(f"{taken['method']}: {taken['pattern']} ({taken['kind']}) {said}\n")
+
+
+def _by_store(asked: Asked, run: str, epoch: int | None, where: Where) -> dict[str, Any]:
+    settings = configured(where.config, where.store)
     with reading(settings) as reader, opened(settings, write=True) as engine:
         found = epochs.find_run(reader, run, settings.runs)
         try:
             taken = take(reader, engine, found, epoch, asked, now_s=time.time())
         except DecisionError as problem:
             raise UsageError(str(problem)) from None
-    name, decision = taken.decision.hypothesis, taken.decision
-    if as_json:
-        data = {
-            "run": taken.run,
-            "epoch": taken.epoch.id,
-            "method": name.method,
-            "pattern": name.pattern,
-            "kind": name.kind,
-            "what": decision.what,
-            "owner": decision.owner,
-            "reason": decision.reason,
-            "expires": decision.expires.isoformat() if decision.expires else None,
-            "at_s": decision.at_s,
-        }
-        typer.echo(json.dumps(data, indent=2))
-    else:
-        sys.stdout.write(f"{name.method}: {name.pattern} ({name.kind}) {decision.words}\n")
+    return decision_out(taken.decision).model_dump(mode="json")
+
+
+def _by_collector(asked: Asked, run: str, epoch: int | None, url: str) -> dict[str, Any]:
+    connection = Connection(url)
+    address = f"/api/v1/runs/{quote(run, safe='')}"
+    body = {
+        "what": asked.what,
+        "pattern": asked.pattern,
+        "method": asked.method or None,
+        "kind": asked.kind or None,
+        "owner": asked.owner,
+        "reason": asked.reason,
+        "expires": asked.expires.isoformat() if asked.expires else None,
+        "epoch": epoch,
+    }
+    try:
+        found: dict[str, Any] = json.loads(connection.answer(f"{address}/decisions", body))
+    except UnavailableError as problem:
+        raise UsageError(str(problem)) from None
+    finally:
+        connection.close()
+    return found
 
 
 def _day(text: str) -> date:

@@ -101,7 +101,13 @@ def _decisions(api: APIRouter, site: Site) -> None:
         if site.engine is None:
             raise HTTPException(405, "This server only reads; decide by mirror accept and mirror reject.")
         said = Asked(
-            Ruling(asked.what), asked.pattern, asked.owner, asked.reason, asked.expires, asked.method, asked.kind
+            Ruling(asked.what),
+            asked.pattern,
+            asked.owner,
+            asked.reason,
+            asked.expires,
+            asked.method or "",
+            asked.kind or "",
         )
         try:
             taken = take(site.reader, site.engine, site.run(run), asked.epoch, said, now_s=site.clock())

@@ -22,9 +22,9 @@ class DecisionAsked(_Model):
     model_config = ConfigDict(extra="forbid")
 
     what: Literal["accepted", "rejected", "withdrawn"]
-    method: str = Field(min_length=1, max_length=1000)
     pattern: str = Field(min_length=1, max_length=1000)
-    kind: Kind
+    method: str | None = Field(None, max_length=1000, description="needed where several methods have such a path")
+    kind: Kind | None = Field(None, description="needed where it differs in several ways")
     owner: str = Field(min_length=1, max_length=OWNER_MAX, description="who decides")
     reason: str = Field(min_length=1, max_length=REASON_MAX, description="why")
     expires: date | None = Field(None, description="the last day (UTC) of an acceptance, which needs one")

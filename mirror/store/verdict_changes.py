@@ -36,8 +36,11 @@ class VerdictChange:
 
 def note_change(connection: Connection, epoch_id: int, epoch: EpochKey, report: Report, now_s: float) -> bool:
     """Note the verdict of an epoch if it is another one than before; an epoch begins as inconclusive."""
-    last = select(_C.verdict).where(_C.epoch_id == epoch_id).order_by(_C.id.desc()).limit(1)
-    before = connection.execute(last).scalar() or "inconclusive"
+    if _last(connection, epoch_id) == report.verdict:
+        return False
+    # Several writers may look at once: the second one waits here, and finds it noted.
+    connection.execute(select(epochs.c.id).where(epochs.c.id == epoch_id).with_for_update(key_share=True))
+    before = _last(connection, epoch_id)
     if before == report.verdict:
         return False
     body = {
@@ -65,6 +68,11 @@ def note_change(connection: Connection, epoch_id: int, epoch: EpochKey, report: 
     newest = connection.execute(select(func.max(_C.id))).scalar_one()
     connection.execute(delete(verdict_changes).where(_C.id <= newest - KEPT_MAX))
     return True
+
+
+def _last(connection: Connection, epoch_id: int) -> str:
+    asked = select(_C.verdict).where(_C.epoch_id == epoch_id).order_by(_C.id.desc()).limit(1)
+    return connection.execute(asked).scalar() or "inconclusive"
 
 
 class ChangeQueue:

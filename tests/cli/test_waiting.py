@@ -121,20 +121,21 @@ def first_line(waiting: subprocess.Popen) -> str:
 
 
 @pytest.mark.live
+@pytest.mark.timeout(400)
 @pytest.mark.parametrize(("source", "differs", "code"), [("url", False, 0), ("url", True, 1), ("store", False, 0)])
 def test_a_wait_outlives_a_restart_of_the_collector_and_ends_with_the_verdict(tmp_path, source, differs, code):
     (port,) = free_ports(1)
     with CollectorProcess(tmp_path, policy=POLICY, listen=dict.fromkeys(("otlp_grpc", "otlp_http"), "127.0.0.1:0") | {"web": f"127.0.0.1:{port}"}) as collector:  # fmt: skip
         where = ["--url", f"http://127.0.0.1:{port}"] if source == "url" else []
         waiting = mirror_verdict(
-            "--run", "checkout", *where, "--candidate", "2.0", "--wait", "2m", "--json", cwd=tmp_path
+            "--run", "checkout", *where, "--candidate", "2.0", "--wait", "5m", "--json", cwd=tmp_path
         )
         try:
             assert "waiting" in first_line(waiting)
             collector.end(signal.SIGTERM)
             collector.start()
             send(collector, range(600), lambda role: 2 if differs and role == "candidate" else 1)
-            out, err = waiting.communicate(timeout=120)
+            out, err = waiting.communicate(timeout=300)
         finally:
             waiting.kill()
     assert waiting.returncode == code, err

@@ -275,6 +275,7 @@ def test_a_collector_whose_webhook_lacks_its_secret_does_not_start(tmp_path):
 
 
 @pytest.mark.live
+@pytest.mark.timeout(400)
 def test_a_real_collector_tells_and_tells_again_after_kill_9(tmp_path, monkeypatch):
     """The hook is down while the verdict changes; the collector dies; the next one tells."""
     import signal  # noqa: PLC0415

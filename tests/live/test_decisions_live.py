@@ -36,9 +36,10 @@ def test_accepting_beside_a_collector_that_goes_on_judging(tmp_path):
             found = verdict(collector)
             assert (found["verdict"], found["unexplained"]) == ("pass", 0), found["reasons"]
         assert "audit: run checkout" in collector.log
-        command = [sys.executable, "-m", "mirror", "withdraw", path["pattern"], "--run", "checkout"]
-        command += ["--owner", "ada", "--reason", "it was not meant", "--kind", path["kind"]]
-        subprocess.run(command, cwd=tmp_path, env=environment(), check=True, capture_output=True)
+        command = [sys.executable, "-m", "mirror", "withdraw", path["pattern"], "--run", "checkout", "--owner", "ada"]
+        command += ["--reason", "it was not meant", "--url", f"http://{collector.addresses['web']}"]
+        done = subprocess.run(command, cwd=tmp_path, env=environment(), check=True, capture_output=True, text=True)
+        assert done.stdout == f"{path['method']}: {path['pattern']} (value) withdrawn by ada: it was not meant\n"
         found = verdict(collector)
         assert (found["verdict"], found["unexplained"]) == ("fail", 420)
         checked = subprocess.run([sys.executable, "-m", "mirror", "db", "check", "--json"], cwd=tmp_path, env=environment(), capture_output=True, text=True, check=False)  # fmt: skip
