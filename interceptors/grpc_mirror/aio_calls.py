@@ -24,6 +24,8 @@ from grpc_mirror.unary import UnaryCall
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
+# What reading and writing raise where the client has gone and the handler is not cancelled yet; grpc then sends no status.
+_NOBODY_THERE = "grpc._cython.cygrpc.ExecuteBatchError"
 _UNARY_REQUEST = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_SERVER_STREAM)
 
 
@@ -67,7 +69,7 @@ class AioEnding(Recorder):
             type_name(error),
             _told(error),
             by_abort=isinstance(error, grpc.aio.AbortError),
-            by_client=isinstance(error, asyncio.CancelledError),
+            by_client=isinstance(error, asyncio.CancelledError) or type_name(error) == _NOBODY_THERE,
         )
 
     def _may_catch_unsendable(self) -> bool:

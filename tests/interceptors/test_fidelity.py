@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import grpc
 import grpc_mirror
 import pytest
+from grpc._cython import cygrpc
 from grpc_mirror.aio_threads import ThreadedCall
 from grpc_mirror.counters import Counters
 from grpc_mirror.holding import HoldBudget
@@ -27,6 +28,7 @@ from tests.interceptors.servers import (
     ECHOES,
     ENDINGS,
     FLAVOURS,
+    AioEcho,
     Client,
     SyncEcho,
     handlers,
@@ -140,6 +142,19 @@ def test_a_call_whose_handler_never_began_is_counted(receiver, settings):
     gc.collect()
     assert interceptor._observer.counters.read().conditions == {"not_started": 1}
     assert receiver.call("first").capture.status_code == 0
+
+
+def test_a_write_that_failed_since_the_client_has_gone_is_no_error_of_the_handler(receiver, settings):
+    """Grpc raises it in a moment of some microseconds, before it cancels the handler, and then sends no status."""
+
+    class Gone(AioEcho):
+        async def Unary(self, request, context):
+            raise cygrpc.ExecuteBatchError("Failed grpc_call_start_batch")
+
+    with client_of("aio", [interceptor_for("aio", settings)], Gone()) as client:
+        client.call("Unary", notes("x"), "gone", timeout=0.5)
+    capture = receiver.call("gone").capture
+    assert (capture.ending, capture.exception_type) == (capture_pb2.ENDING_CLIENT_CANCELLED, "")
 
 
 @pytest.mark.parametrize("serialized", [True, False])

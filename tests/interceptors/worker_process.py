@@ -36,7 +36,7 @@ def serve(interceptor):
     server.add_generic_rpc_handlers((handlers(CountedEcho()),))
     server.port = server.add_insecure_port("127.0.0.1:0")
     server.start()
-    print(server.port, flush=True)
+    print(f"{server.port}\n", end="", flush=True)  # in one piece: forked ones tell theirs at the same moment
     return server
 
 
