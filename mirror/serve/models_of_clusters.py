@@ -21,7 +21,7 @@ class ClusterPath(_Model):
 class Lead(_Model):
     """A condition that sets the calls of a cluster apart. It was chosen because it fits: a lead, no proof."""
 
-    path: str = Field(description="of the request: request.items[*].sku")
+    path: str = Field(description="of the request: request.items[*].sku; or candidate.instance")
     condition: str
     words: str = Field(description='both sides: request.currency = "JPY": 41 of 41 mismatches, 3% of matches')
     mismatches: int = Field(description="calls in the cluster, of those looked at, for which it holds")

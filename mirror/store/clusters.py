@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -21,6 +21,7 @@ from mirror.store.views import ClusterView, HypothesisView
 
 CLUSTERS_SHOWN: Final = 50
 INSIDE_MAX: Final = 100  # sampled calls of a cluster that leads are looked for in
+INSTANCE: Final = "candidate.instance"  # as leads name it
 _IN_QUESTION: Final = frozenset({State.REGRESSED, State.SUSPECT})
 _IN_LIST_MAX: Final = 5000
 
@@ -132,7 +133,9 @@ def _view(place: _Place, samples: Sequence[tuple[Any, RequestFields]]) -> Cluste
     order: Mapping[int, int] = {set_id: position for position, set_id in enumerate(cluster.sets)}
     inside: dict[int, tuple[int, str, RequestFields]] = {}
     outside: list[RequestFields] = []
-    for row, fields in samples:
+    for row, of_request in samples:
+        # Which instance answered is no field of the request, and may set calls apart as well.
+        fields = replace(of_request, values={**of_request.values, INSTANCE: (row.instance,)})
         if row.set_id in order:
             inside[row.number] = (order[row.set_id], row.instance, fields)
         elif row.bucket == 0:

@@ -70,15 +70,16 @@ def test_a_cluster_without_a_lead_says_so(served):
     assert found["count"] == len(found["clusters"]) == 5
     assert [one["state"] for one in found["clusters"]] == ["regressed"] * 5
     assert found["clusters"][-1]["statuses"] == ["OK -> INTERNAL"]
-    assert all(not one["leads"] for one in found["clusters"])
+    # Two faults depend on the order's number, and so does which of two instances answers.
+    assert [lead["path"] for one in found["clusters"] for lead in one["leads"]] == ["candidate.instance"] * 2
     assert not any(
         "request_id" in path["pattern"] or "tags" in path["pattern"] for c in found["clusters"] for path in c["paths"]
     )
     page = served.client.get("/runs/checkout-rewrite").text
-    assert "no field of the request sets these calls apart, in 100 calls looked at" in page
+    assert "no field of the request sets these calls apart, in " in page
     assert 'ended <span class="mono">OK → INTERNAL</span>' in page
     one = served.reader.clusters(found["epoch"], METHODS[2]).clusters[0]
-    assert without_lead(one).startswith("no field of the request")
+    assert without_lead(one) == f"no field of the request sets these calls apart, in {one.sampled} calls looked at"
 
 
 def test_an_earlier_epoch_and_a_run_without_pairs_have_their_own(served):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from sqlalchemy import func, select
 
@@ -68,6 +70,22 @@ def test_a_cluster_has_its_lead_its_figures_and_its_newest_examples(store: Store
     assert (lead.outside, lead.outside_of) == (3, 120)
     assert (one.sampled, one.matches_sampled, one.instances) == (41, 120, (("candidate-1", 41),))
     assert [example.mirror_id for example in one.examples] == [f"jp-{i}" for i in (19, 18, 17, 16, 15)]
+
+
+def test_an_instance_that_alone_goes_wrong_is_a_lead(store: Store, reader: Reader):
+    def on(instance: str, name: str, **told):
+        one = judged(name, **told)
+        calls = one.group.calls
+        moved = replace(calls[Role.CANDIDATE], resource=replace(calls[Role.CANDIDATE].resource, instance=instance))
+        return replace(one, group=replace(one.group, calls={**calls, Role.CANDIDATE: moved})), fields(n=len(name))
+
+    wrong = [on("pod-7", f"w{i}", candidate=[A]) for i in range(30)]
+    add(store, *wrong, *(on(f"pod-{5 + i % 3}", f"r{i}") for i in range(90)))
+    (one,) = clusters(reader).clusters
+    assert [(lead.condition, lead.outside, lead.outside_of) for lead in one.leads] == [
+        ('candidate.instance = "pod-7"', 30, 90)
+    ]
+    assert one.instances == (("pod-7", 30),)
 
 
 def test_two_causes_that_meet_are_two_clusters_each_with_its_condition(store: Store, reader: Reader):
