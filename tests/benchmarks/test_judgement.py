@@ -227,8 +227,7 @@ def test_paths_are_judged_by_the_core_as_simulated_over_hours():
     run = triples.simulate(np.random.default_rng(3), paths, 200, 500)
     assert run.hour[-1] == 1
     verdicts = [triples.decided(run, at).verdict for at in range(0, 200, 5)]
-    assert verdicts[-1] == "fail"
-    assert set(verdicts) == {"fail", "inconclusive"}
+    assert (verdicts[0], verdicts[-1]) == ("inconclusive", "fail")
 
 
 def test_the_truth_is_of_paths_that_count():
