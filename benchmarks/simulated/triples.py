@@ -108,10 +108,10 @@ def decided(run: Run, at: int) -> Report:
 
 
 def _judged(run: Run, at: int, path: int) -> HypothesisFacts:
-    """One path, all calls of whose run are in the first hour."""
+    """One path, its votes by hour as the core wants them."""
     b, c, d = (int(part[at, path]) for part in (run.looked.b, run.looked.c, run.looked.d))
     rank, n = int(run.rank[path]) if b + c else 0, int(run.looked.n[at])
-    evidence = Evidence(b, c, d, n, b, c, ((b, c),), rank)
+    evidence = Evidence(b, c, d, n, b, c, _votes(run, at, path), rank)
     before = STATES[run.state[at - 1, path]] if at else None
     judgement = judge(before, evidence, alpha=POLICY.alpha_fail)
     if judgement.state is not STATES[run.state[at, path]] or judgement.explained != run.explained[at, path]:
@@ -119,3 +119,10 @@ def _judged(run: Run, at: int, path: int) -> HypothesisFacts:
             f"judged {judgement.state}, simulated {STATES[run.state[at, path]]}: {evidence} after {before}"
         )
     return HypothesisFacts(Hypothesis(METHOD, f"response.x{path}", Kind.VALUE), evidence, judgement)
+
+
+def _votes(run: Run, at: int, path: int) -> list[tuple[int, int]]:
+    """The votes (B, C) of each hour begun by a look."""
+    ends = [*np.flatnonzero(np.diff(run.hour[: at + 1])), at]  # every hour has looks
+    raw, noise = (np.diff(part[ends, path], prepend=0).tolist() for part in (run.looked.b, run.looked.c))
+    return list(zip(raw, noise, strict=True))

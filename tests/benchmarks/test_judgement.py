@@ -221,6 +221,15 @@ def test_a_run_with_a_named_defect_fails_by_the_cores_verdict():
     assert seen.failed < 3_000
 
 
+def test_paths_are_judged_by_the_core_as_simulated_over_hours():
+    """`decided` raises where it is not so; 200 looks of 500 calls are more than an hour."""
+    paths = triples.Paths(np.array([0.001, 0.01, 0.3]), np.array([0.0005, 0.005, 0.02]), np.ones(200))
+    run = triples.simulate(np.random.default_rng(3), paths, 200, 500)
+    assert run.hour[-1] == 1
+    verdicts = [triples.decided(run, at).verdict for at in range(0, 200, 5)]
+    assert (verdicts[0], verdicts[-1]) == ("inconclusive", "fail")
+
+
 def test_the_truth_is_of_paths_that_count():
     paths = triples.Paths(np.array([0.0, 0.5, 0.0]), np.array([0.1, 0.2, 0.0]), np.ones(passing.LOOKS))
     counted = np.ones((passing.LOOKS, 3), dtype=bool)
