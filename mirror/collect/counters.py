@@ -87,6 +87,13 @@ METRICS: Final = (
         "Changed certificates and tokens read again: done, failed.",
         ("kind", "result"),
     ),
+    Metric("mirror_kafka_up", "gauge", "1 while a broker answers and the topic can be used."),
+    Metric("mirror_kafka_messages_total", "counter", "Messages that Kafka acknowledged (ingest)."),
+    Metric(
+        "mirror_kafka_failures_total",
+        "counter",
+        "Messages that Kafka did not acknowledge; their senders come again (ingest).",
+    ),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

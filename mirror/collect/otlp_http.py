@@ -22,7 +22,7 @@ from mirror.collect.access import Denied, Scope
 from mirror.collect.guard import Guard
 from mirror.collect.otlp_grpc import response_of
 from mirror.collect.otlp_json import request_bytes, response_json
-from mirror.collect.receive import RETRY_AFTER_S, Accepted, Busy, Failed, Malformed, Receiver
+from mirror.collect.receive import RETRY_AFTER_S, Accepted, Busy, Failed, Malformed, Taker
 
 PROTOBUF: Final = "application/x-protobuf"
 JSON: Final = "application/json"
@@ -58,7 +58,7 @@ class _Reading:
 
 
 def http_app(
-    receiver: Receiver, *, message_max_bytes: int, reading_max_bytes: int, guard: Guard | None = None
+    receiver: Taker, *, message_max_bytes: int, reading_max_bytes: int, guard: Guard | None = None
 ) -> Starlette:
     """The ASGI application. `guard`: who may send; None: anybody.
 
@@ -95,7 +95,7 @@ def http_app(
     return Starlette(routes=[Route("/v1/traces", traces, methods=["POST"])], exception_handlers=handlers)
 
 
-async def _answer(receiver: Receiver, body: bytes, encoding: str) -> Response:
+async def _answer(receiver: Taker, body: bytes, encoding: str) -> Response:
     is_json = encoding == JSON
     reply = await receiver.receive(body, "http", convert=request_bytes if is_json else None)
     match reply:

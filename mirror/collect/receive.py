@@ -10,7 +10,7 @@ import asyncio
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
@@ -55,6 +55,16 @@ class Failed:
 
 
 Reply: TypeAlias = Accepted | Malformed | Busy | Failed
+
+
+class Taker(Protocol):
+    """Where the listeners hand their requests to."""
+
+    async def receive(self, body: bytes, protocol: str, *, convert: Callable[[bytes], bytes] | None = None) -> Reply:
+        """Take a serialised ExportTraceServiceRequest. `convert` makes it of another encoding; it may raise BadBatch."""
+
+    def refused(self, protocol: str, reason: str) -> None:
+        """Count a request that a listener refused."""
 
 
 class Receiver:

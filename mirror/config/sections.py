@@ -17,6 +17,7 @@ from mirror.config.values import (
     Size,
     StoreUrl,
     Token,
+    TopicName,
     TraceUrl,
     WebUrl,
 )
@@ -154,6 +155,52 @@ class Forward(Section):
     values: bool = Field(default=False, description="Put the differing values into the `mirror.compare` span.")
 
 
+class Kafka(Section):
+    """Kafka between `mirror ingest` and `mirror worker`; `mirror collector` does without. See scaling.md."""
+
+    brokers: tuple[Address, ...] = Field(
+        default=("127.0.0.1:9092",), min_length=1, max_length=100, description="Where to find the cluster."
+    )
+    topic: TopicName = Field(
+        default="otlp_spans",
+        description="Captures, as the Kafka exporter of the OpenTelemetry Collector writes them.",
+    )
+    dead_letter_topic: TopicName = Field(
+        default="otlp_spans_dead", description="What workers could not read goes there, with the reason in its headers."
+    )
+    group: TopicName = Field(default="mirror-workers", description="The consumer group that all workers share.")
+    partitions: int = Field(
+        default=12,
+        ge=0,
+        le=10_000,
+        description="A topic that is missing is created with so many: the most workers that can share it. 0: never created.",
+    )
+    partitioner: Literal["fnv1a", "murmur2"] = Field(
+        default="fnv1a",
+        description="How a key's partition is found; as all else that writes to the topic. `fnv1a`: the Collector's default.",
+    )
+    message_max_bytes: Size = Field(
+        default=16 * _MIB, description="One message: one trace's spans. The topic's `max.message.bytes` bounds it too."
+    )
+    delivery_timeout_s: Duration = Field(
+        default=8.0,
+        ge=1,
+        le=300,
+        description="Kafka must have acknowledged a request by then; else its sender is told to come again.",
+    )
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="How to speak to the brokers."
+    )
+    ca_file: str = Field(default="", description="Authorities of the brokers' certificates. Empty: the system's.")
+    cert_file: str = Field(default="", description="Our certificate, where brokers ask for one.")
+    key_file: str = Field(default="", description="Its private key, without a passphrase.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to log in, where `security` says SASL."
+    )
+    username: str = Field(default="", description="As whom.")
+    password_file: str = Field(default="", description="The password, in a file.")
+
+
 class PolicySettings(Section):
     """When a run passes or fails: the fields and defaults of the core's Policy."""
 
@@ -216,6 +263,7 @@ class Settings(Section):
     intake: Intake = Field(default_factory=Intake)
     compare: Compare = Field(default_factory=Compare)
     forward: Forward = Field(default_factory=Forward)
+    kafka: Kafka = Field(default_factory=Kafka)
 
 
 class FileSettings(Settings):

@@ -1,0 +1,78 @@
+"""What the commands that run until a signal have in common: log, settings, files, signals, and where they say that they listen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import signal
+import sys
+from pathlib import Path
+from typing import Final
+
+from mirror.cli.errors import UsageError
+from mirror.collect.addresses import Address
+from mirror.config import Config, load
+
+DEFAULT_FILE: Final = Path("mirror.yaml")
+FILES_WANTED: Final = 16_384
+FORCED_EXIT_CODE: Final = 130  # what a shell says of a process that SIGINT ended
+_log: Final = logging.getLogger("mirror")
+
+
+def begin_log() -> None:
+    """Lines on stderr."""
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    for chatty in ("uvicorn", "alembic"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def load_settings(config: Path | None) -> Config:
+    """The configuration of a file, or of mirror.yaml where it is there. Raises ConfigError."""
+    return load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
+
+
+def allow_many_files() -> None:
+    """A connection is a file, and the usual 1,024 would be used up before the listeners' own limits hold."""
+    try:
+        import resource  # noqa: PLC0415 - not on every platform
+
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        wanted = FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)
+        if soft != resource.RLIM_INFINITY and soft < wanted:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+    except (ImportError, OSError, ValueError) as error:
+        _log.info("the limit of open files stays as it is: %s", error)
+
+
+def stop_on_signals() -> asyncio.Event:
+    """Set at SIGTERM or SIGINT; a second SIGINT ends at once."""
+    stop, loop = asyncio.Event(), asyncio.get_running_loop()
+
+    def interrupted() -> None:
+        if stop.is_set():
+            sys.stderr.write("mirror: interrupted twice; what was not committed is lost\n")
+            sys.stderr.flush()
+            os._exit(FORCED_EXIT_CODE)
+        stop.set()
+
+    loop.add_signal_handler(signal.SIGTERM, stop.set)
+    loop.add_signal_handler(signal.SIGINT, interrupted)
+    return stop
+
+
+def scheme(settings: Config) -> str:
+    """Of the HTTP listeners' addresses."""
+    return "https" if settings.tls.cert_file else "http"
+
+
+def write_addresses(path: Path, **addresses: Address) -> None:
+    """Whole or not at all: who waits for the file never reads half of it."""
+    content = {name: str(address) for name, address in addresses.items()}
+    half = path.with_name(f"{path.name}.part")
+    try:
+        half.write_text(json.dumps(content) + "\n", encoding="utf-8")
+        half.replace(path)
+    except OSError as error:
+        raise UsageError(f"--addresses-file {path}: cannot be written: {error.strerror}") from None

@@ -1,0 +1,16 @@
+"""One real Kafka broker for all tests of this folder; each test uses topics of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.live.kafka import Broker, broker
+
+
+@pytest.fixture(scope="session")
+def kafka(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    """A running broker, which must be left running."""
+    with broker(tmp_path_factory.mktemp("kafka")) as running:
+        yield running
