@@ -1,6 +1,7 @@
 """The writer: one transaction for everything that the pipeline gathered, judged before it is committed.
 
-One Store a database, used by one thread. kill -9 at any moment leaves either all of a commit or nothing.
+One Store a process, used by one thread. Several processes may write to one database, one commit after the other: so each judges
+and ranks what the others have added. kill -9 at any moment leaves either all of a commit or nothing.
 """
 
 from __future__ import annotations
@@ -34,6 +35,7 @@ from mirror.store.rule_history import changes_by_id
 from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
 from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.tables import schemas
+from mirror.store.turns import ready_turns, take_turn
 from mirror.store.verdicts import latch_fails
 from mirror.store.views import RuleChangeView
 
@@ -44,8 +46,9 @@ EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are r
 class Store:
     """Opened by `Store.open`; closed by `close` or as a context manager."""
 
-    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits) -> None:
+    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits, *, shared: bool = False) -> None:
         self.engine = engine
+        self.shared = shared
         self.options = options
         self.limits = limits
         self.keeper = Keeper(limits)
@@ -57,8 +60,12 @@ class Store:
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
     @classmethod
-    def open(cls, url: str, *, judge: JudgeOptions | None = None, limits: Limits | None = None) -> Store:
+    def open(
+        cls, url: str, *, judge: JudgeOptions | None = None, limits: Limits | None = None, shared: bool = False
+    ) -> Store:
         """Open the store at `url` (sqlite:///file or postgresql://...), created and brought to this version's tables.
+
+        `shared`: other processes write to it too, each with a part of the calls; else what they say of rules is replaced.
 
         Raises StoreError, with what to do, where that cannot be.
         """
@@ -67,12 +74,13 @@ class Store:
         try:
             migrate(engine)
             with explained(engine, "cannot be written"), engine.begin() as connection:
+                ready_turns(connection)
                 judging.remember(connection, options)
                 note_deletions(connection)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, options, limits or Limits())
+        return cls(engine, options, limits or Limits(), shared=shared)
 
     def changes(self, in_force: InForce | None = None, *, takes_over: bool = False) -> Changes:
         """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
@@ -95,6 +103,7 @@ class Store:
         self._require_same_file()
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+                take_turn(connection)
                 marks.write_checkpoints(connection, checkpoints, now_s)
                 judged_methods, settled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
@@ -135,6 +144,7 @@ class Store:
         Regressed paths and broken minutes stay by themselves; a rate over the budget, without a secondary, could sink again.
         """
         with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+            take_turn(connection)
             latch_fails(connection, policy, now_s)
 
     def prune(self, now_s: float, max_age_s: float, payload_max_bytes: int) -> int:
@@ -190,7 +200,7 @@ class Store:
         touched = add_evidence(connection, changes, rows)
         add_signatures(connection, changes, rows, self.limits)
         trimmed = add_examples(connection, changes, rows, self.limits)
-        reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
+        reports.add_reports(connection, changes, limits=self.limits, now_s=now_s, shared=self.shared)
         over = add_schema_changes(connection, changes, rows, limits=self.limits, now_s=now_s)
         reports.add_totals(
             connection, {(reports.COMPARISONS_WITHOUT_CAPTURES, ""): trimmed, (SCHEMA_CHANGES_OVER_LIMIT, ""): over}
