@@ -188,6 +188,13 @@ class Kafka(Section):
         le=300,
         description="Kafka must have acknowledged a request by then; else its sender is told to come again.",
     )
+    session_timeout_s: Duration = Field(
+        default=10.0, ge=0.5, le=300, description="A worker that was not heard of for so long loses its partitions."
+    )
+    keep_s: Duration = Field(
+        default=15.0,
+        description="How far before the oldest open call a worker begins to read a partition that it is given: exporters may repeat calls so long.",
+    )
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
         default="plaintext", description="How to speak to the brokers."
     )

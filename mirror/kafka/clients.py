@@ -13,6 +13,7 @@ from typing import Any, Final
 from mirror.config.sections import Kafka
 
 PARTITIONERS: Final = {"fnv1a": "fnv1a", "murmur2": "murmur2"}
+MAX_POLL_MS: Final = 600_000  # a store that is away longer costs the partitions: others try then
 _log: Final = logging.getLogger(__name__)
 
 
@@ -55,8 +56,13 @@ def common(settings: Kafka, on_error: Callable[[Any], None] | None = None) -> di
     return made
 
 
-def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int) -> Any:
-    """An idempotent producer that waits for all replicas, and whose queue is bounded. Raises KafkaError."""
+def producer(
+    settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int, patient: bool = False
+) -> Any:
+    """An idempotent producer that waits for all replicas, and whose queue is bounded. Raises KafkaError.
+
+    `patient`: it never gives a message up because of time.
+    """
     return _made(
         library().Producer,
         common(settings, on_error)
@@ -67,11 +73,34 @@ def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "linger.ms": 5,
             "partitioner": PARTITIONERS[settings.partitioner],
             "message.max.bytes": settings.message_max_bytes + 4096,  # its limit counts key and framing too
-            "message.timeout.ms": int(settings.delivery_timeout_s * 1000),
+            "message.timeout.ms": 0 if patient else int(settings.delivery_timeout_s * 1000),
             # Room is reserved before; this is the wall behind it. One trace's spans repeat their resource.
             "queue.buffering.max.kbytes": max(1024, 4 * queue_max_bytes // 1024),
             "queue.buffering.max.messages": 1_000_000,
             "topic.metadata.refresh.interval.ms": 30_000,
+        },
+    )
+
+
+def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int) -> Any:
+    """A member of the workers' group, which commits nothing by itself. Raises KafkaError."""
+    session_ms = int(settings.session_timeout_s * 1000)
+    return _made(
+        library().Consumer,
+        common(settings, on_error)
+        | {
+            "group.id": settings.group,
+            "partition.assignment.strategy": "cooperative-sticky",
+            "enable.auto.commit": False,
+            "enable.auto.offset.store": False,
+            "auto.offset.reset": "earliest",
+            "session.timeout.ms": session_ms,
+            "heartbeat.interval.ms": max(100, session_ms // 4),
+            "max.poll.interval.ms": MAX_POLL_MS,
+            "fetch.wait.max.ms": 100,
+            "queued.max.messages.kbytes": max(1024, queue_max_bytes // 1024),
+            "fetch.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20)),
+            "receive.message.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20)) + (1 << 20),
         },
     )
 

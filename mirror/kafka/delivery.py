@@ -14,15 +14,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from mirror.collect.counters import Counters
-from mirror.collect.faults import log_fault
 from mirror.collect.intake import Intake
 from mirror.config.sections import Kafka
-from mirror.kafka import clients, topics
+from mirror.kafka import clients
 from mirror.kafka.messages import Message
+from mirror.kafka.watching import Watch
 
-PROBE_S: Final = 1.0  # between two looks at a cluster that does not answer
-LOOK_S: Final = 15.0  # and at one that does
-PROBE_TIMEOUT_S: Final = 2.0
+STOP_S: Final = 2.0
 _log: Final = logging.getLogger(__name__)
 
 
@@ -66,33 +64,28 @@ class Delivery:
         self._too_large = clients.library().KafkaError.MSG_SIZE_TOO_LARGE
         self._producer = self._make()
         self._fatal = ""
-        self._problem = "no broker has answered yet"
         self._ended = threading.Event()
-        self._look = threading.Event()  # something failed: look at once
-        self._threads = [
-            threading.Thread(target=target, name=f"mirror-kafka-{name}", daemon=True)
-            for name, target in (("poll", self._poll), ("look", self._watch))
-        ]
+        self._polling = threading.Thread(target=self._poll, name="mirror-kafka-poll", daemon=True)
+        self._watch = Watch(lambda: self._producer, settings.topic, counters)
         self.room = Intake(queue_max_bytes)
 
     @property
     def problem(self) -> str:
         """What keeps Kafka from taking anything, in words; empty: nothing that is known."""
-        return self._problem
+        return self._watch.problem
 
     def start(self) -> None:
         """Start the threads, and look at the cluster once."""
-        self._note(topics.problem_of(self._producer, self._settings.topic, PROBE_TIMEOUT_S))
-        for thread in self._threads:
-            thread.start()
+        self._watch.start()
+        self._polling.start()
 
     async def deliver(self, messages: Sequence[Message]) -> int:
         """Return once Kafka has acknowledged all of them: how many spans were too large for it.
 
         Raises NotDeliveredError; some may have been written then, and come twice when the sender repeats them.
         """
-        if self._problem:
-            raise NotDeliveredError(self._problem)
+        if self.problem:
+            raise NotDeliveredError(self.problem)
         request = _Request(len(messages))
         for place, message in enumerate(messages):
             if why := self._produce(request, message):
@@ -108,10 +101,9 @@ class Delivery:
         """Wait for what is under way, at most `timeout_s`; how many messages were left."""
         left: int = self._producer.flush(timeout_s)
         self._ended.set()
-        self._look.set()
-        for thread in self._threads:
-            if thread.is_alive():
-                thread.join(2 * PROBE_TIMEOUT_S)
+        self._watch.stop()
+        if self._polling.is_alive():
+            self._polling.join(STOP_S)
         return left
 
     def _produce(self, request: _Request, message: Message) -> str:
@@ -123,7 +115,7 @@ class Delivery:
             failed = "" if error is None or refused else str(error.str())
             if failed:
                 self._counters.inc("mirror_kafka_failures_total")
-                self._look.set()
+                self._watch.soon()
             elif not refused:
                 self._counters.inc("mirror_kafka_messages_total")
             request.settle(spans, refused=refused, failed=failed)
@@ -142,7 +134,7 @@ class Delivery:
     def _on_error(self, error: Any) -> None:
         if error.fatal():
             self._fatal = str(error.str())
-        self._look.set()
+        self._watch.soon()
 
     def _poll(self) -> None:
         while not self._ended.is_set():
@@ -157,25 +149,3 @@ class Delivery:
         self._producer = self._make()
         failed.purge()
         failed.flush(1)  # its reports
-
-    def _watch(self) -> None:
-        """Look at the cluster now and then: soon again while it does not answer, and at once when something failed."""
-        while not self._ended.is_set():
-            self._look.wait(PROBE_S if self._problem else LOOK_S)
-            self._look.clear()
-            if self._ended.is_set():
-                return
-            try:
-                self._note(topics.problem_of(self._producer, self._settings.topic, PROBE_TIMEOUT_S))
-            except Exception as fault:  # noqa: BLE001 - it must go on looking
-                log_fault(_log, "looking at Kafka", fault)
-            self._ended.wait(0.2)  # however often something fails
-
-    def _note(self, problem: str) -> None:
-        if bool(problem) != bool(self._problem):
-            if problem:
-                _log.error("Kafka cannot be used; senders are told to come again until it can: %s", problem)
-            else:
-                _log.warning("Kafka takes messages")
-        self._problem = problem
-        self._counters.set("mirror_kafka_up", 0 if problem else 1)
