@@ -60,6 +60,7 @@ class Ledger:
         self._next = known.next_position
         # Records that were not read again yet stay open as they are.
         self._open = {position: _Mask(bytearray(mask)) for position, mask in known.open.items()}
+        self._unread = set(self._open)
 
     @property
     def next_position(self) -> int:
@@ -79,6 +80,7 @@ class Ledger:
             if place >= len(bits):
                 bits.extend(bytes(place + 1 - len(bits)))
             bits[place] |= 1 << (index & 7)
+        self._unread.discard(position)
         self._open.pop(position, None)
         if bits:
             self._open[position] = _Mask(bits)
@@ -89,6 +91,12 @@ class Ledger:
         mask = self._open.get(position)
         if mask is not None and mask.clear(index):
             del self._open[position]
+
+    def abandon(self) -> int:
+        """What was open at the beginning and was not read again is gone; returns how many spans that are."""
+        lost = sum(self._open.pop(position).left for position in self._unread)
+        self._unread.clear()
+        return lost
 
     def progress(self) -> Progress:
         """As it is now; later changes do not touch it."""
