@@ -35,12 +35,13 @@ from mirror.collect.library import Library
 from mirror.collect.lookup import LookupHandler
 from mirror.collect.otlp_grpc import GrpcListener
 from mirror.collect.otlp_http import http_app
-from mirror.collect.pipeline import Parts, Pipeline
+from mirror.collect.pipeline import Inlet, Pipeline
 from mirror.collect.receive import Receiver, settle
 from mirror.collect.recordings import Recordings
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
+from mirror.collect.stages import Parts
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.writer import Writer
 from mirror.config import Config
@@ -72,8 +73,8 @@ def deadline_s(config: Config) -> float:
     return pairing.max_stream_duration_s + 2 * pairing.batch_age_s + pairing.retry_margin_s
 
 
-def open_store(config: Config) -> Store:
-    """The store of the configuration, judging by its policy. Raises StoreError."""
+def open_store(config: Config, *, shared: bool = False) -> Store:
+    """The store of the configuration, judging by its policy; `shared` with other writers. Raises StoreError."""
     judge = JudgeOptions(
         alpha=config.policy.alpha_fail, vote_by=config.policy.vote_by, deadline_s=deadline_s(config) + 5.0
     )
@@ -82,7 +83,7 @@ def open_store(config: Config) -> Store:
         kept_max_age_s=config.store.payload_max_age_s,
         kept_max_bytes=config.store.payload_max_bytes,
     )
-    return Store.open(config.store.url, judge=judge, limits=limits)
+    return Store.open(config.store.url, judge=judge, limits=limits, shared=shared)
 
 
 class Collector:
@@ -104,21 +105,13 @@ class Collector:
         self.guard = guard or Guard(config)
         self._config = config
         self._intake = Intake(config.intake.queue_max_bytes)
-        self._forwarder = _forwarder(config, self.counters, web_url)
+        self._forwarder = forwarder_of(config, self.counters, web_url)
         kept = config.journal.enabled
         self._writer = Writer(store, self.counters, policy=config.policy, clock=clock, kept=kept)
         self._journal = _journal(config, self._intake, self.counters, clock)
-        parts = _parts(
-            config,
-            store,
-            self._intake,
-            self.counters,
-            self._forwarder,
-            self._writer,
-            journal=self._journal,
-            clock=clock,
-        )
-        self._pipeline = Pipeline(parts, clock=clock)
+        inlet = _inlet(config, store, self._intake, self._journal, keep_spans=self._forwarder is not None, clock=clock)
+        parts = parts_of(config, store, self.counters, self._forwarder, self._writer)
+        self._pipeline = Pipeline(inlet, parts, clock=clock)
         slicer = Slicer(keep_spans=self._forwarder is not None)
         told = config.recordings
         recordings = Recordings(config.runs, max_bytes=told.max_bytes, max_age_s=told.max_age_s)
@@ -204,7 +197,8 @@ class Collector:
         return problems
 
 
-def _forwarder(config: Config, counters: Counters, web_url: str) -> Forwarder | None:
+def forwarder_of(config: Config, counters: Counters, web_url: str) -> Forwarder | None:
+    """As the configuration says; None: nothing is forwarded."""
     forward = config.forward
     if not forward.endpoint:
         return None
@@ -212,33 +206,37 @@ def _forwarder(config: Config, counters: Counters, web_url: str) -> Forwarder | 
     return Forwarder(transport_for(forward.endpoint), options, counters)
 
 
-def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
+def _inlet(  # noqa: PLR0913 - it wires everything, once
     config: Config,
     store: Store,
     intake: Intake,
-    counters: Counters,
-    forwarder: Forwarder | None,
-    writer: Writer,
-    *,
     journal: Journal | None,
+    *,
+    keep_spans: bool,
     clock: Callable[[], float],
-) -> Parts:
+) -> Inlet:
     pairing = config.pairing
+    return Inlet(
+        intake=intake,
+        journal=journal,
+        slicer=Slicer(keep_spans=keep_spans),
+        claim=lambda source, partition: store.claim(source, partition, owner=owner(), now_s=clock()),
+        new_lane=lambda claim: new_lane(config, claim),
+        grace_s=2 * pairing.batch_age_s + pairing.retry_margin_s,
+    )
+
+
+def parts_of(config: Config, store: Store, counters: Counters, forwarder: Forwarder | None, writer: Writer) -> Parts:
+    """What the stages of judging work with, over one store."""
     library = Library(SchemaBook(), _fetch(store))
     library.preload(islice(store.schemas(), SCHEMAS_PRELOADED))
     book = library.book
     judge = Judge(book, config.rules, _options(config), _explained(store, counters))
     _remember_versions(judge, store)
     return Parts(
-        intake=intake,
         counters=counters,
         forwarder=forwarder,
         runs=frozenset(config.runs),
-        journal=journal,
-        slicer=Slicer(keep_spans=forwarder is not None),
-        claim=lambda source, partition: store.claim(source, partition, owner=_owner(), now_s=clock()),
-        new_lane=lambda claim: new_lane(config, claim),
-        grace_s=2 * pairing.batch_age_s + pairing.retry_margin_s,
         judge=judge,
         library=library,
         watch=RuleWatch(config.rules, book),
@@ -247,13 +245,17 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
     )
 
 
-def new_lane(config: Config, claim: Claim | None) -> Lane:
-    """The lane of a partition, by the configuration's pairing."""
+def new_lane(config: Config, claim: Claim | None, *, lanes: int = 1) -> Lane:
+    """The lane of a partition, by the configuration's pairing; one of at most `lanes` that share its limits."""
     pairing, wait_s = config.pairing, deadline_s(config)
+    open_max_bytes = max(1, pairing.open_max_bytes // lanes)
     pairer = Pairer(
-        wait_s, pairing.retry_margin_s, open_max_bytes=pairing.open_max_bytes, tombstones_max=pairing.tombstones_max
+        wait_s,
+        pairing.retry_margin_s,
+        open_max_bytes=open_max_bytes,
+        tombstones_max=pairing.tombstones_max // lanes,
     )
-    return Lane(pairer, WaitingRoom(wait_s, max_bytes=pairing.open_max_bytes // WAITING_SHARE), claim)
+    return Lane(pairer, WaitingRoom(wait_s, max_bytes=max(1, open_max_bytes // WAITING_SHARE)), claim)
 
 
 def journal_path(config: Config) -> Path:
@@ -278,7 +280,8 @@ def _journal(config: Config, intake: Intake, counters: Counters, clock: Callable
     )
 
 
-def _owner() -> str:
+def owner() -> str:
+    """Who claims partitions, for people."""
     return f"{socket.gethostname()} process {os.getpid()}"
 
 

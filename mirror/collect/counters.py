@@ -101,8 +101,14 @@ METRICS: Final = (
     Metric("mirror_kafka_partitions", "gauge", "Partitions that this worker owns."),
     Metric("mirror_kafka_lag", "gauge", "Messages of them that were not read yet."),
     Metric("mirror_kafka_rebalances_total", "counter", "Partitions given, taken and lost.", ("kind",)),
-    Metric("mirror_kafka_fenced_total", "counter", "Commits refused since another worker has a partition; it reads again."),
-    Metric("mirror_kafka_gone_total", "counter", "Spans not counted yet that Kafka no longer held when they were to be read again."),
+    Metric(
+        "mirror_kafka_fenced_total", "counter", "Commits refused since another worker has a partition; it reads again."
+    ),
+    Metric(
+        "mirror_kafka_gone_total",
+        "counter",
+        "Spans not counted yet that Kafka no longer held when they were to be read again.",
+    ),
     Metric("mirror_dead_letters_total", "counter", "Messages put into the dead-letter topic.", ("reason",)),
     Metric("mirror_dead_letters_lost_total", "counter", "Of these those that Kafka would not take there."),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),

@@ -15,33 +15,19 @@ from mirror.collect.journal import Journal, JournalError
 from mirror.collect.lane import Lane
 from mirror.collect.slices import BadBatch, Batch, Slicer
 from mirror.collect.source import Record
-from mirror.core.model import CallRecord, OutboundRecord
-from mirror.core.recovery import recovered
 
 TRY_AGAIN_S: Final = 1.0
 _log: Final = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Of one lane. `take` gets what was not counted: all of a request, or the calls and outbound calls that were open.
+    """Of one lane. `reread` takes what was not counted of a request, and says how many open spans that were."""
 
-    `see` gets each call of which only a tombstone is left.
-    """
-
-    def __init__(
-        self,
-        journal: Journal,
-        lane: Lane,
-        slicer: Slicer,
-        *,
-        take: Callable[[Batch], None],
-        see: Callable[[CallRecord], None],
-    ) -> None:
+    def __init__(self, journal: Journal, lane: Lane, slicer: Slicer, *, reread: Callable[[Batch], int]) -> None:
         self._journal = journal
         self._lane = lane
         self._slicer = slicer
-        self._take = take
-        self._see = see
+        self._reread = reread
         self._first = 0  # that was not read again yet
         self.requests = 0
         self.open_spans = 0
@@ -79,19 +65,4 @@ class Recovery:
             _log.error("the journal holds a request that is none, at position %d", record.position)
             return
         batch.origin.partition, batch.origin.position = record.partition, record.position
-        parts = recovered(self._lane.progress, record.position, (*batch.calls, *batch.outbound))
-        for span in parts.closed:
-            if isinstance(span, CallRecord):
-                self._see(span)
-                self._lane.pairer.bury(span)
-        self.open_spans += len(parts.taken)
-        if not parts.counted:
-            self._lane.read(batch)
-            self._take(batch)
-        elif parts.taken:
-            self._lane.reread(record.position, parts.taken)
-            for span in parts.taken:
-                self._lane.pairer.reopen(span.key)
-            calls = tuple(span for span in parts.taken if isinstance(span, CallRecord))
-            outbound = tuple(span for span in parts.taken if isinstance(span, OutboundRecord))
-            self._take(Batch(calls, outbound=outbound, origin=batch.origin))
+        self.open_spans += self._reread(batch)

@@ -56,9 +56,7 @@ def common(settings: Kafka, on_error: Callable[[Any], None] | None = None) -> di
     return made
 
 
-def producer(
-    settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int, patient: bool = False
-) -> Any:
+def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int, patient: bool = False) -> Any:
     """An idempotent producer that waits for all replicas, and whose queue is bounded. Raises KafkaError.
 
     `patient`: it never gives a message up because of time.
@@ -100,7 +98,8 @@ def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": max(1024, queue_max_bytes // 1024),
             "fetch.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20)),
-            "receive.message.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20)) + (1 << 20),
+            "receive.message.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20))
+            + (1 << 20),
         },
     )
 

@@ -6,6 +6,7 @@ One owner, the pipeline. A position is only committed once everything that was p
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Any, Final
 
 from mirror.collect.counters import Counters
@@ -27,9 +28,7 @@ class DeadLetters:
         self._topic = settings.dead_letter_topic
         self._source = settings.topic
         self._counters = counters
-        self._producer = clients.producer(
-            settings, lambda _error: None, queue_max_bytes=queue_max_bytes, patient=True
-        )
+        self._producer = clients.producer(settings, lambda _error: None, queue_max_bytes=queue_max_bytes, patient=True)
 
     def put(self, message: Any, reason: str, text: str) -> None:
         """Put a consumed message away. Waits where the queue is full."""
@@ -49,22 +48,19 @@ class DeadLetters:
                 self._counters.inc("mirror_dead_letters_lost_total")
                 _log.error("message of %s could not be put into %s: %s", where, self._topic, error.str())
 
-        while True:
-            try:
-                self._producer.produce(
-                    self._topic,
-                    message.value(),
-                    message.key(),
-                    headers=[(name, value.encode()) for name, value in headers.items()],
-                    on_delivery=told,
-                )
-            except BufferError:
+        kept = [(name, value.encode()) for name, value in headers.items()]
+        try:
+            while not self._queued(message, kept, told):
                 self._producer.poll(0.1)
-            except clients.library().KafkaException as error:
-                told(error.args[0], None)
-                return
-            else:
-                return
+        except clients.library().KafkaException as error:
+            told(error.args[0], None)
+
+    def _queued(self, message: Any, headers: list[tuple[str, bytes]], told: Callable[[Any, Any], None]) -> bool:
+        try:
+            self._producer.produce(self._topic, message.value(), message.key(), headers=headers, on_delivery=told)
+        except BufferError:
+            return False
+        return True
 
     def settled(self, timeout_s: float) -> bool:
         """Whether all that was put away is acknowledged, or was counted as lost; waits for that."""
