@@ -37,6 +37,7 @@ from mirror.store import Checkpoint, InForce
 
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
+MISSING_MAX: Final = 1000  # fingerprints looked for in the store
 _log: Final = logging.getLogger(__name__)
 
 
@@ -215,6 +216,7 @@ class Stages:
         parts.counters.inc("mirror_schemas_total", result="new" if fingerprint else "known")
         if fingerprint:
             parts.writer.changes.schema(fingerprint, raw)
+            self._missing.clear()  # those that are missing still are noted again
             for lane in self.lanes.values():
                 self.release(lane, lane.waiting.take_all())  # those that lack another one go back to wait
 
@@ -225,7 +227,8 @@ class Stages:
             missing = parts.judge.missing_schemas(group)
             has_time = lane.waiting.has_time(group, lane.seen_s)
             if missing and has_time and not parts.library.find(missing, lane.seen_s):
-                self._missing |= missing
+                if len(self._missing) < MISSING_MAX:
+                    self._missing |= missing
                 self.judge_all(lane, lane.waiting.add(group))
             else:
                 self.judge_all(lane, (group,))

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, MutableMapping
 from collections.abc import Set as AbstractSet
@@ -107,6 +108,7 @@ class Changes:
     def __init__(
         self, keeper: Keeper | None = None, in_force: InForce | None = None, *, takes_over: bool = False
     ) -> None:
+        self.token = uuid.uuid4().hex  # tells a commit that is tried again from the next one
         self.keeper = keeper or Keeper(Limits())
         self.in_force = in_force
         self.takes_over = takes_over

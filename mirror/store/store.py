@@ -35,7 +35,7 @@ from mirror.store.rule_history import changes_by_id
 from mirror.store.schema_changes import SCHEMA_CHANGES_OVER_LIMIT, add_schema_changes
 from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.tables import schemas
-from mirror.store.turns import ready_turns, take_turn
+from mirror.store.turns import is_done, note_done, ready_turns, take_turn
 from mirror.store.verdicts import latch_fails
 from mirror.store.views import RuleChangeView
 
@@ -101,9 +101,14 @@ class Store:
         no longer ours; then nothing of it is in the store, and the same changes can be committed again.
         """
         self._require_same_file()
+        checkpoints = tuple(checkpoints)
+        place = min((f"{one.claim.source} {one.claim.partition}" for one in checkpoints), default="")
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
                 take_turn(connection)
+                if is_done(connection, place, changes.token):
+                    return ()  # the answer to an earlier attempt was lost, not the attempt
+                note_done(connection, place, changes.token)
                 marks.write_checkpoints(connection, checkpoints, now_s)
                 judged_methods, settled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
