@@ -8,25 +8,29 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import socket
 import sys
-import time
-from collections import Counter
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from mirror.cli.errors import UsageError
-from mirror.cli.process import allow_many_files, begin_log, load_settings, scheme, stop_on_signals, write_addresses
+from mirror.cli.process import (
+    allow_many_files,
+    begin_log,
+    load_settings,
+    rules_shown,
+    scheme,
+    start_web,
+    stop_on_signals,
+    write_addresses,
+)
 from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.app import Addresses, Collector, journal_path, open_store
 from mirror.collect.files import FilesError
 from mirror.collect.guard import Guard
-from mirror.collect.hosting import Host
 from mirror.collect.journal import JournalError
 from mirror.config import Config, ConfigError
 from mirror.store import Store, StoreError
@@ -74,7 +78,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
         web_socket.close()
         raise
     try:
-        web = await _start_web(settings, store, running, web_socket)
+        web = await start_web(settings, store, running, web_socket)
     except BaseException:
         await running.stop()
         raise
@@ -96,18 +100,6 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     return committed
 
 
-async def _start_web(settings: Config, store: Store, running: Collector, bound: socket.socket) -> Host:
-    from mirror.serve.app import web_app  # noqa: PLC0415 - a web framework that other commands need not load
-    from mirror.serve.gate import Gate  # noqa: PLC0415
-
-    gate = Gate(running.guard, running.counters)
-    app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate)
-    context = running.guard.http_context("web", running.counters)
-    host = Host(app, bound, context, closed=running.counters.closed("web"))
-    await host.start()
-    return host
-
-
 def _introduction(settings: Config, store: Store, addresses: Addresses, web: Address) -> Iterator[str]:
     """What the operator reads at the start: where it listens, where it writes, what it accepts, which rules apply."""
     yield "mirror collector is ready"
@@ -121,20 +113,6 @@ def _introduction(settings: Config, store: Store, addresses: Addresses, web: Add
     off = "off: what is not committed is lost when this process is killed"
     yield f"  journal    {journal_path(settings) if settings.journal.enabled else off}"
     yield f"  runs       {', '.join(settings.runs)}"
-    yield f"  rules      {_rules(settings, store)}"
+    yield f"  rules      {rules_shown(settings, store)}"
     if settings.forward.endpoint:
         yield f"  forwards   to {settings.forward.endpoint}"
-
-
-def _rules(settings: Config, store: Store) -> str:
-    today = datetime.fromtimestamp(time.time(), tz=UTC).date()
-    in_force = settings.rules.in_force(today).rules
-    expired = settings.rules.expired(today)
-    known = {view.id: {status.status for status in view.statuses} for view in store.reader().rules()}
-    states = Counter("pending" if not known.get(rule.id, set()) - {"pending"} else "checked" for rule in in_force)
-    text = f"{len(in_force)} in force"
-    if states["pending"]:
-        text += f", {states['pending']} of them pending until their methods are seen"
-    if expired:
-        text += f", {len(expired)} expired ({', '.join(rule.id for rule in expired[:10])})"
-    return text

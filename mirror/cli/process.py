@@ -7,13 +7,21 @@ import json
 import logging
 import os
 import signal
+import socket
 import sys
+import time
+from collections import Counter
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Final, Protocol
 
 from mirror.cli.errors import UsageError
 from mirror.collect.addresses import Address
+from mirror.collect.counters import Counters
+from mirror.collect.guard import Guard
+from mirror.collect.hosting import Host
 from mirror.config import Config, load
+from mirror.store import Store
 
 DEFAULT_FILE: Final = Path("mirror.yaml")
 FILES_WANTED: Final = 16_384
@@ -65,6 +73,44 @@ def stop_on_signals() -> asyncio.Event:
 def scheme(settings: Config) -> str:
     """Of the HTTP listeners' addresses."""
     return "https" if settings.tls.cert_file else "http"
+
+
+def rules_shown(settings: Config, store: Store) -> str:
+    """How many rules are in force, pending and expired, in words."""
+    today = datetime.fromtimestamp(time.time(), tz=UTC).date()
+    in_force = settings.rules.in_force(today).rules
+    expired = settings.rules.expired(today)
+    known = {view.id: {status.status for status in view.statuses} for view in store.reader().rules()}
+    states = Counter("pending" if not known.get(rule.id, set()) - {"pending"} else "checked" for rule in in_force)
+    text = f"{len(in_force)} in force"
+    if states["pending"]:
+        text += f", {states['pending']} of them pending until their methods are seen"
+    if expired:
+        text += f", {len(expired)} expired ({', '.join(rule.id for rule in expired[:10])})"
+    return text
+
+
+class Running(Protocol):
+    """A process with a store, as its page shows it."""
+
+    counters: Counters
+    guard: Guard
+
+    def health(self) -> list[str]:
+        """What keeps it from being ready, in words."""
+
+
+async def start_web(settings: Config, store: Store, running: Running, bound: socket.socket) -> Host:
+    """Serve page, API, metrics and health on a bound socket."""
+    from mirror.serve.app import web_app  # noqa: PLC0415 - a web framework that other commands need not load
+    from mirror.serve.gate import Gate  # noqa: PLC0415
+
+    gate = Gate(running.guard, running.counters)
+    app = web_app(store.reader(), settings, running.counters.snapshot, running.health, gate=gate)
+    context = running.guard.http_context("web", running.counters)
+    host = Host(app, bound, context, closed=running.counters.closed("web"))
+    await host.start()
+    return host
 
 
 def write_addresses(path: Path, **addresses: Address) -> None:

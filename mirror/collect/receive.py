@@ -137,7 +137,8 @@ class Receiver:
             self._recordings.see(batch.outbound)
             self._counters.set("mirror_recordings_bytes", self._recordings.bytes)
             self._counters.set("mirror_recordings_crowded_total", self._recordings.crowded)
-        self._count(batch, protocol)
+        self._counters.inc("mirror_batches_total", protocol=protocol)
+        count_spans(self._counters, batch)
         return Accepted(batch.rejected_spans, batch.message)
 
     async def _keep(self, cut: _Cut, size: int) -> str:
@@ -172,21 +173,21 @@ class Receiver:
         inline = len(body) <= (CONVERT_MAX_BYTES if convert else INLINE_MAX_BYTES)
         return cut() if inline else await asyncio.to_thread(cut)
 
-    def _count(self, batch: Batch, protocol: str) -> None:
-        inc = self._counters.inc
-        inc("mirror_batches_total", protocol=protocol)
-        kinds = {
-            "call": len(batch.calls),
-            "schema": len(batch.schemas),
-            "report": len(batch.reports),
-            "outbound": len(batch.outbound),
-            "ordinary": batch.ordinary,
-        }
-        for kind, count in kinds.items():
-            if count:
-                inc("mirror_spans_total", count, kind=kind)
-        for reason, count in batch.rejected.items():
-            inc("mirror_spans_rejected_total", count, reason=reason)
+
+def count_spans(counters: Counters, batch: Batch) -> None:
+    """Count what a request held."""
+    kinds = {
+        "call": len(batch.calls),
+        "schema": len(batch.schemas),
+        "report": len(batch.reports),
+        "outbound": len(batch.outbound),
+        "ordinary": batch.ordinary,
+    }
+    for kind, count in kinds.items():
+        if count:
+            counters.inc("mirror_spans_total", count, kind=kind)
+    for reason, count in batch.rejected.items():
+        counters.inc("mirror_spans_rejected_total", count, reason=reason)
 
 
 def settle(intake: Intake, group: Sequence[Entry], problem: str) -> None:

@@ -56,17 +56,23 @@ class Parts:
 
 
 class Stages:
-    """`lanes` by partition are the reader's to put in and to take out. `done` is told of each commit, by its checkpoints.
+    """`lanes` by partition are the reader's to put in and to take out. `clock`: unix seconds, the same that stamps arrivals.
 
-    `clock`: unix seconds, the same that stamps arrivals.
+    `done` is told of each commit, by its checkpoints; `may_commit` is asked before.
     """
 
     def __init__(
-        self, parts: Parts, *, clock: Callable[[], float], done: Callable[[Sequence[Checkpoint]], None] = lambda _: None
+        self,
+        parts: Parts,
+        *,
+        clock: Callable[[], float],
+        done: Callable[[Sequence[Checkpoint]], None] = lambda _: None,
+        may_commit: Callable[[], bool] = lambda: True,
     ) -> None:
         self._parts = parts
         self._clock = clock
         self._done = done
+        self._may_commit = may_commit
         self._flushed_s = 0.0
         self._today: date | None = None  # by whose rules calls are judged
         self._missing: set[str] = set()  # fingerprints that groups wait for
@@ -141,15 +147,17 @@ class Stages:
         if not 0 <= now_s - self._flushed_s < FLUSH_INTERVAL_S:
             self.flush()
 
-    def flush(self) -> None:
-        """Commit what came of everything that was closed, and how far that is."""
+    def flush(self, *, within_s: float | None = None) -> None:
+        """Commit what came of everything that was closed, and how far that is; give up after `within_s`, if given."""
         parts = self._parts
+        if not self._may_commit():
+            return
         for lane in self.lanes.values():
             self._close_dropped(lane)
         self._figures()
         parts.writer.changes.use(parts.watch.in_force)
         checkpoints = [one for lane in self.lanes.values() if (one := lane.checkpoint())]
-        if parts.writer.flush(checkpoints):
+        if parts.writer.flush(checkpoints, within_s=within_s):
             self._done(checkpoints)
         self._flushed_s = self._clock()
 

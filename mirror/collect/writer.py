@@ -64,20 +64,26 @@ class Writer:
         self.changes = self._store.changes(in_force, takes_over=True)
         self.flush()
 
-    def flush(self, checkpoints: Sequence[Checkpoint] = ()) -> bool:
+    def begin_anew(self) -> None:
+        """Forget what was not committed, all of which will be read again."""
+        self.ended = ""
+        self.changes = self._store.changes(self._in_force)
+
+    def flush(self, checkpoints: Sequence[Checkpoint] = (), *, within_s: float | None = None) -> bool:
         """Commit the changes and what was read for them, however long that takes; then begin new ones.
 
-        False: nothing was committed, since there was nothing, or it cannot be.
+        `within_s`: give up then, as at the end. False: nothing was committed, since there was nothing, or it cannot be.
         """
         now_s = self._clock()
         if self.ended or (self.changes.empty and 0 <= now_s - self._committed_s < EMPTY_INTERVAL_S):
             return False
         attempts, backoff_s, committed = 0, BACKOFF_FIRST_S, True
+        until_s = None if within_s is None else time.monotonic() + within_s
         while not self._commit(checkpoints):
             attempts += 1
             if self.ended:
                 return False
-            if self._hopeless(attempts):
+            if self._hopeless(attempts, until_s):
                 self._lose()
                 committed = False
                 break
@@ -137,8 +143,10 @@ class Writer:
             self.failing = True
             _log.error("the store does not take what was judged; trying again until it does: %s", why)
 
-    def _hopeless(self, attempts: int) -> bool:
+    def _hopeless(self, attempts: int, until_s: float | None) -> bool:
         if self._fault and attempts >= FAULT_ATTEMPTS:
+            return True
+        if until_s is not None and time.monotonic() >= until_s:
             return True
         if self._give_up_at_s is None:
             return False
@@ -153,7 +161,7 @@ class Writer:
 
     def _lose(self) -> None:
         if self._kept and not self._fault:
-            self._end("the store did not take it until the end; what was received is in the journal for the next start")
+            self._end("the store did not take it in time; what was received is kept, and will be read again")
             return
         self._counters.inc("mirror_uncommitted_lost_total", self.changes.groups)
         _log.error("%d judged groups could not be stored and are lost", self.changes.groups)

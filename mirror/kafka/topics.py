@@ -69,3 +69,26 @@ def message_max_bytes(settings: Kafka) -> int:
     except (kafka.KafkaException, KeyError, ValueError) as error:
         _log.info("the topic's max.message.bytes cannot be read, and is taken to be enough: %s", error)
         return settings.message_max_bytes
+
+
+def source_name(settings: Kafka) -> str:
+    """What the topic is called in the store: a topic of the same name that was made anew is another log.
+
+    Raises KafkaError where no broker answers.
+    """
+    kafka, client = clients.library(), clients.admin(settings)
+    asked = kafka.TopicCollection([settings.topic])
+    try:
+        found = client.describe_topics(asked, request_timeout=ASK_S)[settings.topic].result(2 * ASK_S)
+    except kafka.KafkaException as error:
+        raise KafkaError(f"kafka.topic: {settings.topic} cannot be described: {error.args[0].str()}") from error
+    return f"kafka:{settings.topic}:{found.topic_id}"
+
+
+def partition_count(settings: Kafka) -> int:
+    """How many partitions the topic has. Raises KafkaError where no broker answers."""
+    kafka, client = clients.library(), clients.admin(settings)
+    try:
+        return len(client.list_topics(settings.topic, timeout=ASK_S).topics[settings.topic].partitions)
+    except kafka.KafkaException as error:
+        raise KafkaError(f"kafka.brokers: no broker answers: {error.args[0].str()}") from error

@@ -66,6 +66,8 @@ class Watch:
             return
         try:
             problem = topics.problem_of(client, self._topic, TIMEOUT_S)
+        except RuntimeError:
+            return  # this client was closed meanwhile
         except Exception as fault:  # noqa: BLE001 - it must go on looking
             log_fault(_log, "looking at Kafka", fault)
             return
