@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import contextlib
-
-import grpc
 import pytest
 
 from mirror.store import Reader
-from tests.collect.process import FAST
 from tests.collect.shop import batches
-from tests.kafka.process import MirrorProcess, process, read_topic
+from tests.kafka.process import process
 from tests.kafka.test_ingest import export
 from tests.live.mesh import wait_until
 
@@ -19,7 +15,12 @@ PATIENT = {"max_stream_duration_s": 20, "batch_age_s": 0.5, "retry_margin_s": 2}
 
 
 def settings(kafka, topic, url, pairing=PATIENT, **more):
-    sets = {"brokers": [kafka.address], "topic": topic, "dead_letter_topic": f"{topic}-dead", "group": f"{topic}-workers"}
+    sets = {
+        "brokers": [kafka.address],
+        "topic": topic,
+        "dead_letter_topic": f"{topic}-dead",
+        "group": f"{topic}-workers",
+    }
     return {
         "kafka": sets | {"session_timeout_s": 2, "partitions": 6} | more,
         "store": {"url": url},
@@ -49,7 +50,10 @@ def sqlite(tmp_path):
 def test_calls_that_ingest_took_are_judged_by_a_worker(kafka, tmp_path, sqlite):
     """All of it: schema, triples, differences; and the worker's page and readiness."""
     sets = settings(kafka, "whole", sqlite)
-    with process(tmp_path, "ingest", "ingest", **sets) as ingest, process(tmp_path, "worker", "worker", **sets) as worker:
+    with (
+        process(tmp_path, "ingest", "ingest", **sets) as ingest,
+        process(tmp_path, "worker", "worker", **sets) as worker,
+    ):
         for body in batches(range(60)):
             export(ingest.addresses["otlp_grpc"], body)
         wait_until(lambda: pairs(sqlite) >= 60, "60 pairs")

@@ -72,6 +72,14 @@ def test_writers_that_commit_at_once_count_and_rank_as_one(url: str):
         assert ranks
 
 
+def test_writers_that_start_at_once_make_the_tables_once(url: str):
+    def open_it(_: int) -> None:
+        Store.open(url, shared=True).close()
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(open_it, range(4)))
+
+
 def _patiently(commit: Callable[[], object]) -> None:
     """SQLite's writers wait for each other a bounded time; the pipeline tries again, and so does this."""
     for _ in range(20):
