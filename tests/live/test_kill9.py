@@ -35,7 +35,7 @@ def check(chaos: Chaos, folder: Path) -> None:
 
 @pytest.mark.timeout(240)
 def test_everything_acknowledged_is_counted_once_whenever_the_collector_dies(tmp_path: Path):
-    chaos = Chaos(tmp_path, pairs=12_000, seed=SEED)
-    chaos.run(10, lives_s=(0.05, 1.5))
+    chaos = Chaos(tmp_path, pairs=24_000, seed=SEED)
+    chaos.run(10, lives_s=(0.05, 1.0))
     check(chaos, tmp_path)
     assert any(sent.repeated for sent in chaos.sent.values()), "no kill met a request under way"
