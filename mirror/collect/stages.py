@@ -34,6 +34,7 @@ from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
 from mirror.core.recovery import recovered
 from mirror.core.schemas import SchemaError
 from mirror.store import Checkpoint, InForce
+from mirror.store.accounts import FAILED
 
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
@@ -97,6 +98,11 @@ class Stages:
     def read(self, batch: Batch) -> None:
         """Take a request that is read for the first time."""
         self.lanes[batch.origin.partition].read(batch)
+        runs = self._parts.runs
+        self._parts.writer.changes.received(
+            (call for call in batch.calls if call.key.run in runs),
+            (outbound for outbound in batch.outbound if outbound.key.run in runs),
+        )
         self.take(batch)
 
     def reread(self, batch: Batch) -> int:
@@ -108,7 +114,6 @@ class Stages:
         parts = recovered(lane.progress, position, (*batch.calls, *batch.outbound))
         for span in parts.closed:
             if isinstance(span, CallRecord):
-                self.see(span)
                 lane.pairer.bury(span)
         if not parts.counted:
             self.read(batch)
@@ -170,10 +175,10 @@ class Stages:
             self.guard("report", self._report, report)
         for outbound in batch.outbound:
             if not self.guard("outbound", self._outbound, lane, outbound):
-                lane.close(outbound)
+                self._drop(lane, outbound, FAILED)
         for call in batch.calls:
             if not self.guard("call", self._call, lane, call):
-                lane.close(call)
+                self._drop(lane, call, FAILED)
         self._close_dropped(lane)
 
     def see(self, call: CallRecord) -> None:
@@ -207,8 +212,11 @@ class Stages:
     def _close_dropped(self, lane: Lane) -> None:
         """What came to no group is counted by its reason, and is open no more."""
         for record, reason in lane.pairer.take_dropped():
-            self._parts.writer.changes.dropped(record, reason)
-            lane.close(record)
+            self._drop(lane, record, reason)
+
+    def _drop(self, lane: Lane, record: CallRecord | OutboundRecord, reason: str) -> None:
+        self._parts.writer.changes.dropped(record, reason)
+        lane.close(record)
 
     def _report(self, report: Report) -> None:
         self._parts.writer.changes.source(schema_pb2.SourceReport.FromString(report.data), report.resource)
@@ -230,24 +238,37 @@ class Stages:
 
     def release(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge what the pairer let go, or have it wait for a schema while it has time."""
-        parts = self._parts
         for group in groups:
-            missing = parts.judge.missing_schemas(group)
-            has_time = lane.waiting.has_time(group, lane.seen_s)
-            if missing and has_time and not parts.library.find(missing, lane.seen_s):
-                if len(self._missing) < MISSING_MAX:
-                    self._missing |= missing
-                self.judge_all(lane, lane.waiting.add(group))
-            else:
-                self.judge_all(lane, (group,))
+            if not self.guard("release", self._hand_on, lane, group):
+                self._give_up(lane, group)
+
+    def _hand_on(self, lane: Lane, group: Group) -> None:
+        parts = self._parts
+        missing = parts.judge.missing_schemas(group)
+        has_time = lane.waiting.has_time(group, lane.seen_s)
+        if missing and has_time and not parts.library.find(missing, lane.seen_s):
+            if len(self._missing) < MISSING_MAX:
+                self._missing |= missing
+            self.judge_all(lane, lane.waiting.add(group))
+        else:
+            self.judge_all(lane, (group,))
 
     def judge_all(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge them as they are."""
         for group in groups:
-            self.guard("judge", self._judge, group)
-            lane.close_group(group)
+            if self.guard("judge", self._judge, group):
+                lane.close_group(group)
+            else:
+                self._give_up(lane, group)
             if self._parts.writer.changes.groups >= FLUSH_GROUPS:
                 self.flush()
+
+    def _give_up(self, lane: Lane, group: Group) -> None:
+        """A fault of ours: it is counted as that, and never tried again."""
+        for call in group.calls.values():
+            self._drop(lane, call, FAILED)
+            for outbound in call.outbound:
+                self._drop(lane, outbound, FAILED)
 
     def _judge(self, group: Group) -> None:
         parts = self._parts
@@ -256,6 +277,11 @@ class Stages:
         kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
         changes.add(judged, kept)
         self.guard("schema_changes", self._schema_changes, judged)
+        self.guard("figures", self._judged, judged)
+
+    def _judged(self, judged: Judged) -> None:
+        """Tell the counters and the forwarder. It is in the changes already."""
+        parts, group = self._parts, judged.group
         parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
         for role, outcome in judged.outcomes.items():
             parts.counters.inc("mirror_comparisons_total", role=str(role), verdict=str(outcome.verdict))

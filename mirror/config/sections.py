@@ -104,8 +104,8 @@ class Journal(Section):
         description="Bytes of requests; where all of it is still needed, senders are told to come back.",
     )
     keep_s: Duration = Field(
-        default=120.0,
-        description="How long what was counted stays: exporters may repeat it so long, and be recognised after a restart too.",
+        default=60.0,
+        description="How long what was counted stays, and is read again at a start: so long repeats are recognised after it. Interceptors repeat for 30 s.",
     )
 
 

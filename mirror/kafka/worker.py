@@ -19,6 +19,7 @@ from mirror.collect.slices import Slicer
 from mirror.collect.writer import Writer
 from mirror.config import Config
 from mirror.kafka import topics
+from mirror.kafka.clients import library
 from mirror.kafka.dead_letters import DeadLetters
 from mirror.kafka.pipeline import Inlet, WorkerPipeline
 from mirror.kafka.watching import Watch
@@ -120,7 +121,9 @@ class Worker:
         return self._store.claim(source, partition, owner=owner(), now_s=self._clock())
 
     def _on_error(self, error: Any) -> None:
-        if error.str() != self._told:  # once, however often it is tried again
+        """What the watch will say is not said twice."""
+        away = {library().KafkaError._TRANSPORT, library().KafkaError._ALL_BROKERS_DOWN}  # noqa: SLF001 - so they are called
+        if error.code() not in away and error.str() != self._told:  # once, however often it is tried again
             self._told = error.str()
             _log.warning("Kafka: %s", self._told)
         self._watch.soon()

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
+
+import httpx
 
 from mirror.core.model import Kind
 from mirror.store import Reader, StoreError
@@ -17,7 +19,7 @@ from tests.live.kafka import Broker
 from tests.live.mesh import wait_until
 
 PATIENT = {"max_stream_duration_s": 90, "batch_age_s": 0.5, "retry_margin_s": 5}
-BATCH = 50  # spans in a request
+BATCH = 8  # spans in a request: small ones, so that something is always under way
 SEED = 7
 
 
@@ -89,7 +91,10 @@ class Storm:
 
     def balanced(self) -> bool:
         """Whether all partitions have an owner, and all living workers have some."""
-        owned = self.owned()
+        try:
+            owned = self.owned()
+        except httpx.HTTPError:
+            return False  # without a store there is no page
         return bool(owned) and all(owned.values()) and sum(owned.values()) == self._sets["kafka"]["partitions"]
 
     def send(self) -> None:
@@ -101,11 +106,13 @@ class Storm:
             self._threads[-1].start()
 
     def when(self, share: float, *befalls: Callable[[], Any]) -> None:
-        """Do these things once that share of all was acknowledged."""
+        """Do these things once that share of all was acknowledged, and the workers are at work."""
         least = share * self.pairs
-        wait_until(
-            lambda: min(sent.acknowledged for sent in self.sent.values()) >= least, f"{least} sent", timeout_s=600
-        )
+        acknowledged = lambda: min(sent.acknowledged for sent in self.sent.values()) >= least  # noqa: E731
+        wait_until(acknowledged, f"{least} sent", timeout_s=600)
+        wait_until(self.balanced, "balance", timeout_s=120)
+        before = pairs(self.url)
+        wait_until(lambda: pairs(self.url) > before or before == self.pairs, "commit", timeout_s=120)
         for befall in befalls:
             befall()
 
@@ -137,7 +144,3 @@ class Storm:
         reader.close()
         checked = check_store(self.url, Limits(), now_s=0)
         assert checked.ok, checked.findings
-
-
-def in_turn(*names: str) -> Sequence[str]:
-    return names

@@ -52,7 +52,10 @@ def _call(number: int, role: str) -> bytes:
 
 
 def export(endpoint: str, work: Sequence[tuple[int, bytes]], sent: Sent, stop: threading.Event) -> None:
-    """Send it all as the direct sink does, each request until it is acknowledged."""
+    """Send it all as the direct sink does, each request until it is acknowledged.
+
+    It connects anew after each failure, as a service that starts does: gRPC's own pauses are longer than the lives here.
+    """
     channel = OtlpChannel(grpc_mirror.Settings(endpoint=endpoint))
     for calls, body in work:
         while not stop.is_set():
@@ -67,6 +70,8 @@ def export(endpoint: str, work: Sequence[tuple[int, bytes]], sent: Sent, stop: t
                 break
             sent.repeated += 1
             stop.wait(0.02)
+            channel.close()
+            channel = OtlpChannel(grpc_mirror.Settings(endpoint=endpoint))
     channel.close()
 
 
@@ -89,8 +94,11 @@ class Chaos:
         self.collector = CollectorProcess(folder, listen=listen)
         self._stop = threading.Event()
 
-    def run(self, kills: int, *, lives_s: tuple[float, float], pace_s: float = 0.0, size: int = 16) -> None:
-        """Send everything while the collector dies `kills` times, each life ending at a random moment."""
+    def run(self, kills: int, *, lives_s: tuple[float, float], size: int = 16) -> None:
+        """Send everything while the collector dies `kills` times, each life ending at a random moment.
+
+        `size`: calls in a request. All kills come while there is something to send; fails otherwise.
+        """
         chance = random.Random(self.seed)
         work = {role: list(requests(role, self.pairs, size, self.seed)) for role in VERSIONS}
         threads = [
@@ -103,6 +111,7 @@ class Chaos:
             try:
                 while self.kills < kills:
                     time.sleep(chance.uniform(*lives_s))
+                    assert any(thread.is_alive() for thread in threads), f"all was sent after {self.kills} kills"
                     self.collector.process.kill()
                     self.collector.process.wait()
                     self.kills += 1
