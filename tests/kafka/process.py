@@ -60,6 +60,10 @@ class MirrorProcess:
         os.kill(self._child.pid, signal.SIGKILL)
         self._child.stop()
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self._child.pid, number)
+
     def stop(self) -> int | None:
         """SIGTERM; the exit code."""
         self._child.stop(timeout_s=60)
