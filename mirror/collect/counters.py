@@ -91,7 +91,7 @@ METRICS: Final = (
         "Changed certificates and tokens read again: done, failed.",
         ("kind", "result"),
     ),
-    Metric("mirror_kafka_up", "gauge", "1 while a broker answers and the topic can be used."),
+    Metric("mirror_kafka_up", "gauge", "1 while a broker answers and the topic can be used.", ("topic",)),
     Metric("mirror_kafka_messages_total", "counter", "Messages that Kafka acknowledged (ingest)."),
     Metric(
         "mirror_kafka_failures_total",

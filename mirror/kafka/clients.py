@@ -13,6 +13,8 @@ from typing import Any, Final
 from mirror.config.sections import Kafka
 
 PARTITIONERS: Final = {"fnv1a": "fnv1a", "murmur2": "murmur2"}
+FRAMING: Final = 4096  # what a record has beside its value, at most
+FETCH_MAX_BYTES: Final = 50 << 20
 MAX_POLL_MS: Final = 600_000  # a store that is away longer costs the partitions: others try then
 _log: Final = logging.getLogger(__name__)
 
@@ -70,10 +72,10 @@ def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "compression.type": "lz4",
             "linger.ms": 5,
             "partitioner": PARTITIONERS[settings.partitioner],
-            "message.max.bytes": settings.message_max_bytes + 4096,  # its limit counts key and framing too
+            "message.max.bytes": settings.message_max_bytes + FRAMING,  # its limit counts key and framing too
             "message.timeout.ms": 0 if patient else int(settings.delivery_timeout_s * 1000),
             # Room is reserved before; this is the wall behind it. One trace's spans repeat their resource.
-            "queue.buffering.max.kbytes": max(1024, 4 * queue_max_bytes // 1024),
+            "queue.buffering.max.kbytes": min(2_097_151, max(1024, 4 * queue_max_bytes // 1024)),
             "queue.buffering.max.messages": 1_000_000,
             "topic.metadata.refresh.interval.ms": 30_000,
         },
@@ -83,6 +85,7 @@ def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
 def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_bytes: int) -> Any:
     """A member of the workers' group, which commits nothing by itself. Raises KafkaError."""
     session_ms = int(settings.session_timeout_s * 1000)
+    fetch_max_bytes = max(settings.message_max_bytes + FRAMING, min(queue_max_bytes, FETCH_MAX_BYTES))
     return _made(
         library().Consumer,
         common(settings, on_error)
@@ -96,10 +99,9 @@ def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "heartbeat.interval.ms": max(100, session_ms // 4),
             "max.poll.interval.ms": MAX_POLL_MS,
             "fetch.wait.max.ms": 100,
-            "queued.max.messages.kbytes": max(1024, queue_max_bytes // 1024),
-            "fetch.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20)),
-            "receive.message.max.bytes": max(settings.message_max_bytes + 4096, min(queue_max_bytes, 50 << 20))
-            + (1 << 20),
+            "queued.max.messages.kbytes": min(2_097_151, max(1024, queue_max_bytes // 1024)),
+            "fetch.max.bytes": fetch_max_bytes,
+            "receive.message.max.bytes": fetch_max_bytes + (1 << 20),
         },
     )
 

@@ -34,7 +34,8 @@ class KafkaReceiver:
         if not room.reserve(size):
             stopping = room.closed
             self.refused(protocol, "stopping" if stopping else "queue_full")
-            return Busy("ingest is stopping" if stopping else "too much waits for Kafka to acknowledge it")
+            message = "ingest is stopping" if stopping else "too much waits for Kafka to acknowledge it"
+            return Busy(message, full=not stopping)
         try:
             return await self._receive(body, protocol, convert)
         except BadBatch as problem:

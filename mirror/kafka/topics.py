@@ -10,7 +10,6 @@ from mirror.kafka import clients
 from mirror.kafka.clients import KafkaError
 
 ASK_S: Final = 10.0
-_FRAMING: Final = 4096  # what a record has beside its value, at most
 _log: Final = logging.getLogger(__name__)
 
 
@@ -46,7 +45,7 @@ def ensure(settings: Kafka, topic: str, *, partitions: int) -> None:
         raise KafkaError(f"kafka.topic: there is no topic {topic}; create it, or say with how many kafka.partitions")
     config = {
         "message.timestamp.type": "LogAppendTime",
-        "max.message.bytes": str(settings.message_max_bytes + _FRAMING),
+        "max.message.bytes": str(settings.message_max_bytes + clients.FRAMING),
         "cleanup.policy": "delete",
     }
     made = kafka.admin.NewTopic(topic, partitions, config=config)
@@ -65,7 +64,7 @@ def message_max_bytes(settings: Kafka) -> int:
     asked = kafka.admin.ConfigResource(kafka.admin.ConfigResource.Type.TOPIC, settings.topic)
     try:
         entry = client.describe_configs([asked])[asked].result(ASK_S)["max.message.bytes"]
-        return min(settings.message_max_bytes, int(entry.value) - _FRAMING)
+        return min(settings.message_max_bytes, int(entry.value) - clients.FRAMING)
     except (kafka.KafkaException, KeyError, ValueError) as error:
         _log.info("the topic's max.message.bytes cannot be read, and is taken to be enough: %s", error)
         return settings.message_max_bytes

@@ -76,4 +76,4 @@ class Watch:
         elif self._problem and not problem:
             _log.info("Kafka answers")
         self._problem = problem
-        self._counters.set("mirror_kafka_up", 0 if problem else 1)
+        self._counters.set("mirror_kafka_up", 0 if problem else 1, topic=self._topic)
