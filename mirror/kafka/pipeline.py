@@ -64,9 +64,7 @@ class WorkerPipeline:
     def __init__(self, inlet: Inlet, parts: Parts, *, clock: Callable[[], float]) -> None:
         self._inlet = inlet
         self._clock = clock
-        self._stages = Stages(
-            parts, clock=clock, done=self._done, may_commit=lambda: inlet.dead_letters.settled(DEAD_S)
-        )
+        self._stages = Stages(parts, clock=clock, done=self._done, may_commit=self._may_commit)
         self._partitions: Partitions | None = None
         self._tracks: dict[int, Track] = {}
         self._moved: list[int] = []  # taken within this poll
@@ -147,12 +145,18 @@ class WorkerPipeline:
             self.problem = self._broken
         return bool(self._broken)
 
+    def _may_commit(self) -> bool:
+        """Not once a lane is gone with what it closed: its counts would be in the store, and its position would not."""
+        return not self._broken and self._inlet.dead_letters.settled(DEAD_S)
+
     def _turn(self, members: Partitions) -> None:
         stages, now_s = self._stages, self._clock()
         stages.guard("rules", stages.use_day, now_s)
         self._moved.clear()
         for message in members.poll(TURN_MAX_S):
             stages.guard("message", self._message, message)
+        if self._lost():
+            return
         for track in self._tracks.values():
             self._pass_time(members, track)
         if not 0 <= now_s - self._looked_s < LOOK_EVERY_S:
