@@ -213,8 +213,8 @@ class Kafka(Section):
         default=10.0, ge=0.5, le=300, description="A worker that was not heard of for so long loses its partitions."
     )
     keep_s: Duration = Field(
-        default=15.0,
-        description="How far before the oldest open call a worker begins to read a partition that it is given: exporters may repeat calls so long.",
+        default=30.0,
+        description="How far before the oldest open call, and 2,000 messages at least, a worker begins to read a partition that it is given: exporters may repeat calls so long.",
     )
     security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
         default="plaintext", description="How to speak to the brokers."

@@ -9,19 +9,28 @@ from mirror.collect.lane import Lane
 
 MARK_S: Final = 1.0  # of arrivals between two marks
 MARKS_MAX: Final = 10_000  # beyond, every other one goes
+KEEP_RECORDS: Final = (
+    2000  # before the oldest open call: what was repeated after an outage came long before by the clock
+)
 _NEVER: Final = float("inf")
 
 
 class Track:
-    """`lane` and its position. `keep_s`: how far before the oldest open call reading again begins; `wait_s`: see `wait_for_schemas`."""
+    """`lane` and its position. `wait_s`: see `wait_for_schemas`.
 
-    def __init__(self, lane: Lane, position: int, *, keep_s: float, wait_s: float) -> None:
+    `keep_s`, `keep_records`: so far before the oldest open call, whichever is further, reading again begins.
+    """
+
+    def __init__(
+        self, lane: Lane, position: int, *, keep_s: float, wait_s: float, keep_records: int = KEEP_RECORDS
+    ) -> None:
         self.lane = lane
         self.position = position  # the next to read
         self.recovering = position < lane.progress.next_position  # until all of it was read again
         self.asked_s = 0.0  # when the broker was last asked whether there is more
         self.read_s = 0.0  # when something was last read
         self._keep_s = keep_s
+        self._keep_records = keep_records
         self._wait_s = wait_s
         self._marks: deque[tuple[int, float]] = deque()  # (position, arrival)
         self._behind = True
@@ -47,7 +56,7 @@ class Track:
             self.lane.waiting.wait_until(_NEVER if behind else now_s + self._wait_s)
 
     def hint(self, lowest_open: int) -> int | None:
-        """Where to begin to read again: `keep_s` of arrivals before the lowest open position. None: not known."""
+        """Where to begin to read again for the lowest open position. None: not known."""
         if not self._marks:
             return None
         older = [mark for mark in self._marks if mark[0] <= lowest_open]
@@ -56,4 +65,4 @@ class Track:
         since_s = older[-1][1] - self._keep_s
         while len(self._marks) > 1 and self._marks[1][0] <= lowest_open and self._marks[1][1] <= since_s:
             self._marks.popleft()
-        return self._marks[0][0]
+        return max(0, min(self._marks[0][0], lowest_open - self._keep_records))

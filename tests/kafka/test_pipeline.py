@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 
+from mirror.collect import stages
 from mirror.collect.app import deadline_s, new_lane, parts_of
 from mirror.collect.counters import Counters
 from mirror.collect.slices import Slicer
@@ -21,6 +23,7 @@ from mirror.kafka.clients import KafkaError
 from mirror.kafka.messages import cut
 from mirror.kafka.pipeline import Inlet, WorkerPipeline
 from mirror.store import Store, StoreError
+from mirror.store.checkpoints import progress_of
 from tests.collect.otlp import request
 from tests.collect.shop import product_call, schema_span
 from tests.conftest import require
@@ -72,6 +75,7 @@ class Log:
         self.hints: dict[int, int] = {}
         self.befalls: dict[int, Callable[[Members], None]] = {}
         self.polls = 0
+        self.may_be_read = threading.Event()
 
     def write(self, body: bytes, partition: int | None = None) -> None:
         for message in cut(body, message_max_bytes=1 << 20).messages:
@@ -100,6 +104,7 @@ class Members:
 
     def poll(self, timeout_s: float) -> list[Message]:
         if not self._joined:
+            assert self.log.may_be_read.wait(30)
             self._joined = True
             for partition in range(len(self.log.messages)):
                 self.give(partition)
@@ -152,26 +157,34 @@ class Working:
     def __init__(self, url: str, log: Log, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(pipeline, "Partitions", lambda _, given, taken, **__: Members(log, given, taken))
         monkeypatch.setattr(pipeline, "PAUSE_S", 0.01)
-        monkeypatch.setattr(pipeline, "FLUSH_INTERVAL_S", 0.0, raising=False)
+        monkeypatch.setattr(stages, "FLUSH_INTERVAL_S", 1.0)
+        self.ahead_s = 0.0  # of the clock
         config = Config(
             runs=("checkout",), store=StoreSection(url=url), kafka=Kafka(), pairing=Pairing(max_stream_duration_s=30.0)
         )
         self.store = Store.open(url, shared=True)
         self.counters = Counters()
         self.dead_letters = DeadLetters()
-        writer = Writer(self.store, self.counters, policy=config.policy, clock=time.time, kept=True)
+        writer = Writer(self.store, self.counters, policy=config.policy, clock=self.clock, kept=True)
         inlet = Inlet(
             settings=config.kafka,
             slicer=Slicer(),
             dead_letters=self.dead_letters,
-            claim=lambda partition: self.store.claim("kafka:t", partition, owner="me", now_s=time.time()),
+            claim=lambda partition: self.store.claim("kafka:t", partition, owner="me", now_s=self.clock()),
             new_lane=lambda claim: new_lane(config, claim, lanes=2),
             wait_s=deadline_s(config),
             queue_max_bytes=1 << 20,
             on_error=lambda _: None,
         )
         parts = parts_of(config, self.store, self.counters, None, writer)
-        self.pipeline = WorkerPipeline(inlet, parts, clock=time.time)
+        self.pipeline = WorkerPipeline(inlet, parts, clock=self.clock)
+
+    def clock(self) -> float:
+        return time.time() + self.ahead_s
+
+    def commit_is_due(self, members: Members) -> None:
+        """From the next turn on: so a turn has something to commit, and more comes before it does."""
+        self.ahead_s += 1.5
 
     def pairs(self) -> int:
         return sum(one.counts.pairs for run in self.store.reader().runs() for one in run.epochs)
@@ -179,10 +192,12 @@ class Working:
 
 @pytest.fixture
 def worker(tmp_path, monkeypatch) -> Callable[[Log], contextlib.AbstractContextManager[Working]]:
-    """Makes running workers over one store; stopped when their block ends."""
+    """Makes running workers over one store; stopped when their block ends. `held`: until the log may be read."""
 
     @contextlib.contextmanager
-    def work(log: Log) -> Iterator[Working]:
+    def work(log: Log, *, held: bool = False) -> Iterator[Working]:
+        if not held:
+            log.may_be_read.set()
         made = Working(f"sqlite:///{tmp_path}/mirror.db", log, monkeypatch)
         made.pipeline.start()
         try:
@@ -217,8 +232,10 @@ def test_partitions_that_are_lost_are_read_again_from_the_last_checkpoint(worker
     """What was judged of them and not committed is forgotten, though other lanes closed calls in the same changes."""
     log = Log()
     calls(log, range(PAIRS), "primary", "candidate")
-    log.befalls[poll] = lambda members: members.take(0, lost=True)
-    with worker(log) as working:
+    with worker(log, held=True) as working:
+        log.befalls[poll - 1] = working.commit_is_due
+        log.befalls[poll] = lambda members: members.take(0, lost=True)
+        log.may_be_read.set()
         counted(working)
 
 
@@ -226,9 +243,10 @@ def test_partitions_that_are_lost_are_read_again_from_the_last_checkpoint(worker
 def test_a_partition_that_moves_and_comes_back_counts_once(worker, poll):
     log = Log()
     calls(log, range(PAIRS), "primary", "candidate")
-    log.befalls[poll] = lambda members: members.take(1)
-    log.befalls[poll + 2] = lambda members: members.give(1)
-    with worker(log) as working:
+    with worker(log, held=True) as working:
+        log.befalls[poll] = lambda members: members.take(1)
+        log.befalls[poll + 2] = lambda members: members.give(1)
+        log.may_be_read.set()
         counted(working)
 
 
@@ -236,10 +254,11 @@ def test_a_worker_that_was_fenced_forgets_and_begins_anew(worker):
     """Another claimed one of its partitions, without the group having said so."""
     log = Log()
     calls(log, range(PAIRS), "primary", "candidate")
-    with worker(log) as working:
-        log.befalls[log.polls + 3] = lambda _: working.store.claim("kafka:t", 0, owner="other", now_s=0)
+    with worker(log, held=True) as working:
+        log.befalls[3] = lambda _: working.store.claim("kafka:t", 0, owner="other", now_s=0)
+        log.may_be_read.set()
         counted(working)
-        assert working.counters.value("mirror_kafka_fenced_total") >= 0
+        assert working.counters.value("mirror_kafka_fenced_total") == 1
 
 
 def test_open_calls_wait_for_the_next_worker(worker):
@@ -278,16 +297,12 @@ def test_what_kafka_deleted_before_it_was_counted_is_counted_as_gone(worker):
     calls(log, range(10), "candidate")
     for number, message in enumerate(log.messages[0]):
         message._offset = 6 + number
-    log.messages[0] = [*([None] * 0), *log.messages[0]]
     with worker(log) as working:
         wait_until(lambda: working.counters.value("mirror_kafka_gone_total") == 5, "5 calls gone", timeout_s=20)
 
 
 def _checkpoint(working: Working) -> bool:
-    claims = working.store.reader()
-    with claims.connect() as connection:
-        from mirror.store.checkpoints import progress_of  # noqa: PLC0415
-
+    with working.store.reader().connect() as connection:
         return any(one.open_spans for one in progress_of(connection, "kafka:t").values())
 
 
@@ -309,7 +324,7 @@ def test_a_store_that_fails_while_partitions_are_taken_costs_no_count(worker, mo
     log = Log()
     calls(log, range(PAIRS), "primary", "candidate")
     monkeypatch.setattr(pipeline, "TAKEN_S", 0.2)
-    with worker(log) as working:
+    with worker(log, held=True) as working:
         commit, failing = working.store.commit, [True]
 
         def broken(*given: Any) -> Any:
@@ -322,5 +337,6 @@ def test_a_store_that_fails_while_partitions_are_taken_costs_no_count(worker, mo
             members.take(0)
             failing[0] = False
 
-        log.befalls[log.polls + 2] = taken
+        log.befalls[3] = taken
+        log.may_be_read.set()
         counted(working)

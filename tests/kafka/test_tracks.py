@@ -12,9 +12,9 @@ from mirror.kafka.tracks import Track
 from mirror.store import Claim
 
 
-def track(position: int = 0, progress: Progress | None = None, keep_s: float = 15.0) -> Track:
+def track(position: int = 0, progress: Progress | None = None, keep_s: float = 15.0, keep_records: int = 0) -> Track:
     lane = new_lane(Config(), Claim("kafka:t", 0, 1, progress or Progress()))
-    return Track(lane, position, keep_s=keep_s, wait_s=10.0)
+    return Track(lane, position, keep_s=keep_s, wait_s=10.0, keep_records=keep_records)
 
 
 def test_reading_again_begins_so_long_before_the_oldest_open_call():
@@ -24,6 +24,15 @@ def test_reading_again_begins_so_long_before_the_oldest_open_call():
     assert one.hint(80) == 65
     assert one.hint(99) == 84
     assert track().hint(0) is None
+
+
+def test_after_an_outage_it_begins_before_it_whatever_the_clock_says():
+    """Requests whose acknowledgement was lost with the broker are repeated when it is back."""
+    one = track(keep_records=20)
+    for position in range(100):
+        one.note(position, 1000.0 + position + (600 if position >= 90 else 0), 0.0)
+    assert one.hint(95) == 75
+    assert one.hint(5) == 0
 
 
 def test_what_was_open_has_been_read_with_the_last_message_before_the_checkpoint():
