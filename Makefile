@@ -20,7 +20,7 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 test: $(VENV)/.ready ## unit, property and live tests
 	@$(BIN)/python -m pytest $(ARGS)
 
-soak: $(VENV)/.ready ## the tests that take minutes
+soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; all that befalls workers
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.ready ## format, lint, types, layers, generated code

@@ -43,3 +43,11 @@ def test_everything_acknowledged_is_counted_once_whenever_the_collector_dies(tmp
     chaos.run(10, lives_s=(0.05, 1.0))
     check(chaos, tmp_path)
     assert any(sent.repeated for sent in chaos.sent.values()), "no kill met a request under way"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fifty_kills_and_a_hundred_thousand_pairs(tmp_path: Path):
+    chaos = Chaos(tmp_path, pairs=100_000, seed=SEED)
+    chaos.run(50, lives_s=(0.05, 1.5))
+    check(chaos, tmp_path)
