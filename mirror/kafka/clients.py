@@ -15,6 +15,7 @@ from mirror.config.sections import Kafka
 PARTITIONERS: Final = {"fnv1a": "fnv1a", "murmur2": "murmur2"}
 FRAMING: Final = 4096  # what a record has beside its value, at most
 FETCH_MAX_BYTES: Final = 50 << 20
+HEARTBEAT_MS: Final = 3000
 MAX_POLL_MS: Final = 600_000  # a store that is away longer costs the partitions: others try then
 _log: Final = logging.getLogger(__name__)
 
@@ -96,7 +97,7 @@ def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "enable.auto.offset.store": False,
             "auto.offset.reset": "earliest",
             "session.timeout.ms": session_ms,
-            "heartbeat.interval.ms": max(100, session_ms // 4),
+            "heartbeat.interval.ms": min(HEARTBEAT_MS, session_ms // 4),  # by which members hear of a rebalance
             "max.poll.interval.ms": MAX_POLL_MS,
             "fetch.wait.max.ms": 100,
             "queued.max.messages.kbytes": min(2_097_151, max(1024, queue_max_bytes // 1024)),

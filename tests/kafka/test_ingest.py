@@ -13,7 +13,6 @@ from mirror.kafka.clients import KafkaError
 from tests.collect.otlp import call_span, request
 from tests.collect.servers import EXPORT
 from tests.kafka.process import process, read_topic
-from tests.live.kafka import broker
 from tests.live.mesh import wait_until
 
 pytestmark = pytest.mark.live
@@ -66,34 +65,33 @@ def test_a_span_over_the_topics_limit_is_rejected_and_the_others_are_taken(kafka
         assert ingest.metric("mirror_spans_rejected_total") == 1
 
 
-def test_senders_are_pushed_back_while_no_broker_answers(tmp_path):
+def test_senders_are_pushed_back_while_no_broker_answers(kafka, tmp_path):
     """UNAVAILABLE with RetryInfo and 503 with Retry-After, not ready with the reason; and well again by itself."""
-    with broker(tmp_path) as kafka:
-        sets = settings(kafka, "away", partitions=1, delivery_timeout_s=2)
-        with process(tmp_path, "ingest", "ingest", **sets) as ingest:
-            export(ingest.addresses["otlp_grpc"], batch(range(3)))
-            kafka.kill()
-            with pytest.raises(grpc.RpcError) as refused:
-                export(ingest.addresses["otlp_grpc"], batch(range(3, 6)))
-            assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
-            trailers = dict(refused.value.trailing_metadata())
-            assert RetryInfo.FromString(trailers["google.rpc.retryinfo-bin"]).retry_delay.seconds > 0
-            not_ready = ingest.get("/readyz")
-            assert not_ready.status_code == 503
-            assert "Kafka" in not_ready.text
-            sent = httpx.post(
-                f"http://{ingest.addresses['otlp_http']}/v1/traces",
-                content=batch(range(3)),
-                headers={"content-type": "application/x-protobuf"},
-                timeout=30,
-            )
-            assert sent.status_code == 503
-            assert int(sent.headers["retry-after"]) > 0
-            kafka.start()
-            wait_until(lambda: _taken(ingest), "request that is taken again")
-            assert ingest.get("/readyz").status_code == 200
-            keys = {message.key() for message in read_topic(kafka.address, "away", 4)}
-            assert len(keys) >= 4
+    sets = settings(kafka, "away", partitions=1, delivery_timeout_s=2)
+    with process(tmp_path, "ingest", "ingest", **sets) as ingest:
+        export(ingest.addresses["otlp_grpc"], batch(range(3)))
+        kafka.kill()
+        with pytest.raises(grpc.RpcError) as refused:
+            export(ingest.addresses["otlp_grpc"], batch(range(3, 6)))
+        assert refused.value.code() is grpc.StatusCode.UNAVAILABLE
+        trailers = dict(refused.value.trailing_metadata())
+        assert RetryInfo.FromString(trailers["google.rpc.retryinfo-bin"]).retry_delay.seconds > 0
+        not_ready = ingest.get("/readyz")
+        assert not_ready.status_code == 503
+        assert "Kafka" in not_ready.text
+        sent = httpx.post(
+            f"http://{ingest.addresses['otlp_http']}/v1/traces",
+            content=batch(range(3)),
+            headers={"content-type": "application/x-protobuf"},
+            timeout=30,
+        )
+        assert sent.status_code == 503
+        assert int(sent.headers["retry-after"]) > 0
+        kafka.start()
+        wait_until(lambda: _taken(ingest), "request that is taken again")
+        assert ingest.get("/readyz").status_code == 200
+        keys = {message.key() for message in read_topic(kafka.address, "away", 4)}
+        assert len(keys) >= 4
 
 
 def _taken(ingest):
