@@ -15,6 +15,8 @@ from sqlalchemy import create_engine, text
 from tests.conftest import require
 from tests.live.mesh import free_ports
 
+DEBIAN = Path("/usr/lib/postgresql")  # where its packages put the server, which is then on no PATH
+
 
 class Postgres:
     """In `home`. PostgreSQL refuses to run as root: then it runs as its own user."""
@@ -57,8 +59,8 @@ class Postgres:
 @contextlib.contextmanager
 def postgres_server() -> Iterator[Postgres]:
     """A running one; it is gone afterwards."""
-    server = shutil.which("postgres")
-    require("postgres", "no PostgreSQL server on the PATH", present=server is not None)
+    server = shutil.which("postgres") or max(map(str, DEBIAN.glob("*/bin/postgres")), default=None)
+    require("postgres", f"no PostgreSQL server on the PATH or in {DEBIAN}", present=server is not None)
     root = os.geteuid() == 0
     can_switch = not root or (
         shutil.which("runuser") and subprocess.run(["id", "postgres"], capture_output=True, check=False).returncode == 0
