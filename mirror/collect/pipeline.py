@@ -112,6 +112,7 @@ class Pipeline:
             return  # what was taken is in the journal
         while not self._parts.intake.drained and not self._parts.writer.ended:
             self._guard("turn", self._turn)
+        self._parts.intake.close()  # also where nothing can be committed any more
         self._guard("drain", self._drain)
         self._guard("commit", self._flush)
 
