@@ -79,6 +79,7 @@ class Pipeline:
             return  # what was taken is in the journal
         while not self._inlet.intake.drained and not stages.writer.ended:
             stages.guard("turn", self._turn)
+        self._inlet.intake.close()  # also where nothing can be committed any more
         stages.guard("drain", stages.drain)
         stages.guard("commit", stages.flush)
 

@@ -8,6 +8,7 @@ import signal
 from pathlib import Path
 
 import grpc
+import httpx
 import pytest
 from google.rpc.error_details_pb2 import RetryInfo
 from google.rpc.status_pb2 import Status
@@ -165,6 +166,10 @@ def test_a_damaged_journal_is_a_state_and_no_loop(killed: CollectorProcess) -> N
     assert "mirror.journal" in answer.text
     assert "move the file away" in answer.text
     assert killed.get("/").status_code == 200, "what was counted can be looked at"
+    url = f"http://{killed.addresses['otlp_http']}/v1/traces"
+    body = batches(range(1))[0]
+    over_http = httpx.post(url, content=body, headers={"content-type": "application/x-protobuf"}, timeout=30)
+    assert (over_http.status_code, over_http.headers["retry-after"]) == (503, "1")
     assert_told_to_come_again(refusal(killed, batches(range(1))[0]))
     assert killed.end(signal.SIGTERM) == 0
     journal.unlink()

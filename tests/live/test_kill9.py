@@ -37,7 +37,7 @@ def check(chaos: Chaos, folder: Path) -> None:
     assert checked.ok, checked.findings
 
 
-@pytest.mark.timeout(240)
+@pytest.mark.timeout(600)
 def test_everything_acknowledged_is_counted_once_whenever_the_collector_dies(tmp_path: Path):
     chaos = Chaos(tmp_path, pairs=24_000, seed=SEED)
     chaos.run(10, lives_s=(0.05, 1.0))

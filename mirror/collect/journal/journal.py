@@ -86,12 +86,18 @@ class Journal:
 
     def open(self) -> bool:
         """Open the file. False: it cannot be now, and `problem` says why; try again. Raises JournalError where that is hopeless."""
+        if self._file is not None:
+            return True
+        file = None
         try:
             file = JournalFile(self.path)
             self._next = self._stored_below = file.next_position
+            self._segments = Segments()
             for position, arrived_s, size in file.sizes():
                 self._segments.add(position, arrived_s, size)
         except JournalError as problem:
+            if file is not None:
+                file.close()
             if problem.kind == "setting":
                 raise
             self._fails(problem)
