@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos audit bench jaeger otelcol interop argo clean
+.PHONY: help setup demo test soak lint format protos audit bench jaeger otelcol otelcolkafka kafka interop argo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 
 test: $(VENV)/.ready ## unit, property and live tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; all that befalls workers
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.ready ## format, lint, types, layers, generated code
 	@$(BIN)/ruff format --check .
@@ -47,6 +50,12 @@ jaeger: ## build the Jaeger that one live test uses (needs Go and ../shared)
 
 otelcol: ## build the OpenTelemetry Collector that one live test uses (needs Go and ../shared)
 	@sh tools/component.sh otelcol 0.160.0
+
+otelcolkafka: ## build the OpenTelemetry Collector with the Kafka exporter that live tests use (needs Go and ../shared)
+	@sh tools/component.sh otelcol-kafka 0.155.0
+
+kafka: ## fetch the Kafka broker that live tests start (needs Java and Maven)
+	@sh tools/kafka.sh
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
 	@sh tools/interop.sh

@@ -17,6 +17,8 @@ from mirror.cli.errors import UsageError
 # Every command and the module whose `app` (a typer.Typer), or what is named behind the colon, it is. Loaded when asked for.
 COMMANDS: Final = {
     "collector": "mirror.cli.collector",
+    "ingest": "mirror.cli.ingest",
+    "worker": "mirror.cli.worker",
     "report": "mirror.cli.report",
     "verdict": "mirror.cli.verdict",
     "warmup": "mirror.cli.warmup",

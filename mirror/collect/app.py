@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Final
+
+from sqlalchemy import make_url
 
 from mirror.collect.addresses import Address, bind, port_of
 from mirror.collect.counters import Counters
@@ -22,17 +28,20 @@ from mirror.collect.forward_transport import transport_for
 from mirror.collect.guard import Guard, watch
 from mirror.collect.hosting import Host
 from mirror.collect.intake import Intake
+from mirror.collect.journal import Journal, JournalLimits
 from mirror.collect.judge import Judge
+from mirror.collect.lane import Lane
 from mirror.collect.library import Library
 from mirror.collect.lookup import LookupHandler
 from mirror.collect.otlp_grpc import GrpcListener
 from mirror.collect.otlp_http import http_app
-from mirror.collect.pipeline import Parts, Pipeline
-from mirror.collect.receive import Receiver
+from mirror.collect.pipeline import Inlet, Pipeline
+from mirror.collect.receive import Receiver, settle
 from mirror.collect.recordings import Recordings
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
+from mirror.collect.stages import Parts
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.webhooks import Webhooks, targets
 from mirror.collect.writer import Writer
@@ -41,7 +50,7 @@ from mirror.config.options import compare_options
 from mirror.core.model import EpochKey, Kind, Resource
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
-from mirror.store import JudgeOptions, Limits, Store, StoreError
+from mirror.store import Claim, JudgeOptions, Limits, Store, StoreError
 
 LISTENER_GRACE_S: Final = 3.0
 DRAIN_S: Final = 20.0  # for judging and committing what is left
@@ -65,8 +74,8 @@ def deadline_s(config: Config) -> float:
     return pairing.max_stream_duration_s + 2 * pairing.batch_age_s + pairing.retry_margin_s
 
 
-def open_store(config: Config) -> Store:
-    """The store of the configuration, judging by its policy. Raises StoreError."""
+def open_store(config: Config, *, shared: bool = False) -> Store:
+    """The store of the configuration, judging by its policy; `shared` with other writers. Raises StoreError."""
     judge = JudgeOptions(
         alpha=config.policy.alpha_fail, vote_by=config.policy.vote_by, deadline_s=deadline_s(config) + 5.0
     )
@@ -76,7 +85,7 @@ def open_store(config: Config) -> Store:
         kept_max_bytes=config.store.payload_max_bytes,
         **({} if config.store.request_samples else {"samples_of_method": 0, "samples_of_set": 0}),
     )
-    return Store.open(config.store.url, judge=judge, limits=limits)
+    return Store.open(config.store.url, judge=judge, limits=limits, shared=shared)
 
 
 class Collector:
@@ -98,14 +107,19 @@ class Collector:
         self.guard = guard or Guard(config)
         self._config = config
         self._intake = Intake(config.intake.queue_max_bytes)
-        self._forwarder = _forwarder(config, self.counters, web_url)
-        self._writer = Writer(store, self.counters, policy=config.policy, clock=clock)
-        parts = _parts(config, store, self._intake, self.counters, self._forwarder, self._writer)
-        self._pipeline = Pipeline(parts, clock=clock)
+        self._forwarder = forwarder_of(config, self.counters, web_url)
+        kept = config.journal.enabled
+        self._writer = Writer(store, self.counters, policy=config.policy, clock=clock, kept=kept)
+        self._journal = _journal(config, self._intake, self.counters, clock)
+        inlet = _inlet(config, store, self._intake, self._journal, keep_spans=self._forwarder is not None, clock=clock)
+        parts = parts_of(config, store, self.counters, self._forwarder, self._writer)
+        self._pipeline = Pipeline(inlet, parts, clock=clock)
         slicer = Slicer(keep_spans=self._forwarder is not None)
-        kept = config.recordings
-        recordings = Recordings(config.runs, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
-        self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock, recordings=recordings)
+        told = config.recordings
+        recordings = Recordings(config.runs, max_bytes=told.max_bytes, max_age_s=told.max_age_s)
+        self._receiver = Receiver(
+            slicer, self._intake, self.counters, clock=clock, recordings=recordings, journal=self._journal
+        )
         lookup = LookupHandler(recordings, self.counters, clock=clock).handler()
         self._grpc = GrpcListener(
             self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
@@ -116,13 +130,15 @@ class Collector:
         self._started = False
 
     async def start(self) -> Addresses:
-        """Start everything. Raises PortInUseError; then nothing listens."""
+        """Start everything. Raises PortInUseError, JournalError and StoreError; then nothing listens."""
         listen, max_bytes = self._config.listen, self._config.intake.message_max_bytes
         bound = bind("otlp_http", Address.parse(listen.otlp_http))
         try:
+            await asyncio.to_thread(self._pipeline.prepare)
             grpc_address = await self._grpc.start(Address.parse(listen.otlp_grpc))
         except BaseException:
             bound.close()
+            self._close_journal()
             raise
         self._pipeline.start()
         self._webhooks.start()
@@ -156,11 +172,18 @@ class Collector:
         self._writer.give_up_in(DRAIN_S / 2)
         ended = await asyncio.to_thread(self._pipeline.join, DRAIN_S)
         if not ended:
-            _log.error("the pipeline did not end within %.0f s; what it had not committed is lost", DRAIN_S)
+            fate = "lost" if self._journal is None else "in the journal for the next start"
+            _log.error("the pipeline did not end within %.0f s; what it had not committed is %s", DRAIN_S, fate)
+        else:
+            await asyncio.to_thread(self._close_journal)
         await asyncio.to_thread(self._webhooks.stop)
         if self._forwarder is not None:
             await asyncio.to_thread(self._forwarder.stop, FORWARD_FLUSH_S)
-        return ended and not self.counters.value("mirror_uncommitted_lost_total")
+        return ended and not self._writer.ended and not self.counters.value("mirror_uncommitted_lost_total")
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
 
     def health(self) -> list[str]:
         """What keeps the collector from being ready, in words; empty: it is."""
@@ -169,13 +192,18 @@ class Collector:
             problems.append("starting or stopping")
         elif not self._pipeline.alive:
             problems.append("the pipeline has ended; the log says why")
-        if self._writer.failing:
+        if self._journal is not None and self._journal.problem:
+            problems.append(self._journal.problem)
+        if self._writer.ended:
+            problems.append(self._writer.ended)
+        elif self._writer.failing:
             problems.append("the store does not take what was judged; the log says why")
         self.counters.set("mirror_ready", 0 if problems else 1)
         return problems
 
 
-def _forwarder(config: Config, counters: Counters, web_url: str) -> Forwarder | None:
+def forwarder_of(config: Config, counters: Counters, web_url: str) -> Forwarder | None:
+    """As the configuration says; None: nothing is forwarded."""
     forward = config.forward
     if not forward.endpoint:
         return None
@@ -183,38 +211,83 @@ def _forwarder(config: Config, counters: Counters, web_url: str) -> Forwarder | 
     return Forwarder(transport_for(forward.endpoint), options, counters)
 
 
-def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
+def _inlet(  # noqa: PLR0913 - it wires everything, once
     config: Config,
     store: Store,
     intake: Intake,
-    counters: Counters,
-    forwarder: Forwarder | None,
-    writer: Writer,
-) -> Parts:
-    pairing, wait_s = config.pairing, deadline_s(config)
+    journal: Journal | None,
+    *,
+    keep_spans: bool,
+    clock: Callable[[], float],
+) -> Inlet:
+    pairing = config.pairing
+    return Inlet(
+        intake=intake,
+        journal=journal,
+        slicer=Slicer(keep_spans=keep_spans),
+        claim=lambda source, partition: store.claim(source, partition, owner=owner(), now_s=clock()),
+        new_lane=lambda claim: new_lane(config, claim),
+        grace_s=2 * pairing.batch_age_s + pairing.retry_margin_s,
+    )
+
+
+def parts_of(config: Config, store: Store, counters: Counters, forwarder: Forwarder | None, writer: Writer) -> Parts:
+    """What the stages of judging work with, over one store."""
     library = Library(SchemaBook(), _fetch(store))
     library.preload(islice(store.schemas(), SCHEMAS_PRELOADED))
     book = library.book
     judge = Judge(book, config.rules, compare_options(config), _explained(store, counters))
     _remember_versions(judge, store)
     return Parts(
-        intake=intake,
         counters=counters,
         forwarder=forwarder,
         runs=frozenset(config.runs),
-        pairer=Pairer(
-            wait_s,
-            pairing.retry_margin_s,
-            open_max_bytes=pairing.open_max_bytes,
-            tombstones_max=pairing.tombstones_max,
-        ),
-        waiting=WaitingRoom(wait_s, max_bytes=pairing.open_max_bytes // WAITING_SHARE),
         judge=judge,
         library=library,
         watch=RuleWatch(config.rules, book),
         schema_watch=SchemaWatch(book),
         writer=writer,
     )
+
+
+def new_lane(config: Config, claim: Claim | None, *, lanes: int = 1) -> Lane:
+    """The lane of a partition, by the configuration's pairing; one of at most `lanes` that share its limits."""
+    pairing, wait_s = config.pairing, deadline_s(config)
+    open_max_bytes = max(1, pairing.open_max_bytes // lanes)
+    pairer = Pairer(
+        wait_s,
+        pairing.retry_margin_s,
+        open_max_bytes=open_max_bytes,
+        tombstones_max=pairing.tombstones_max // lanes,
+    )
+    return Lane(pairer, WaitingRoom(wait_s, max_bytes=max(1, open_max_bytes // WAITING_SHARE)), claim)
+
+
+def journal_path(config: Config) -> Path:
+    """Where the journal is, by its setting or else beside the store."""
+    if config.journal.path:
+        return Path(config.journal.path)
+    url = make_url(config.store.url)
+    beside = url.get_backend_name() == "sqlite" and url.database
+    return Path(url.database).with_suffix(".journal") if beside and url.database else Path("mirror.journal")
+
+
+def _journal(config: Config, intake: Intake, counters: Counters, clock: Callable[[], float]) -> Journal | None:
+    settings = config.journal
+    if not settings.enabled:
+        return None
+    return Journal(
+        journal_path(config),
+        counters,
+        limits=JournalLimits(settings.max_bytes, settings.keep_s),
+        clock=clock,
+        settle=partial(settle, intake),
+    )
+
+
+def owner() -> str:
+    """Who claims partitions, for people."""
+    return f"{socket.gethostname()} process {os.getpid()}"
 
 
 def _remember_versions(judge: Judge, store: Store) -> None:

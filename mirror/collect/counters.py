@@ -47,6 +47,10 @@ METRICS: Final = (
     Metric("mirror_spans_total", "counter", "Spans received: call, outbound, schema, report, ordinary.", ("kind",)),
     Metric("mirror_spans_rejected_total", "counter", "Spans of ours that could not be used.", ("reason",)),
     Metric("mirror_queue_bytes", "gauge", "Bytes between the listeners and the pipeline."),
+    Metric("mirror_journal_bytes", "gauge", "Bytes of requests in the journal."),
+    Metric("mirror_journal_commits_total", "counter", "Groups of requests written to the journal."),
+    Metric("mirror_journal_seconds_total", "counter", "Time spent writing them, in seconds."),
+    Metric("mirror_journal_failures_total", "counter", "Attempts to use the journal that failed."),
     Metric("mirror_unknown_run_total", "counter", "Calls of runs that the configuration does not allow."),
     Metric("mirror_schemas_total", "counter", "Schemas received: new, known or refused.", ("result",)),
     Metric("mirror_pairing_total", "counter", "Calls that came to no group: late, duplicate, ...", ("reason",)),
@@ -96,6 +100,26 @@ METRICS: Final = (
         ("hook", "result"),
     ),
     Metric("mirror_webhooks_waiting", "gauge", "Changes of verdicts that a webhook was not told yet.", ("hook",)),
+    Metric("mirror_kafka_up", "gauge", "1 while a broker answers and the topic can be used.", ("topic",)),
+    Metric("mirror_kafka_messages_total", "counter", "Messages that Kafka acknowledged (ingest)."),
+    Metric(
+        "mirror_kafka_failures_total",
+        "counter",
+        "Messages that Kafka did not acknowledge; their senders come again (ingest).",
+    ),
+    Metric("mirror_kafka_partitions", "gauge", "Partitions that this worker owns."),
+    Metric("mirror_kafka_lag", "gauge", "Messages of them that were not read yet."),
+    Metric("mirror_kafka_rebalances_total", "counter", "Partitions given, taken and lost.", ("kind",)),
+    Metric(
+        "mirror_kafka_fenced_total", "counter", "Commits refused since another worker has a partition; it reads again."
+    ),
+    Metric(
+        "mirror_kafka_gone_total",
+        "counter",
+        "Spans not counted yet that Kafka no longer held when they were to be read again.",
+    ),
+    Metric("mirror_dead_letters_total", "counter", "Messages put into the dead-letter topic.", ("reason",)),
+    Metric("mirror_dead_letters_lost_total", "counter", "Of these those that Kafka would not take there."),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

@@ -20,7 +20,7 @@ from mirror.collect.access import Denied, Scope
 from mirror.collect.addresses import Address, PortInUseError, bind
 from mirror.collect.guard import Guard
 from mirror.collect.lookup import SERVICE as LOOK_UP
-from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Receiver
+from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Taker
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 PROTOCOL: Final = "grpc"
@@ -50,7 +50,7 @@ def retry_trailers(busy: Busy) -> tuple[tuple[str, bytes], ...]:
 class _Gate(grpc.aio.ServerInterceptor):  # type: ignore[type-arg]  # generic in its stubs only
     """Turns calls away by their metadata, before anything of their message is read; whatever the method."""
 
-    def __init__(self, guard: Guard, receiver: Receiver) -> None:
+    def __init__(self, guard: Guard, receiver: Taker) -> None:
         self._guard = guard
         self._receiver = receiver
 
@@ -87,7 +87,7 @@ class GrpcListener:
 
     def __init__(
         self,
-        receiver: Receiver,
+        receiver: Taker,
         *,
         message_max_bytes: int,
         more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = (),

@@ -17,6 +17,7 @@ from mirror.config.values import (
     Size,
     StoreUrl,
     Token,
+    TopicName,
     TraceUrl,
     WebUrl,
 )
@@ -92,6 +93,27 @@ class Store(Section):
     )
 
 
+class Journal(Section):
+    """What was acknowledged, on disk until it is counted. It holds captures: keep it where the store may be."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Off: what was acknowledged and not committed (half a second, and calls that wait for their others) is lost when the collector is killed.",
+    )
+    path: str = Field(
+        default="",
+        description="Its file. Empty: beside an SQLite store, `mirror.journal` for `mirror.db`; else `./mirror.journal`.",
+    )
+    max_bytes: Size = Field(
+        default=2048 * _MIB,
+        description="Bytes of requests; where all of it is still needed, senders are told to come back.",
+    )
+    keep_s: Duration = Field(
+        default=60.0,
+        description="How long what was counted stays, and is read again at a start: so long repeats are recognised after it. Interceptors repeat for 30 s.",
+    )
+
+
 class Web(Section):
     """Addresses for people, in reports, traces and on the page."""
 
@@ -159,6 +181,59 @@ class Forward(Section):
     values: bool = Field(default=False, description="Put the differing values into the `mirror.compare` span.")
 
 
+class Kafka(Section):
+    """Kafka between `mirror ingest` and `mirror worker`; `mirror collector` does without. See scaling.md."""
+
+    brokers: tuple[Address, ...] = Field(
+        default=("127.0.0.1:9092",), min_length=1, max_length=100, description="Where to find the cluster."
+    )
+    topic: TopicName = Field(
+        default="otlp_spans",
+        description="Captures, as the Kafka exporter of the OpenTelemetry Collector writes them.",
+    )
+    dead_letter_topic: TopicName = Field(
+        default="otlp_spans_dead", description="What workers could not read goes there, with the reason in its headers."
+    )
+    group: TopicName = Field(default="mirror-workers", description="The consumer group that all workers share.")
+    partitions: int = Field(
+        default=12,
+        ge=0,
+        le=10_000,
+        description="A topic that is missing is created with so many: the most workers that can share it. 0: never created.",
+    )
+    partitioner: Literal["fnv1a", "murmur2"] = Field(
+        default="fnv1a",
+        description="How a key's partition is found; as all else that writes to the topic. `fnv1a`: the Collector's default.",
+    )
+    message_max_bytes: Size = Field(
+        default=16 * _MIB, description="One message: one trace's spans. The topic's `max.message.bytes` bounds it too."
+    )
+    delivery_timeout_s: Duration = Field(
+        default=8.0,
+        ge=1,
+        le=300,
+        description="Kafka must have acknowledged a request by then; else its sender is told to come again.",
+    )
+    session_timeout_s: Duration = Field(
+        default=10.0, ge=0.5, le=300, description="A worker that was not heard of for so long loses its partitions."
+    )
+    keep_s: Duration = Field(
+        default=30.0,
+        description="How far before the oldest open call, and 2,000 messages at least, a worker begins to read a partition that it is given: exporters may repeat calls so long.",
+    )
+    security: Literal["plaintext", "ssl", "sasl_plaintext", "sasl_ssl"] = Field(
+        default="plaintext", description="How to speak to the brokers."
+    )
+    ca_file: str = Field(default="", description="Authorities of the brokers' certificates. Empty: the system's.")
+    cert_file: str = Field(default="", description="Our certificate, where brokers ask for one.")
+    key_file: str = Field(default="", description="Its private key, without a passphrase.")
+    sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        default="SCRAM-SHA-512", description="How to log in, where `security` says SASL."
+    )
+    username: str = Field(default="", description="As whom.")
+    password_file: str = Field(default="", description="The password, in a file.")
+
+
 class PolicySettings(Section):
     """When a run passes or fails: the fields and defaults of the core's Policy."""
 
@@ -224,6 +299,7 @@ class Settings(Section):
     tls: Tls = Field(default_factory=Tls)
     auth: Auth = Field(default_factory=Auth)
     store: Store = Field(default_factory=Store)
+    journal: Journal = Field(default_factory=Journal)
     web: Web = Field(default_factory=Web)
     pairing: Pairing = Field(default_factory=Pairing)
     recordings: Recordings = Field(default_factory=Recordings)
@@ -233,6 +309,7 @@ class Settings(Section):
     webhooks: Annotated[tuple[Webhook, ...], Field(max_length=WEBHOOKS_MAX)] = Field(
         default=(), description="Who is told when a verdict changes."
     )
+    kafka: Kafka = Field(default_factory=Kafka)
 
 
 class FileSettings(Settings):

@@ -19,6 +19,7 @@ _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASC
 # RFC 6750's characters; short ones could be guessed.
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}={0,2}", re.ASCII)
 TOKEN_WANTED: Final = "a token is 16 to 512 letters, digits and -._~+/; make one with: openssl rand -hex 32"  # noqa: S105
+_TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -94,6 +95,12 @@ def _run(value: str) -> str:
     return value
 
 
+def _topic(value: str) -> str:
+    if _TOPIC.fullmatch(value) is None or set(value) == {"."}:
+        raise wrong("not a name that Kafka takes; use up to 249 letters, digits, '.', '_' and '-'")
+    return value
+
+
 def _path(value: str) -> str:
     try:
         PathPattern.parse(value)
@@ -144,6 +151,7 @@ Token = Annotated[
     SecretStr, AfterValidator(_token), WithJsonSchema({"type": "string", "pattern": f"^{_TOKEN.pattern}$"})
 ]
 RunName = Annotated[str, AfterValidator(_run)]
+TopicName = Annotated[str, AfterValidator(_topic)]
 PatternText = Annotated[str, AfterValidator(_path)]
 MethodGlob = Annotated[str, AfterValidator(_method_glob)]
 MethodName = Annotated[str, AfterValidator(_method_name)]

@@ -82,25 +82,42 @@ def web_app(  # noqa: PLR0913 - what it stands on, each by its name
     return app
 
 
+def bare_app(config: Config, counters: Snapshot, health: Health, *, gate: Gate | None = None) -> FastAPI:
+    """Metrics and health of a process that has no store; otherwise as `web_app`."""
+    app = FastAPI(title="mirror", version=__version__, openapi_url=None, docs_url=None, redoc_url=None)
+    _health(app, health)
+
+    @app.get("/metrics")
+    def scrape() -> Response:
+        return Response(metrics.process_text(counters, health), media_type=CONTENT_TYPE_LATEST)
+
+    _frame(app, config, gate)
+    return app
+
+
 def _operation(app: FastAPI, site: Site, shown: Pages) -> None:
+    _health(app, site.health)
+
     @app.get("/metrics", include_in_schema=False)
     def scrape() -> Response:
         return Response(metrics.text(site), media_type=CONTENT_TYPE_LATEST)
 
+    @app.get("/api/docs", include_in_schema=False)
+    def docs() -> Response:
+        return shown.render("api.html", "api", operations=_operations(app.openapi()))
+
+
+def _health(app: FastAPI, health: Health) -> None:
     @app.get("/healthz", include_in_schema=False)
     def alive() -> PlainTextResponse:
         return PlainTextResponse("ok\n")
 
     @app.get("/readyz", include_in_schema=False)
     def ready() -> PlainTextResponse:
-        problems = list(site.health())
+        problems = list(health())
         if problems:
             return PlainTextResponse("".join(f"{one}\n" for one in problems), status_code=503)
         return PlainTextResponse("ready\n")
-
-    @app.get("/api/docs", include_in_schema=False)
-    def docs() -> Response:
-        return shown.render("api.html", "api", operations=_operations(app.openapi()))
 
 
 def _operations(described: dict[str, Any]) -> list[dict[str, Any]]:

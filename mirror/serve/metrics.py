@@ -7,7 +7,8 @@ and states, whose number the store caps, and the worst path patterns up to a cap
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -20,7 +21,7 @@ from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
-from mirror.serve.site import Site
+from mirror.serve.site import Health, Site, Snapshot
 
 PATHS_MAX: Final = 200  # paths by kind that have series of their own, of each epoch that is shown
 PAGE_PATHS_MAX: Final = 2000  # and of all together: runs stay in the store; those with the newest pairs come first
@@ -43,15 +44,22 @@ RUN_METRICS: Final = {
 def text(site: Site) -> bytes:
     """The whole page in Prometheus text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Page(site))
+    registry.register(_Page(lambda: chain(_process(site.counters, site.health), _runs(site))))
+    return generate_latest(registry)
+
+
+def process_text(counters: Snapshot, health: Health) -> bytes:
+    """The page of a process that has no store: its own table alone."""
+    registry = CollectorRegistry(auto_describe=False)
+    registry.register(_Page(lambda: _process(counters, health)))
     return generate_latest(registry)
 
 
 class _Page(Collector):
     """One scrape."""
 
-    def __init__(self, site: Site) -> None:
-        self._site = site
+    def __init__(self, families: Callable[[], Iterator[Family]]) -> None:
+        self._families = families
 
     def describe(self) -> Iterable[Family]:
         """Nothing: the registry asks once, before there is anything to say."""
@@ -59,17 +67,16 @@ class _Page(Collector):
 
     def collect(self) -> Iterator[Family]:
         """All families."""
-        yield from _process(self._site)
-        yield from _runs(self._site)
+        return self._families()
 
 
-def _process(site: Site) -> Iterator[Family]:
-    site.health()  # it sets the gauge of readiness
+def _process(counters: Snapshot, health: Health) -> Iterator[Family]:
+    health()  # it sets the gauge of readiness
     families: dict[str, Family] = {}
     for metric in METRICS:
         of_kind = CounterMetricFamily if metric.kind == "counter" else GaugeMetricFamily
         families[metric.name] = of_kind(metric.name, metric.help, labels=metric.labels)
-    for sample in site.counters():
+    for sample in counters():
         family = families[sample.name]
         family.add_metric(list(sample.label_values), sample.value)  # type: ignore[attr-defined]
     yield from families.values()

@@ -142,6 +142,7 @@ def _run(routes: APIRouter, pages: Pages) -> None:
         if report is not None:
             shown = report.epoch.id
             values |= {
+                "account": site.reader.account(run),
                 "paths": epochs.paths(site.reader, shown),
                 "clusters": site.reader.clusters(shown, limit=CLUSTERS_SHOWN),
                 "schema_changes": site.reader.schema_changes(shown),

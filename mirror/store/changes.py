@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import copy
+import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, MutableMapping
 from collections.abc import Set as AbstractSet
@@ -14,12 +15,27 @@ from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Leaf, Release, Resource, Role, Triple, Verdict
+from mirror.core.model import (
+    CallRecord,
+    EpochKey,
+    Group,
+    Hypothesis,
+    Judged,
+    Kind,
+    Leaf,
+    OutboundRecord,
+    Release,
+    Resource,
+    Role,
+    Triple,
+    Verdict,
+)
 from mirror.core.request_fields import RequestFields
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.core.speed.minute import MinuteSpeed
+from mirror.store import accounts
 from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.sampling import Sampler, SetChanges
@@ -111,6 +127,7 @@ class Changes:
         takes_over: bool = False,
         sampler: Sampler | None = None,
     ) -> None:
+        self.token = uuid.uuid4().hex  # tells a commit that is tried again from the next one
         self.keeper = keeper or Keeper(Limits())
         self.sets = SetChanges(sampler or Sampler(self.keeper.limits))
         self.in_force = in_force
@@ -195,6 +212,7 @@ class Changes:
         `fields`: of its request, where `sets.wants` it. Rules' hits are counted here, from the differences that the outcomes ignore.
         """
         self.groups += 1
+        self._count_group(judged.group)
         self._see(judged)
         method = judged.group.key.method
         where = (judged.epoch, method, judged.minute)
@@ -218,6 +236,26 @@ class Changes:
     def count(self, name: str, n: int = 1, *, run: str = "") -> None:
         """Add `n` to the total `name` (drops and conditions), of one run or, without, of the collector."""
         self.totals[name, run] += n
+
+    def received(self, calls: Iterable[CallRecord], outbound: Iterable[OutboundRecord]) -> None:
+        """Count what came, of accepted runs: each is counted again as it is added with its group, or dropped."""
+        for run, n in Counter(call.key.run for call in calls).items():
+            self.totals[accounts.CALLS_RECEIVED, run] += n
+        for run, n in Counter(one.key.run for one in outbound).items():
+            self.totals[accounts.OUTBOUND_RECEIVED, run] += n
+
+    def dropped(self, record: CallRecord | OutboundRecord, reason: str) -> None:
+        """Count a record of an accepted run that is in no group that was added."""
+        name = accounts.CALLS_DROPPED if isinstance(record, CallRecord) else accounts.OUTBOUND_DROPPED
+        self.totals[f"{name}.{reason}", record.key.run] += 1
+
+    def _count_group(self, group: Group) -> None:
+        run = group.key.run
+        self.totals[f"{accounts.REQUESTS}.{group.release}", run] += 1
+        self.totals[accounts.CALLS_GROUPED, run] += len(group.calls)
+        outbound = sum(len(call.outbound) for call in group.calls.values())
+        if outbound:
+            self.totals[accounts.OUTBOUND_GROUPED, run] += outbound
 
     def schema(self, fingerprint: str, blob: bytes) -> None:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""

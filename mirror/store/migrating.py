@@ -5,12 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import Connection, Engine, inspect, select, table, text
+from sqlalchemy import Connection, Engine, func, inspect, select, table, text
 from sqlalchemy import column as sql_column
 
 from mirror.store.engine import StoreError, explained, named
 
 HEAD: Final = "0009"  # the newest of migrations/versions; a test holds it
+_LOCK: Final = int.from_bytes(b"mirror")  # of PostgreSQL's advisory locks
 _VERSION = table("alembic_version", sql_column("version_num"))
 
 
@@ -24,6 +25,9 @@ def migrate(engine: Engine, *, wait_s: int | None = None) -> str | None:
         if wait_s is not None and engine.dialect.name == "postgresql":
             connection.execute(text(f"SET LOCAL lock_timeout = '{int(wait_s)}s'"))
         found = revision_of(connection)
+        if found != HEAD and engine.dialect.name == "postgresql":  # workers that start together: one does it
+            connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
+            found = revision_of(connection)
         if found != HEAD:
             _refuse_foreign(connection, found)
             _upgrade(connection)

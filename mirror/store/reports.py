@@ -42,15 +42,20 @@ class _Source:
     conditions: dict[str, int]
 
 
-def add_reports(connection: Connection, changes: Changes, *, limits: Limits, now_s: float) -> None:
-    """Add everything of the batch but pairs; the increase of each process's report goes to the totals."""
+def add_reports(
+    connection: Connection, changes: Changes, *, limits: Limits, now_s: float, shared: bool = False
+) -> None:
+    """Add everything of the batch but pairs; the increase of each process's report goes to the totals.
+
+    `shared`: other writers know of other methods.
+    """
     more = Counter(changes.totals)
     more[SCHEMAS_OVER_LIMIT, ""] += _add_schemas(connection, changes.schemas, limits, now_s)
     more.update(_within_cap(connection, _add_sources(connection, changes.sources, limits, now_s), limits))
     add_totals(connection, more)
     _add_named(connection, unknown_runs, changes.unknown_runs, limits, now_s)
     _add_named(connection, schema_problems, changes.schema_problems, limits, now_s)
-    add_rules(connection, changes, now_s)
+    add_rules(connection, changes, now_s, shared=shared)
 
 
 def add_totals(connection: Connection, more: Mapping[tuple[str, str], int]) -> None:

@@ -14,8 +14,11 @@ from mirror.store.tables import rule_hits, rule_statuses, rule_uses
 from mirror.store.views import RuleStatus, RuleView
 
 
-def add_rules(connection: Connection, changes: Changes, now_s: float) -> None:
-    """Within a commit: add the hits and uses of the batch; replace the statuses where it has new ones."""
+def add_rules(connection: Connection, changes: Changes, now_s: float, *, shared: bool = False) -> None:
+    """Within a commit: add the hits and uses of the batch; replace the statuses where it has new ones.
+
+    `shared`: other writers have seen other methods, whose statuses stay.
+    """
     if changes.rule_hits:
         connection.execute(
             upsert(connection, rule_hits, keys=("run", "rule"), add=("n",), put=("last_s",)),
@@ -27,15 +30,33 @@ def add_rules(connection: Connection, changes: Changes, now_s: float) -> None:
     _add_uses(connection, changes)
     if changes.rule_statuses is None:
         return
-    connection.execute(delete(rule_statuses))
-    if changes.rule_statuses:
+    statuses = changes.rule_statuses
+    if shared:
+        statuses = _beside_others(connection, statuses)
+    else:
+        connection.execute(delete(rule_statuses))
+    if statuses:
         connection.execute(
             insert(rule_statuses),
             [
                 {"rule": s.rule, "run": s.run, "method": s.method, "status": s.status, "text": s.text}
-                for s in sorted(changes.rule_statuses)
+                for s in sorted(statuses)
             ],
         )
+
+
+def _beside_others(connection: Connection, statuses: frozenset[RuleStatus]) -> frozenset[RuleStatus]:
+    """Delete what these statuses replace, and rules that are no more; the ones to insert.
+
+    That no method has told about a rule is only worth saying while none has told another writer.
+    """
+    kept = [RuleStatus(*row) for row in connection.execute(select(rule_statuses))]
+    rules = {status.rule for status in statuses if status.status != "expired"}
+    told = {(one.rule, one.run, one.method) for one in statuses if one.run}
+    stay = [one for one in kept if one.run and one.rule in rules and (one.rule, one.run, one.method) not in told]
+    known = {one.rule for one in stay} | {rule for rule, _, _ in told}
+    connection.execute(delete(rule_statuses))
+    return frozenset(stay) | {one for one in statuses if one.run or one.rule not in known or one.status == "expired"}
 
 
 def rule_views(connection: Connection) -> list[RuleView]:

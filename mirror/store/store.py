@@ -1,12 +1,13 @@
 """The writer: one transaction for everything that the pipeline gathered, judged before it is committed.
 
-One Store a database, used by one thread. kill -9 at any moment leaves either all of a commit or nothing.
+One Store a process, used by one thread. Several processes may write to one database, one commit after the other: so each judges
+and ranks what the others have added. kill -9 at any moment leaves either all of a commit or nothing.
 """
 
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,8 +16,10 @@ from sqlalchemy import Connection, Engine, select
 from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import LEFT_OUT_FROM
 from mirror.core.verdict import Policy
+from mirror.store import checkpoints as marks
 from mirror.store import judging, reports
 from mirror.store.changes import Changes, InForce
+from mirror.store.checkpoints import Checkpoint, Claim
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods, unjudged_rows
 from mirror.store.deciding import accepted_of, day_of
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
@@ -37,6 +40,7 @@ from mirror.store.sets import SETS_OVER_LIMIT, add_sets, prune_samples
 from mirror.store.settling import Settled, Standing, settle, take_over
 from mirror.store.speeds import TOO_LATE, add_instances, add_speeds, judge_speeds, prune_speeds
 from mirror.store.tables import schemas
+from mirror.store.turns import is_done, note_done, ready_turns, take_turn
 from mirror.store.value_votes import OVER_LIMIT, add_label_votes
 from mirror.store.verdicts import latch_fails
 from mirror.store.views import RuleChangeView
@@ -48,8 +52,9 @@ EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are r
 class Store:
     """Opened by `Store.open`; closed by `close` or as a context manager."""
 
-    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits) -> None:
+    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits, *, shared: bool = False) -> None:
         self.engine = engine
+        self.shared = shared
         self.options = options
         self.limits = limits
         self.keeper = Keeper(limits)
@@ -63,8 +68,12 @@ class Store:
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
 
     @classmethod
-    def open(cls, url: str, *, judge: JudgeOptions | None = None, limits: Limits | None = None) -> Store:
+    def open(
+        cls, url: str, *, judge: JudgeOptions | None = None, limits: Limits | None = None, shared: bool = False
+    ) -> Store:
         """Open the store at `url` (sqlite:///file or postgresql://...), created and brought to this version's tables.
+
+        `shared`: other processes write to it too, each with a part of the calls; else what they say of rules is replaced.
 
         Raises StoreError, with what to do, where that cannot be.
         """
@@ -73,26 +82,42 @@ class Store:
         try:
             migrate(engine)
             with explained(engine, "cannot be written"), engine.begin() as connection:
+                ready_turns(connection)
                 judging.remember(connection, options)
                 note_deletions(connection)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, options, limits or Limits())
+        return cls(engine, options, limits or Limits(), shared=shared)
 
     def changes(self, in_force: InForce | None = None, *, takes_over: bool = False) -> Changes:
         """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
         return Changes(self.keeper, in_force, takes_over=takes_over, sampler=self.sampler)
 
-    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
+    def claim(self, source: str, partition: int, *, owner: str, now_s: float) -> Claim:
+        """Make a partition the caller's alone: whoever had it before can write no checkpoint of it any more. Raises StoreError."""
+        with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+            return marks.claim(connection, source, partition, owner=owner, now_s=now_s)
+
+    def commit(
+        self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
+    ) -> tuple[RuleChangeView, ...]:
         """Add `changes` in one transaction and judge what they touched and what has closed since. `now_s`: unix time.
 
-        What was counted under other rules than the changes' starts anew before: returns what that was. Raises StoreError;
-        then nothing of it is in the store, and the same changes can be committed again.
+        `checkpoints`: how far what `changes` came from was read, in the same transaction. What was counted under other rules
+        than the changes' starts anew before: returns what that was. Raises StoreError, and FencedError where a partition is
+        no longer ours; then nothing of it is in the store, and the same changes can be committed again.
         """
         self._require_same_file()
+        checkpoints = tuple(checkpoints)
+        place = min((f"{one.claim.source} {one.claim.partition}" for one in checkpoints), default="")
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+                take_turn(connection)
+                if is_done(connection, place, changes.token):
+                    return ()  # the answer to an earlier attempt was lost, not the attempt
+                note_done(connection, place, changes.token)
+                marks.write_checkpoints(connection, checkpoints, now_s)
                 judged_methods, settled, sampled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
         except BaseException:
@@ -137,6 +162,7 @@ class Store:
         Regressed paths and broken minutes stay by themselves; a rate over the budget, without a secondary, could sink again.
         """
         with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+            take_turn(connection)
             latch_fails(connection, policy, now_s)
 
     def prune(self, now_s: float, max_age_s: float, payload_max_bytes: int) -> int:
@@ -207,7 +233,7 @@ class Store:
         add_signatures(connection, changes, rows, self.limits)
         trimmed = add_examples(connection, changes, rows, self.limits)
         sampled, sets_over = add_sets(connection, changes, rows, self.limits)
-        reports.add_reports(connection, changes, limits=self.limits, now_s=now_s)
+        reports.add_reports(connection, changes, limits=self.limits, now_s=now_s, shared=self.shared)
         over = add_schema_changes(connection, changes, rows, limits=self.limits, now_s=now_s)
         counted = {
             reports.COMPARISONS_WITHOUT_CAPTURES: trimmed,

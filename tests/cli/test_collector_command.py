@@ -28,9 +28,9 @@ def test_the_limit_of_open_files_is_raised_as_far_as_allowed():
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
     program = f"""
 import resource
-from mirror.cli.collector import FILES_WANTED, _allow_many_files
+from mirror.cli.process import FILES_WANTED, allow_many_files
 resource.setrlimit(resource.RLIMIT_NOFILE, (64, {hard}))
-_allow_many_files()
+allow_many_files()
 soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
 assert soft == (FILES_WANTED if hard == resource.RLIM_INFINITY else min(FILES_WANTED, hard)), soft
 """

@@ -57,6 +57,7 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
         "paths",
         "clusters",
         "schema_changes",
+        "account",
         "rule_changes",
         "speeds",
         "instances",

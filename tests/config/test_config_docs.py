@@ -16,7 +16,7 @@ from mirror.config.rule_models import RULE_MODELS
 from tests.config.files import loaded
 from tests.conftest import ROOT
 
-PAGES = ("docs/configuration.md", "docs/rules.md", "docs/pipelines.md", "README.md")
+PAGES = ("docs/configuration.md", "docs/rules.md", "docs/pipelines.md", "docs/scaling.md", "README.md")
 
 
 def page(name: str) -> str:

@@ -26,6 +26,8 @@ def test_every_metric_of_a_run_is_documented(text):
         "RunVerdict",
         "Path",
         "Counts",
+        "Account",
+        "CallAccount",
         "Epoch",
         "Comparison",
         "Side",

@@ -1,0 +1,76 @@
+"""`mirror worker` against a real broker: what is in the topic is judged, and what cannot be read is put away."""
+
+from __future__ import annotations
+
+import pytest
+
+from mirror.kafka import clients
+from tests.collect.otlp import call_span, request
+from tests.collect.process import FAST
+from tests.collect.shop import batches, product_call
+from tests.kafka.otelcol import exporting
+from tests.kafka.process import process, read_topic
+from tests.kafka.storm import counts, pairs, settings
+from tests.kafka.test_ingest import export
+from tests.live.mesh import wait_until
+
+pytestmark = pytest.mark.live
+
+
+@pytest.fixture
+def sqlite(tmp_path):
+    return f"sqlite:///{tmp_path}/mirror.db"
+
+
+def test_calls_that_a_real_exporter_wrote_are_judged(kafka, tmp_path, sqlite):
+    """By an OpenTelemetry Collector's Kafka exporter and by ours, into one topic: schema, triples, differences; the page too."""
+    sets = settings(kafka, "whole", sqlite)
+    kafka.create_topic("whole", 6)
+    with (
+        exporting(tmp_path, kafka.address, "whole") as theirs,
+        process(tmp_path, "ingest", "ingest", **sets) as ours,
+        process(tmp_path, "worker", "worker", **sets) as worker,
+    ):
+        primary, candidate, secondary = batches(range(60))
+        export(theirs, primary)
+        export(theirs, candidate)
+        export(ours.addresses["otlp_grpc"], secondary)
+        wait_until(lambda: pairs(sqlite) >= 60, "60 pairs")
+        wait_until(lambda: worker.get("/readyz").status_code == 200, "readiness")
+        assert worker.metric("mirror_kafka_partitions") == 6
+        assert worker.get("/api/v1/runs").status_code == 200
+        assert worker.stop() == 0
+    (found,) = counts(sqlite)
+    assert (found.pairs, found.triples, found.mismatched) == (60, 60, 60)
+    assert found.incomparable == found.incomplete == 0
+
+
+def test_what_cannot_be_read_goes_to_the_dead_letters_and_all_else_goes_on(kafka, tmp_path, sqlite):
+    """With its reason and place, once, also over a restart; and a call whose candidate never comes is told by the clock."""
+    sets = settings(kafka, "odd", sqlite, pairing=FAST)
+    kafka.create_topic("odd", 1)
+    producer = clients.library().Producer({"bootstrap.servers": kafka.address})
+    lone = request(product_call("m1", "primary", expect="candidate", name="tea")).SerializeToString()
+    broken = request(call_span("m2", data=b"\xff\xff")).SerializeToString()
+    for value in (b"\xff garbage", broken, None, lone):
+        producer.produce("odd", value, key=b"k")
+    assert not producer.flush(30)
+    with process(tmp_path, "worker", "worker", **sets) as worker:
+        wait_until(lambda: counts(sqlite) and counts(sqlite)[0].incomplete == 1, "the lone call told")
+        assert worker.metric("mirror_dead_letters_total") == 2
+        assert worker.stop() == 0
+    with process(tmp_path, "worker", "again", **sets) as worker:
+        wait_until(lambda: worker.metric("mirror_kafka_partitions") == 1, "partition")
+        more = request(product_call("m3", "primary", expect="candidate", name="tea")).SerializeToString()
+        producer.produce("odd", more)
+        assert not producer.flush(30)
+        wait_until(lambda: counts(sqlite)[0].incomplete == 2, "the next lone call told")
+        assert worker.metric("mirror_dead_letters_total") == 0
+    assert sum(one.pairs for one in counts(sqlite)) == 2
+    found = [(message.value(), dict(message.headers())) for message in read_topic(kafka.address, "odd-dead", 2)]
+    assert [(value, headers["mirror.reason"], headers["mirror.offset"]) for value, headers in found] == [
+        (b"\xff garbage", b"malformed", b"0"),
+        (broken, b"malformed_capture", b"1"),
+    ]
+    assert found[1][1]["mirror.topic"] == b"odd"
+    assert b"is not a mirror.v1.Capture" in found[1][1]["mirror.text"]
