@@ -3,7 +3,9 @@
 The bare work parses the spans, the captures and both messages, and asks `==`. Ours slices, pairs triples, compares, judges and commits
 to SQLite. Bodies are equal, or one pair in a hundred differs in one field. Prints a table; --json FILE writes the figures.
 
-Usage: python benchmarks/collector.py [--triples 3000] [--rounds 5] [--json FILE]
+Ours with the journal, as shipped; --no-journal without.
+
+Usage: python benchmarks/collector.py [--triples 3000] [--rounds 5] [--no-journal] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,10 +25,11 @@ from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2, schema_pb2
 from mirror.collect.app import Collector, open_store
 from mirror.collect.receive import Accepted
 from mirror.config import Config
-from mirror.config.sections import Listen, Store
+from mirror.config.sections import Journal, Listen, Store
 
 METHOD = "bench.v1.Bench/Call"
 BATCH = 64  # spans
+SENDERS = 12  # exporters that wait for their answers
 ROLES = ("primary", "candidate", "secondary")
 
 
@@ -51,7 +54,7 @@ def schema() -> tuple[str, bytes]:
     return digest, schema_pb2.Schema(fingerprint=digest, files=[data]).SerializeToString()
 
 
-def span(number: int, role: str, fingerprint: str, payload: bytes) -> otlp_slices_pb2.Span:
+def span(number: int, role: str, fingerprint: str, asked: bytes, answered: bytes) -> otlp_slices_pb2.Span:
     """The span of one captured call."""
     capture = capture_pb2.Capture(
         method=METHOD,
@@ -63,7 +66,7 @@ def span(number: int, role: str, fingerprint: str, payload: bytes) -> otlp_slice
         request_count=1,
         response_count=1,
     )
-    for direction in (capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE):
+    for direction, payload in ((capture_pb2.DIRECTION_REQUEST, asked), (capture_pb2.DIRECTION_RESPONSE, answered)):
         capture.messages.add(direction=direction, body=payload, original_size=len(payload))
     made = otlp_slices_pb2.Span(
         trace_id=number.to_bytes(16, "big"),
@@ -99,7 +102,7 @@ def batches(triples: int, first: int, size: int, share_changed: float) -> list[b
             scope = resource.scope_spans.add()
             for number in range(start, min(start + BATCH, first + triples)):
                 differs = role == "candidate" and share_changed and number % round(1 / share_changed) == 0
-                scope.spans.append(span(number, role, fingerprint, other if differs else same))
+                scope.spans.append(span(number, role, fingerprint, same, other if differs else same))
             made.append(request.SerializeToString())
     return made
 
@@ -120,10 +123,11 @@ def bare(requests: list[bytes]) -> float:
     return time.process_time() - began
 
 
-def ours(requests: list[bytes], triples: int, folder: str) -> float:
-    """CPU seconds of the whole process from the first request's bytes to the last commit."""
+def ours(requests: list[bytes], triples: int, folder: str, *, journal: bool) -> float:
+    """CPU seconds of the whole process from the first request's bytes to the last commit; SENDERS requests are under way."""
     listen = Listen(otlp_grpc="127.0.0.1:0", otlp_http="127.0.0.1:0", web="127.0.0.1:0")
-    config = Config(listen=listen, store=Store(url=f"sqlite:///{folder}/mirror.db"))
+    kept = Journal(enabled=journal)
+    config = Config(listen=listen, store=Store(url=f"sqlite:///{folder}/mirror.db"), journal=kept)
     store = open_store(config)
     collector = Collector(config, store)
     announce = otlp_slices_pb2.ExportTraceServiceRequest()
@@ -135,9 +139,14 @@ def ours(requests: list[bytes], triples: int, folder: str) -> float:
         receiver = collector._receiver  # noqa: SLF001 - the entrance behind both listeners
         assert isinstance(await receiver.receive(announce.SerializeToString(), "grpc"), Accepted)
         began = time.process_time()
-        for request in requests:
-            while not isinstance(await receiver.receive(request, "grpc"), Accepted):  # noqa: ASYNC110 - pushed back, as a sender
-                await asyncio.sleep(0.01)
+        left = iter(requests)
+
+        async def send() -> None:
+            for request in left:
+                while not isinstance(await receiver.receive(request, "grpc"), Accepted):  # noqa: ASYNC110 - pushed back, as a sender
+                    await asyncio.sleep(0.01)
+
+        await asyncio.gather(*(send() for _ in range(SENDERS)))
         assert await collector.stop()
         return time.process_time() - began
 
@@ -153,6 +162,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--triples", type=int, default=3000)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--no-journal", action="store_true")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     figures = []
@@ -162,7 +172,7 @@ def main() -> None:
         for round_ in range(options.rounds):
             requests = batches(options.triples, 1 + round_ * options.triples, size, changed)
             with tempfile.TemporaryDirectory() as folder:
-                spent = ours(requests, options.triples, folder)
+                spent = ours(requests, options.triples, folder, journal=not options.no_journal)
             rates.append(options.triples / spent)
             ratios.append(spent / bare(requests))
         row = {

@@ -25,10 +25,11 @@ import typer
 from mirror.cli.errors import UsageError
 from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
-from mirror.collect.app import Addresses, Collector, open_store
+from mirror.collect.app import Addresses, Collector, journal_path, open_store
 from mirror.collect.files import FilesError
 from mirror.collect.guard import Guard
 from mirror.collect.hosting import Host
+from mirror.collect.journal import JournalError
 from mirror.config import Config, ConfigError, load
 from mirror.store import Store, StoreError
 
@@ -61,7 +62,7 @@ def collector(
             committed = asyncio.run(_run(settings, guard, store, addresses_file))
     except (ConfigError, FilesError) as problems:
         raise UsageError(f"the configuration cannot be used:\n{problems}") from None
-    except (StoreError, PortInUseError) as problem:
+    except (StoreError, PortInUseError, JournalError) as problem:
         raise UsageError(str(problem)) from None
     if not committed:
         sys.exit(1)
@@ -150,6 +151,8 @@ def _introduction(settings: Config, store: Store, addresses: Addresses, web: Add
         asked = exposure.asked(settings, listener)
         yield f"  {name}  {address}{'  asks for: ' if asked else ''}{', '.join(asked)}"
     yield f"  store      {store.engine.url.render_as_string(hide_password=True)}"
+    off = "off: what is not committed is lost when this process is killed"
+    yield f"  journal    {journal_path(settings) if settings.journal.enabled else off}"
     yield f"  runs       {', '.join(settings.runs)}"
     yield f"  rules      {_rules(settings, store)}"
     if settings.forward.endpoint:

@@ -8,11 +8,17 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from itertools import islice
+from pathlib import Path
 from typing import Final
+
+from sqlalchemy import make_url
 
 from mirror.collect.addresses import Address, bind, port_of
 from mirror.collect.counters import Counters
@@ -22,13 +28,15 @@ from mirror.collect.forward_transport import transport_for
 from mirror.collect.guard import Guard, watch
 from mirror.collect.hosting import Host
 from mirror.collect.intake import Intake
+from mirror.collect.journal import Journal, JournalLimits
 from mirror.collect.judge import Judge
+from mirror.collect.lane import Lane
 from mirror.collect.library import Library
 from mirror.collect.lookup import LookupHandler
 from mirror.collect.otlp_grpc import GrpcListener
 from mirror.collect.otlp_http import http_app
 from mirror.collect.pipeline import Parts, Pipeline
-from mirror.collect.receive import Receiver
+from mirror.collect.receive import Receiver, settle
 from mirror.collect.recordings import Recordings
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
@@ -40,7 +48,7 @@ from mirror.core.compare.options import CompareOptions
 from mirror.core.model import EpochKey, Kind, Resource
 from mirror.core.pair import Pairer
 from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
-from mirror.store import JudgeOptions, Limits, Store, StoreError
+from mirror.store import Claim, JudgeOptions, Limits, Store, StoreError
 
 LISTENER_GRACE_S: Final = 3.0
 DRAIN_S: Final = 20.0  # for judging and committing what is left
@@ -97,13 +105,26 @@ class Collector:
         self._config = config
         self._intake = Intake(config.intake.queue_max_bytes)
         self._forwarder = _forwarder(config, self.counters, web_url)
-        self._writer = Writer(store, self.counters, policy=config.policy, clock=clock)
-        parts = _parts(config, store, self._intake, self.counters, self._forwarder, self._writer)
+        kept = config.journal.enabled
+        self._writer = Writer(store, self.counters, policy=config.policy, clock=clock, kept=kept)
+        self._journal = _journal(config, self._intake, self.counters, clock)
+        parts = _parts(
+            config,
+            store,
+            self._intake,
+            self.counters,
+            self._forwarder,
+            self._writer,
+            journal=self._journal,
+            clock=clock,
+        )
         self._pipeline = Pipeline(parts, clock=clock)
         slicer = Slicer(keep_spans=self._forwarder is not None)
-        kept = config.recordings
-        recordings = Recordings(config.runs, max_bytes=kept.max_bytes, max_age_s=kept.max_age_s)
-        self._receiver = Receiver(slicer, self._intake, self.counters, clock=clock, recordings=recordings)
+        told = config.recordings
+        recordings = Recordings(config.runs, max_bytes=told.max_bytes, max_age_s=told.max_age_s)
+        self._receiver = Receiver(
+            slicer, self._intake, self.counters, clock=clock, recordings=recordings, journal=self._journal
+        )
         lookup = LookupHandler(recordings, self.counters, clock=clock).handler()
         self._grpc = GrpcListener(
             self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
@@ -113,13 +134,15 @@ class Collector:
         self._started = False
 
     async def start(self) -> Addresses:
-        """Start everything. Raises PortInUseError; then nothing listens."""
+        """Start everything. Raises PortInUseError, JournalError and StoreError; then nothing listens."""
         listen, max_bytes = self._config.listen, self._config.intake.message_max_bytes
         bound = bind("otlp_http", Address.parse(listen.otlp_http))
         try:
+            await asyncio.to_thread(self._pipeline.prepare)
             grpc_address = await self._grpc.start(Address.parse(listen.otlp_grpc))
         except BaseException:
             bound.close()
+            self._close_journal()
             raise
         self._pipeline.start()
         if self._forwarder is not None:
@@ -152,10 +175,17 @@ class Collector:
         self._writer.give_up_in(DRAIN_S / 2)
         ended = await asyncio.to_thread(self._pipeline.join, DRAIN_S)
         if not ended:
-            _log.error("the pipeline did not end within %.0f s; what it had not committed is lost", DRAIN_S)
+            fate = "lost" if self._journal is None else "in the journal for the next start"
+            _log.error("the pipeline did not end within %.0f s; what it had not committed is %s", DRAIN_S, fate)
+        else:
+            await asyncio.to_thread(self._close_journal)
         if self._forwarder is not None:
             await asyncio.to_thread(self._forwarder.stop, FORWARD_FLUSH_S)
-        return ended and not self.counters.value("mirror_uncommitted_lost_total")
+        return ended and not self._writer.ended and not self.counters.value("mirror_uncommitted_lost_total")
+
+    def _close_journal(self) -> None:
+        if self._journal is not None:
+            self._journal.close()
 
     def health(self) -> list[str]:
         """What keeps the collector from being ready, in words; empty: it is."""
@@ -164,7 +194,11 @@ class Collector:
             problems.append("starting or stopping")
         elif not self._pipeline.alive:
             problems.append("the pipeline has ended; the log says why")
-        if self._writer.failing:
+        if self._journal is not None and self._journal.problem:
+            problems.append(self._journal.problem)
+        if self._writer.ended:
+            problems.append(self._writer.ended)
+        elif self._writer.failing:
             problems.append("the store does not take what was judged; the log says why")
         self.counters.set("mirror_ready", 0 if problems else 1)
         return problems
@@ -185,8 +219,11 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
     counters: Counters,
     forwarder: Forwarder | None,
     writer: Writer,
+    *,
+    journal: Journal | None,
+    clock: Callable[[], float],
 ) -> Parts:
-    pairing, wait_s = config.pairing, deadline_s(config)
+    pairing = config.pairing
     library = Library(SchemaBook(), _fetch(store))
     library.preload(islice(store.schemas(), SCHEMAS_PRELOADED))
     book = library.book
@@ -197,19 +234,52 @@ def _parts(  # noqa: PLR0913, PLR0917 - it wires everything, once
         counters=counters,
         forwarder=forwarder,
         runs=frozenset(config.runs),
-        pairer=Pairer(
-            wait_s,
-            pairing.retry_margin_s,
-            open_max_bytes=pairing.open_max_bytes,
-            tombstones_max=pairing.tombstones_max,
-        ),
-        waiting=WaitingRoom(wait_s, max_bytes=pairing.open_max_bytes // WAITING_SHARE),
+        journal=journal,
+        slicer=Slicer(keep_spans=forwarder is not None),
+        claim=lambda source, partition: store.claim(source, partition, owner=_owner(), now_s=clock()),
+        new_lane=lambda claim: new_lane(config, claim),
+        grace_s=2 * pairing.batch_age_s + pairing.retry_margin_s,
         judge=judge,
         library=library,
         watch=RuleWatch(config.rules, book),
         schema_watch=SchemaWatch(book),
         writer=writer,
     )
+
+
+def new_lane(config: Config, claim: Claim | None) -> Lane:
+    """The lane of a partition, by the configuration's pairing."""
+    pairing, wait_s = config.pairing, deadline_s(config)
+    pairer = Pairer(
+        wait_s, pairing.retry_margin_s, open_max_bytes=pairing.open_max_bytes, tombstones_max=pairing.tombstones_max
+    )
+    return Lane(pairer, WaitingRoom(wait_s, max_bytes=pairing.open_max_bytes // WAITING_SHARE), claim)
+
+
+def journal_path(config: Config) -> Path:
+    """Where the journal is, by its setting or else beside the store."""
+    if config.journal.path:
+        return Path(config.journal.path)
+    url = make_url(config.store.url)
+    beside = url.get_backend_name() == "sqlite" and url.database
+    return Path(url.database).with_suffix(".journal") if beside and url.database else Path("mirror.journal")
+
+
+def _journal(config: Config, intake: Intake, counters: Counters, clock: Callable[[], float]) -> Journal | None:
+    settings = config.journal
+    if not settings.enabled:
+        return None
+    return Journal(
+        journal_path(config),
+        counters,
+        limits=JournalLimits(settings.max_bytes, settings.keep_s),
+        clock=clock,
+        settle=partial(settle, intake),
+    )
+
+
+def _owner() -> str:
+    return f"{socket.gethostname()} process {os.getpid()}"
 
 
 def _options(config: Config) -> CompareOptions:

@@ -2,14 +2,21 @@
 
 Bounded by bytes, and never dropping: a listener reserves a request's bytes before it works on them, and where there is no room
 the sender is told to come again. It touches nothing but its own lock.
+
+Fair by run: a run may hold at most SHARE times what is left free. So one run alone fills four fifths of the queue, several that
+flood it get equal parts, and whoever comes with little finds room. (Choudhury and Hahne, Dynamic queue length thresholds for
+shared-memory packet switches, 1998.)
 """
 
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
+from typing import Final
 
 from mirror.collect.slices import Batch
+
+SHARE: Final = 4
 
 
 class Intake:
@@ -22,6 +29,7 @@ class Intake:
         self._max_bytes = max_bytes
         self._changed = threading.Condition()
         self._batches: deque[tuple[Batch, int]] = deque()
+        self._of_run: Counter[str] = Counter()  # bytes admitted and not taken yet
         self._bytes = 0
         self._closed = False
 
@@ -43,14 +51,26 @@ class Intake:
             self._bytes += size
             return True
 
-    def release(self, size: int) -> None:
-        """Give back what was reserved for a request that came to nothing."""
+    def admit(self, batch: Batch, reserved: int) -> bool:
+        """Whether the batch's run has its share left for what was reserved; then it is to be put, or released.
+
+        A run of which nothing is queued is always admitted.
+        """
         with self._changed:
-            self._bytes -= size
+            held = self._of_run[batch.run]
+            if held and held + reserved > SHARE * (self._max_bytes - self._bytes):
+                return False
+            self._of_run[batch.run] = held + reserved
+            return True
+
+    def release(self, size: int, batch: Batch | None = None) -> None:
+        """Give back what was reserved for a request that came to nothing; `batch`, where it was admitted."""
+        with self._changed:
+            self._give_back(size, batch)
             self._changed.notify_all()
 
     def put(self, batch: Batch, reserved: int) -> None:
-        """Queue a batch on the room reserved for it."""
+        """Queue an admitted batch on the room reserved for it."""
         with self._changed:
             self._batches.append((batch, reserved))
             self._changed.notify_all()
@@ -63,8 +83,23 @@ class Intake:
             if not self._batches:
                 return None
             batch, size = self._batches.popleft()
-            self._bytes -= size
+            self._give_back(size, batch)
             return batch
+
+    def _give_back(self, size: int, batch: Batch | None) -> None:
+        self._bytes -= size
+        if batch is None:
+            return
+        left = self._of_run[batch.run] - size
+        if left > 0:
+            self._of_run[batch.run] = left
+        else:
+            del self._of_run[batch.run]
+
+    def wait_closed(self, timeout_s: float) -> None:
+        """Return once it is closed, or after `timeout_s`."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed, timeout_s)
 
     def close(self) -> None:
         """Let nothing more in. What was reserved may still be put, and what is queued can be taken."""

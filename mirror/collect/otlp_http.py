@@ -50,7 +50,7 @@ class _Reading:
 
     def take(self, size: int) -> None:
         if size > self._left:
-            raise _Refused(503, _UNAVAILABLE, "too much is being read at this moment", "queue_full")
+            raise _Refused(429, _UNAVAILABLE, "too much is being read at this moment", "queue_full")
         self._left -= size
 
     def give(self, size: int) -> None:
@@ -106,8 +106,9 @@ async def _answer(receiver: Receiver, body: bytes, encoding: str) -> Response:
             return Response(content, media_type=encoding)
         case Malformed(message):
             return _error(encoding, 400, _INVALID_ARGUMENT, message)
-        case Busy(message, retry_after_s):
-            return _error(encoding, 503, _UNAVAILABLE, message, retry_after_s=retry_after_s)
+        case Busy():
+            status = 429 if reply.full else 503  # exporters heed Retry-After with both
+            return _error(encoding, status, _UNAVAILABLE, reply.message, retry_after_s=reply.retry_after_s)
         case Failed(message):
             return _error(encoding, 500, _INTERNAL, message)
 
@@ -159,7 +160,7 @@ async def _gunzip(stream: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _error(encoding: str, http_status: int, code: int, message: str, *, retry_after_s: int = RETRY_AFTER_S) -> Response:
-    headers = {"retry-after": str(retry_after_s)} if http_status == 503 else None
+    headers = {"retry-after": str(retry_after_s)} if http_status in (429, 503) else None
     if encoding == PROTOBUF:
         content = Status(code=code, message=message).SerializeToString()
         return Response(content, http_status, headers, media_type=PROTOBUF)

@@ -1,13 +1,17 @@
 """The pipeline: the one thread that writes. It takes batches, pairs, judges, and commits what came of it.
 
-It owns the pairer, the waiting room, the judge and the changes between two commits; nobody else touches them. A store that fails
-is tried again with the same changes while nothing more is taken: the queue fills, and the senders are pushed back.
+It owns the lanes, the judge and the changes between two commits; nobody else touches them. A store that fails is tried again
+with the same changes while nothing more is taken: the queue fills, and the senders are pushed back.
+
+What it reads is open until it was counted, in the changes of the next commit; with these goes how far it read and what is
+open still. So what the journal holds counts once, wherever the process ended.
 """
 
 from __future__ import annotations
 
 import logging
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
@@ -20,17 +24,18 @@ from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
 from mirror.collect.forward import Forwarder
 from mirror.collect.intake import Intake
+from mirror.collect.journal import Journal
 from mirror.collect.judge import Judge
+from mirror.collect.lane import Lane
 from mirror.collect.library import Library
+from mirror.collect.recovering import TRY_AGAIN_S, Recovery
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
-from mirror.collect.slices import Batch, Report
-from mirror.collect.waiting import WaitingRoom
+from mirror.collect.slices import Batch, Report, Slicer
 from mirror.collect.writer import Writer
 from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
-from mirror.core.pair import Pairer
 from mirror.core.schemas import SchemaError
-from mirror.store import InForce
+from mirror.store import Claim, InForce
 
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
@@ -40,14 +45,17 @@ _log: Final = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Parts:
-    """What the pipeline works with. Once it runs, it is the only user of pairer to writer."""
+    """What the pipeline works with. Once it runs, it is the only user of judge to writer."""
 
     intake: Intake
     counters: Counters
     forwarder: Forwarder | None
     runs: frozenset[str]  # those that are accepted
-    pairer: Pairer
-    waiting: WaitingRoom
+    journal: Journal | None  # None: what is not committed is lost with the process
+    slicer: Slicer  # for what is read from the journal
+    claim: Callable[[str, int], Claim]  # of a partition of a source, in the store
+    new_lane: Callable[[Claim | None], Lane]
+    grace_s: float  # what senders are given, after a start, to bring what they could not
     judge: Judge
     library: Library
     watch: RuleWatch
@@ -61,10 +69,27 @@ class Pipeline:
     def __init__(self, parts: Parts, *, clock: Callable[[], float]) -> None:
         self._parts = parts
         self._clock = clock
-        self._seen_s = 0.0  # up to this arrival everything has been added to the pairer
+        self._lanes: dict[int, Lane] = {}
+        self._serving = False
         self._flushed_s = 0.0
         self._today: date | None = None  # by whose rules calls are judged
         self._thread = threading.Thread(target=self._run, name="mirror-pipeline", daemon=True)
+
+    def prepare(self) -> None:
+        """Open the journal and claim its place in the store, so that requests can be taken. Raises JournalError.
+
+        Where that cannot be now it is tried again by the thread; until then nothing is taken.
+        """
+        journal = self._parts.journal
+        claim = None
+        if journal is not None:
+            if not journal.open():
+                return
+            claim = self._parts.claim(journal.name, 0)
+        self._lanes[0] = self._parts.new_lane(claim)
+        if journal is not None and claim is not None:
+            journal.serve(claim.progress.next_position)
+        self._serving = True
 
     def start(self) -> None:
         """Start the thread."""
@@ -82,10 +107,28 @@ class Pipeline:
 
     def _run(self) -> None:
         self._guard("rules", self._use_day, self._clock())
-        while not self._parts.intake.drained:
+        if not self._recovered():
+            return  # what was taken is in the journal
+        while not self._parts.intake.drained and not self._parts.writer.ended:
             self._guard("turn", self._turn)
         self._guard("drain", self._drain)
         self._guard("commit", self._flush)
+
+    def _recovered(self) -> bool:
+        """Whether all that the journal held before the start was read again."""
+        parts = self._parts
+        while not self._serving:
+            parts.intake.wait_closed(TRY_AGAIN_S)
+            if parts.intake.closed:
+                return True  # nothing was taken, and there is nothing to lose
+            self._guard("journal", self.prepare)
+        if parts.journal is None:
+            return True
+        lane, now_s = self._lanes[0], self._clock()
+        for waits in (lane.pairer, lane.waiting):
+            waits.wait_until(now_s + parts.grace_s)
+        recovery = Recovery(parts.journal, lane, parts.slicer, take=self._take, see=self._see)
+        return recovery.run(lambda: parts.intake.closed, parts.intake.wait_closed)
 
     def _turn(self) -> None:
         parts, now_s = self._parts, self._clock()
@@ -93,47 +136,65 @@ class Pipeline:
         idle = parts.intake.idle  # asked after the clock: whatever comes later has a later arrival
         batch = parts.intake.take(self._wait_s(now_s))
         if batch is not None:
+            self._lane_of(batch).read(batch)
             self._take(batch)
-        elif idle:
-            self._seen_s = max(self._seen_s, now_s)
-        self._release(parts.pairer.take_expired(self._seen_s))
-        self._judge_all(parts.waiting.take_expired(self._seen_s))
+        for lane in self._lanes.values():
+            if batch is None and idle:
+                lane.seen_s = max(lane.seen_s, now_s)
+            self._release(lane, lane.pairer.take_expired(lane.seen_s))
+            self._judge_all(lane, lane.waiting.take_expired(lane.seen_s))
         self._tell_of_rules()
         if not 0 <= now_s - self._flushed_s < FLUSH_INTERVAL_S:
             self._flush()
 
     def _drain(self) -> None:
-        self._judge_all(self._parts.pairer.drain())
-        self._judge_all(self._parts.waiting.take_all())
+        for lane in self._lanes.values():
+            self._judge_all(lane, lane.pairer.drain())
+            self._judge_all(lane, lane.waiting.take_all())
+            self._close_dropped(lane)
 
     def _wait_s(self, now_s: float) -> float:
-        deadline_s = self._parts.pairer.next_deadline_s
+        deadlines = [lane.pairer.next_deadline_s for lane in self._lanes.values()]
+        deadline_s = min((at_s for at_s in deadlines if at_s is not None), default=None)
         return TURN_MAX_S if deadline_s is None else min(TURN_MAX_S, max(0.005, deadline_s - now_s))
 
+    def _lane_of(self, batch: Batch) -> Lane:
+        return self._lanes[batch.origin.partition]
+
     def _take(self, batch: Batch) -> None:
+        lane = self._lane_of(batch)
         for raw in batch.schemas:
             self._guard("schema", self._learn, raw)
         for report in batch.reports:
             self._guard("report", self._report, report)
         for outbound in batch.outbound:
-            self._guard("outbound", self._outbound, outbound)
+            if not self._guard("outbound", self._outbound, lane, outbound):
+                lane.close(outbound)
         for call in batch.calls:
-            self._guard("call", self._call, call)
+            if not self._guard("call", self._call, lane, call):
+                lane.close(call)
+        self._close_dropped(lane)
 
-    def _call(self, call: CallRecord) -> None:
-        parts = self._parts
+    def _see(self, call: CallRecord) -> None:
+        """Which version served it, and what its schema says of the rules' paths, whether it counts or not."""
+        self._parts.judge.see(call)
+        self._parts.watch.see(call)
+
+    def _call(self, lane: Lane, call: CallRecord) -> None:
         if not self._known(call.key.run):
+            lane.close(call)
             return
-        self._seen_s = max(self._seen_s, call.arrived_s)
-        parts.judge.see(call)
-        parts.watch.see(call)
-        self._release(parts.pairer.add(call, call.arrived_s))
+        lane.seen_s = max(lane.seen_s, call.arrived_s)
+        self._see(call)
+        self._release(lane, lane.pairer.add(call, call.arrived_s))
 
-    def _outbound(self, outbound: OutboundRecord) -> None:
-        if self._known(outbound.key.run):
-            self._seen_s = max(self._seen_s, outbound.arrived_s)
-            self._parts.watch.see_outbound(outbound)
-            self._release(self._parts.pairer.add_outbound(outbound, outbound.arrived_s))
+    def _outbound(self, lane: Lane, outbound: OutboundRecord) -> None:
+        if not self._known(outbound.key.run):
+            lane.close(outbound)
+            return
+        lane.seen_s = max(lane.seen_s, outbound.arrived_s)
+        self._parts.watch.see_outbound(outbound)
+        self._release(lane, lane.pairer.add_outbound(outbound, outbound.arrived_s))
 
     def _known(self, run: str) -> bool:
         if run in self._parts.runs:
@@ -141,6 +202,12 @@ class Pipeline:
         self._parts.counters.inc("mirror_unknown_run_total")
         self._parts.writer.changes.unknown_run(run)
         return False
+
+    def _close_dropped(self, lane: Lane) -> None:
+        """What came to no group is counted by its reason, and is open no more."""
+        for record, reason in lane.pairer.take_dropped():
+            self._parts.writer.changes.dropped(record, reason)
+            lane.close(record)
 
     def _report(self, report: Report) -> None:
         self._parts.writer.changes.source(schema_pb2.SourceReport.FromString(report.data), report.resource)
@@ -156,22 +223,26 @@ class Pipeline:
         parts.counters.inc("mirror_schemas_total", result="new" if fingerprint else "known")
         if fingerprint:
             parts.writer.changes.schema(fingerprint, raw)
-            self._release(parts.waiting.take_all())  # those that lack another one go back to wait
+            for lane in self._lanes.values():
+                self._release(lane, lane.waiting.take_all())  # those that lack another one go back to wait
 
-    def _release(self, groups: Iterable[Group]) -> None:
+    def _release(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge what the pairer let go, or have it wait for a schema while it has time."""
         parts = self._parts
         for group in groups:
             missing = parts.judge.missing_schemas(group)
-            has_time = parts.waiting.has_time(group, self._seen_s)
-            if missing and has_time and not parts.library.find(missing, self._seen_s):
-                self._judge_all(parts.waiting.add(group))
+            has_time = lane.waiting.has_time(group, lane.seen_s)
+            if missing and has_time and not parts.library.find(missing, lane.seen_s):
+                self._judge_all(lane, lane.waiting.add(group))
             else:
-                self._guard("judge", self._judge, group)
+                self._judge_all(lane, (group,))
 
-    def _judge_all(self, groups: Iterable[Group]) -> None:
+    def _judge_all(self, lane: Lane, groups: Iterable[Group]) -> None:
         for group in groups:
             self._guard("judge", self._judge, group)
+            lane.close_group(group)
+            if self._parts.writer.changes.groups >= FLUSH_GROUPS:
+                self._flush()
 
     def _judge(self, group: Group) -> None:
         parts = self._parts
@@ -187,8 +258,6 @@ class Pipeline:
             parts.counters.inc("mirror_triples_total")
         if parts.forwarder is not None:
             parts.forwarder.offer(judged)
-        if changes.groups >= FLUSH_GROUPS:
-            self._flush()
 
     def _schema_changes(self, judged: Judged) -> None:
         """They are no differences: they never touch what was judged."""
@@ -219,27 +288,39 @@ class Pipeline:
                 _log.warning("%s", line)
 
     def _flush(self) -> None:
+        """Commit what came of everything that was closed, and how far that is."""
+        parts = self._parts
+        for lane in self._lanes.values():
+            self._close_dropped(lane)
         self._figures()
-        self._parts.writer.changes.use(self._parts.watch.in_force)
-        self._parts.writer.flush()
+        parts.writer.changes.use(parts.watch.in_force)
+        checkpoints = [one for lane in self._lanes.values() if (one := lane.checkpoint())]
+        if parts.writer.flush(checkpoints) and parts.journal is not None:
+            for one in checkpoints:
+                parts.journal.done(one.claim.partition, lowest_open=one.progress.lowest_open)
         self._flushed_s = self._clock()
 
     def _figures(self) -> None:
         """Bring the gauges, and what other parts count, up to date."""
-        parts, put = self._parts, self._parts.counters.set
-        put("mirror_queue_bytes", parts.intake.bytes)
-        put("mirror_groups_open", parts.pairer.open)
-        put("mirror_groups_open_bytes", parts.pairer.open_bytes)
-        put("mirror_groups_waiting", len(parts.waiting))
-        put("mirror_groups_waiting_evicted_total", parts.waiting.evicted)
-        for reason, count in parts.pairer.counts.items():
+        put, lanes = self._parts.counters.set, list(self._lanes.values())
+        put("mirror_queue_bytes", self._parts.intake.bytes)
+        put("mirror_groups_open", sum(lane.pairer.open for lane in lanes))
+        put("mirror_groups_open_bytes", sum(lane.pairer.open_bytes for lane in lanes))
+        put("mirror_groups_waiting", sum(len(lane.waiting) for lane in lanes))
+        put("mirror_groups_waiting_evicted_total", sum(lane.waiting.evicted for lane in lanes))
+        for reason, count in sum((Counter(lane.pairer.counts) for lane in lanes), Counter()).items():
             put("mirror_pairing_total", count, reason=reason)
 
-    def _guard(self, stage: str, work: Callable[..., None], *given: Any) -> None:
-        """Do one piece of work; a fault of ours is counted and logged without payload, and the next piece goes on."""
+    def _guard(self, stage: str, work: Callable[..., None], *given: Any) -> bool:
+        """Do one piece of work; a fault of ours is counted and logged without payload, and the next piece goes on.
+
+        False: there was one.
+        """
         try:
             work(*given)
         except Exception as fault:  # noqa: BLE001 - one group must not end the pipeline
             self._parts.counters.inc("mirror_internal_errors_total", stage=stage)
             self._parts.writer.changes.count("internal_error")
             log_fault(_log, f"{stage} in the pipeline", fault)
+            return False
+        return True

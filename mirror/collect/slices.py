@@ -27,12 +27,13 @@ from mirror.collect.span_fields import (
     REJECTIONS,
     VERDICT,
     WANTED,
+    Place,
     Rejected,
     call_of,
     message_bytes,
     outbound_of,
 )
-from mirror.core.model import CallRecord, OutboundRecord, Resource
+from mirror.core.model import NOWHERE, CallRecord, Origin, OutboundRecord, Resource
 
 RESOURCES_MAX: Final = 4096  # distinct resources interned at a time
 RESOURCE_MAX_BYTES: Final = 16 << 10  # larger ones are decoded each time, not kept
@@ -61,12 +62,25 @@ class Batch:
     reports: tuple[Report, ...] = ()
     outbound: tuple[OutboundRecord, ...] = ()  # calls that a service made while it served a mirrored one
     ordinary: int = 0  # spans that are not ours
+    origin: Origin = field(default=NOWHERE, compare=False)  # that of all its records
     rejected: Mapping[str, int] = field(default_factory=dict)  # by reason, a key of REJECTIONS
 
     @property
     def rejected_spans(self) -> int:
         """How many spans of ours could not be used."""
         return sum(self.rejected.values())
+
+    @property
+    def run(self) -> str:
+        """The run that it is charged to: that of its first call; empty if it has none."""
+        if self.calls:
+            return self.calls[0].key.run
+        return self.outbound[0].key.run if self.outbound else ""
+
+    @property
+    def counts(self) -> bool:
+        """Whether anything of it is ours."""
+        return bool(self.calls or self.outbound or self.schemas or self.reports)
 
     @property
     def message(self) -> str:
@@ -124,9 +138,12 @@ class _Cut:
         self._outbound: list[OutboundRecord] = []
         self._ordinary = 0
         self._rejected: Counter[str] = Counter()
+        self._origin = Origin()
+        self._place = -1  # of the span in the request, whatever it is
 
     def spans(self, spans: Iterable[bytes], resource: Callable[[], Resource]) -> None:
         for raw in spans:
+            self._place += 1
             if _MARK not in raw:
                 self._ordinary += 1
                 continue
@@ -147,12 +164,15 @@ class _Cut:
             data = message_bytes(found[names.REPORT], schema_pb2.SourceReport, "malformed_report")
             self._reports.append(Report(resource(), data))
         elif names.OUTBOUND in found:
-            self._outbound.append(outbound_of(span, found, arrived_s=self._arrived_s))
+            self._outbound.append(outbound_of(span, found, self._here()))
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
-            call = call_of(span, found, resource(), arrived_s=self._arrived_s, keep_span=self._keep_spans)
+            call = call_of(span, found, resource(), self._here(), keep_span=self._keep_spans)
             self._calls.append(call)
         else:
             self._ordinary += 1  # a span that only carries an id of ours, or our own mirror.compare coming back
+
+    def _here(self) -> Place:
+        return Place(self._arrived_s, self._origin, self._place)
 
     def batch(self) -> Batch:
         return Batch(
@@ -161,6 +181,7 @@ class _Cut:
             reports=tuple(self._reports),
             outbound=tuple(self._outbound),
             ordinary=self._ordinary,
+            origin=self._origin,
             rejected=dict(self._rejected),
         )
 

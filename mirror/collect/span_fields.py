@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
 from grpc_mirror.v1 import attributes as names
@@ -13,7 +13,7 @@ from grpc_mirror.v1 import capture_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
 
 from mirror.collect.status import STATUS_NAMES, status_name
-from mirror.core.model import CallRecord, OutboundRecord, PairKey, Resource, Role
+from mirror.core.model import CallRecord, Origin, OutboundRecord, PairKey, Resource, Role
 
 NAME_MAX_CHARS: Final = 512  # of id, run and method: they become keys and are stored
 
@@ -49,11 +49,19 @@ WANTED: Final = frozenset(
 Found: TypeAlias = Mapping[str, AnyValue]
 
 
+class Place(NamedTuple):
+    """Where and when a span came: its request, when that arrived (unix seconds), and which of its spans it is."""
+
+    arrived_s: float
+    origin: Origin
+    span_index: int
+
+
 class Rejected(Exception):  # noqa: N818 - not an error of the program: it names why one span is left out
     """One span cannot be used; its text is a key of REJECTIONS."""
 
 
-def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, keep_span: bool) -> CallRecord:
+def call_of(span: Span, found: Found, resource: Resource, place: Place, *, keep_span: bool) -> CallRecord:
     """The record of a call from its span and those attributes of it that are WANTED. Raises Rejected.
 
     With `keep_span` the record holds the span less its payload attributes, which are taken out of `span` for that.
@@ -69,13 +77,15 @@ def call_of(span: Span, found: Found, resource: Resource, *, arrived_s: float, k
         trace_id=_identifier(span.trace_id, 16, "trace_id"),
         span_id=_identifier(span.span_id, 8, "span_id"),
         capture=data,
-        arrived_s=arrived_s,
+        arrived_s=place.arrived_s,
+        origin=place.origin,
+        span_index=place.span_index,
         span=_without_payload(span) if keep_span else b"",
         outbound_calls=capture.outbound_calls,
     )
 
 
-def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord:
+def outbound_of(span: Span, found: Found, place: Place) -> OutboundRecord:
     """The record of a call that a service made while it served a mirrored one. Raises Rejected."""
     data, capture = _capture(found)
     outbound = capture.outbound
@@ -94,7 +104,9 @@ def outbound_of(span: Span, found: Found, *, arrived_s: float) -> OutboundRecord
         after_end=outbound.after_end,
         capture=data,
         span_id=_identifier(span.span_id, 8, "span_id"),
-        arrived_s=arrived_s,
+        arrived_s=place.arrived_s,
+        origin=place.origin,
+        span_index=place.span_index,
         request_hash=outbound.request_hash,
         ordinal=outbound.ordinal,
         sent=outbound.policy == capture_pb2.OUTBOUND_POLICY_SENT,

@@ -18,6 +18,7 @@ class WaitingRoom:
         self._max_bytes = max_bytes
         self._groups: OrderedDict[PairKey, Group] = OrderedDict()
         self._bytes = 0
+        self._floor_s = 0.0
         self.evicted = 0  # groups let go because the room was full
 
     def __len__(self) -> int:
@@ -25,13 +26,17 @@ class WaitingRoom:
 
     def has_time(self, group: Group, now_s: float) -> bool:
         """Whether the group may still wait."""
-        return now_s < group.first_arrival_s + self._wait_s
+        return now_s < max(group.first_arrival_s + self._wait_s, self._floor_s)
+
+    def wait_until(self, at_s: float) -> None:
+        """Let nobody's time be over before: while the collector was down no schema could come."""
+        self._floor_s = at_s
 
     def add(self, group: Group) -> list[Group]:
         """Take one in; the groups that had to make room, which are to be judged as they are."""
+        out = [self._pop(group.key)] if group.key in self._groups else []
         self._groups[group.key] = group
         self._bytes += _size(group)
-        out = []
         while self._bytes > self._max_bytes and self._groups:
             out.append(self._pop(next(iter(self._groups))))
             self.evicted += 1

@@ -9,13 +9,13 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
 from mirror.core.policy import Policy
-from mirror.store import InForce, Store, StoreError
+from mirror.store import Checkpoint, FencedError, InForce, Store, StoreError
 from mirror.store.views import RuleChangeView
 
 BACKOFF_FIRST_S: Final = 0.1
@@ -27,9 +27,20 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Writer:
-    """Holds `changes`, to which the pipeline adds. `clock`: unix seconds; `policy` decides which fails are kept."""
+    """Holds `changes`, to which the pipeline adds. `clock`: unix seconds; `policy` decides which fails are kept.
 
-    def __init__(self, store: Store, counters: Counters, *, policy: Policy, clock: Callable[[], float]) -> None:
+    `kept`: what is not committed is in a journal, and will be read again.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        counters: Counters,
+        *,
+        policy: Policy,
+        clock: Callable[[], float],
+        kept: bool = False,
+    ) -> None:
         self._store = store
         self._counters = counters
         self._clock = clock
@@ -39,8 +50,10 @@ class Writer:
         self._committed_s = 0.0
         self._looked_s = 0.0
         self._in_force: InForce | None = None
+        self._kept = kept
         self.changes = store.changes()
         self.failing = False
+        self.ended = ""  # why nothing is committed any more; "": it is
 
     def use(self, in_force: InForce) -> None:
         """What is added from now on was judged by these rules; what they judge otherwise starts anew in the store.
@@ -51,14 +64,19 @@ class Writer:
         self.changes = self._store.changes(in_force, takes_over=True)
         self.flush()
 
-    def flush(self) -> None:
-        """Commit the changes, however long that takes; then begin new ones."""
+    def flush(self, checkpoints: Sequence[Checkpoint] = ()) -> bool:
+        """Commit the changes and what was read for them, however long that takes; then begin new ones.
+
+        False: nothing was committed, since there was nothing, or it cannot be.
+        """
         now_s = self._clock()
-        if self.changes.empty and 0 <= now_s - self._committed_s < EMPTY_INTERVAL_S:
-            return
+        if self.ended or (self.changes.empty and 0 <= now_s - self._committed_s < EMPTY_INTERVAL_S):
+            return False
         attempts, backoff_s, committed = 0, BACKOFF_FIRST_S, True
-        while not self._commit():
+        while not self._commit(checkpoints):
             attempts += 1
+            if self.ended:
+                return False
             if self._hopeless(attempts):
                 self._lose()
                 committed = False
@@ -71,17 +89,21 @@ class Writer:
         if not 0 <= now_s - self._looked_s < LOOK_INTERVAL_S:
             self._looked_s = now_s
             self._look(now_s)
+        return committed
 
     def give_up_in(self, seconds: float) -> None:
         """The collector is stopping: a store that still fails then is given up, and what was not committed is counted lost."""
         self._give_up_at_s = time.monotonic() + seconds
         self._wake.set()
 
-    def _commit(self) -> bool:
+    def _commit(self, checkpoints: Sequence[Checkpoint]) -> bool:
         began_s = time.perf_counter()
         self._fault = False
         try:
-            restarted = self._store.commit(self.changes, self._clock())
+            restarted = self._store.commit(self.changes, self._clock(), checkpoints)
+        except FencedError as problem:
+            self._end(str(problem))
+            return False
         except StoreError as problem:
             self._fault = problem.lasting
             self._failed(str(problem))
@@ -123,7 +145,16 @@ class Writer:
         self._wake.clear()  # from here on the pauses are real ones again
         return time.monotonic() >= self._give_up_at_s
 
+    def _end(self, why: str) -> None:
+        """Whatever was committed from here on would leave out what was not."""
+        self.ended = why
+        self.changes = self._store.changes(self._in_force)
+        _log.error("nothing more is committed: %s", why)
+
     def _lose(self) -> None:
+        if self._kept and not self._fault:
+            self._end("the store did not take it until the end; what was received is in the journal for the next start")
+            return
         self._counters.inc("mirror_uncommitted_lost_total", self.changes.groups)
         _log.error("%d judged groups could not be stored and are lost", self.changes.groups)
 

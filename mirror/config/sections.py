@@ -87,6 +87,27 @@ class Store(Section):
     )
 
 
+class Journal(Section):
+    """What was acknowledged, on disk until it is counted. It holds captures: keep it where the store may be."""
+
+    enabled: bool = Field(
+        default=True,
+        description="Off: what was acknowledged and not committed (half a second, and calls that wait for their others) is lost when the collector is killed.",
+    )
+    path: str = Field(
+        default="",
+        description="Its file. Empty: beside an SQLite store, `mirror.journal` for `mirror.db`; else `./mirror.journal`.",
+    )
+    max_bytes: Size = Field(
+        default=2048 * _MIB,
+        description="Bytes of requests; where all of it is still needed, senders are told to come back.",
+    )
+    keep_s: Duration = Field(
+        default=60.0,
+        description="How long what was counted stays, and is read again at a start: so long repeats are recognised after it. Interceptors repeat for 30 s.",
+    )
+
+
 class Web(Section):
     """Addresses for people, in reports, traces and on the page."""
 
@@ -210,6 +231,7 @@ class Settings(Section):
     tls: Tls = Field(default_factory=Tls)
     auth: Auth = Field(default_factory=Auth)
     store: Store = Field(default_factory=Store)
+    journal: Journal = Field(default_factory=Journal)
     web: Web = Field(default_factory=Web)
     pairing: Pairing = Field(default_factory=Pairing)
     recordings: Recordings = Field(default_factory=Recordings)

@@ -47,13 +47,13 @@ class Gathering:
         """Whether each of these served calls has as many as it says to have made."""
         return all(len(self._of.get((call.role, call.span_id), ())) >= call.outbound_calls for call in calls)
 
-    def give(self, calls: dict[Role, CallRecord]) -> tuple[dict[Role, CallRecord], int]:
-        """The calls with their outbound calls, by method and index; and how many are left that are none of theirs."""
+    def give(self, calls: dict[Role, CallRecord]) -> tuple[dict[Role, CallRecord], list[OutboundRecord]]:
+        """The calls with their outbound calls, by method and index; and those left that are none of theirs."""
         if not self._of:
-            return calls, 0
+            return calls, []
         given = dict(calls)
         for role, call in calls.items():
             held = self._of.pop((role, call.span_id), None)
             if held:
                 given[role] = replace(call, outbound=tuple(held[key] for key in sorted(held)))
-        return given, sum(map(len, self._of.values()))
+        return given, [one for held in self._of.values() for one in held.values()]

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
+from typing import Any, Final
 
 from mirror.core.path import Path, pattern_of, render
 
@@ -73,6 +73,19 @@ class Resource:
     instance: str
 
 
+class Origin:
+    """The stored request that records were read from: which one is known once it is stored, after they were made."""
+
+    __slots__ = ("partition", "position")
+
+    def __init__(self, partition: int = 0, position: int = -1) -> None:
+        self.partition = partition
+        self.position = position  # in its partition; -1: not stored
+
+
+NOWHERE: Final = Origin()
+
+
 @dataclass(frozen=True, slots=True)
 class PairKey:
     """What all replicas' calls of one request share."""
@@ -86,7 +99,7 @@ class PairKey:
 class OutboundRecord:
     """One call that a service made while it served a mirrored one, whose pair key, role and span this names.
 
-    `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method,
+    `origin` and `span_index` (of its span) say where it was read. `capture` is its serialised mirror.v1.Capture. `method` is whom it called; `index` counts the calls of this method,
     `ordinal` those of them with an equal request, of which `request_hash` is made. `sent`: it was really made.
     """
 
@@ -103,6 +116,8 @@ class OutboundRecord:
     request_hash: bytes = b""
     ordinal: int = 0
     sent: bool = False
+    origin: Origin = field(default=NOWHERE, compare=False, repr=False)
+    span_index: int = field(default=0, compare=False, repr=False)
 
     @property
     def size(self) -> int:
@@ -117,7 +132,7 @@ class CallRecord:
     `capture` is the serialised mirror.v1.Capture. `span` is the serialised span less its payload attributes
     (kept only where spans are forwarded, else empty). Times are seconds of the collector's clock.
     `outbound_calls` is how many calls it says to have made, `outbound` those of them that came before its group was
-    released, by method and index.
+    released, by method and index. `origin` and `span_index` (of its span in that request) say where it was read.
     """
 
     key: PairKey
@@ -133,6 +148,8 @@ class CallRecord:
     span: bytes = b""
     outbound_calls: int = 0
     outbound: tuple[OutboundRecord, ...] = ()
+    origin: Origin = field(default=NOWHERE, compare=False, repr=False)
+    span_index: int = field(default=0, compare=False, repr=False)
 
     @property
     def size(self) -> int:

@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from heapq import heapify, heappop, heappush
 from types import MappingProxyType
-from typing import Final
+from typing import Final, NamedTuple
 
 from mirror.core import gathering
 from mirror.core.gathering import Gathering
@@ -31,7 +31,15 @@ DROPS: Final = (
 )
 EVICTED: Final = "evicted"  # groups let go because the memory cap was reached
 RECORD_OVERHEAD_BYTES: Final = 300  # what holding a record costs beside its payload
+SPAN_IDS_MAX_BYTES: Final = 512  # of one tombstone
 _COMPACT_FROM: Final = 1024
+
+
+class Dropped(NamedTuple):
+    """A record that is in no group, and why: one of DROPS."""
+
+    record: CallRecord | OutboundRecord
+    reason: str
 
 
 @dataclass(slots=True)
@@ -99,6 +107,8 @@ class Pairer:
         self._tombstones: OrderedDict[PairKey, bytes] = OrderedDict()  # the span IDs of the released calls, joined
         self._open_bytes = 0
         self._counts = dict.fromkeys((*DROPS, EVICTED), 0)
+        self._dropped: list[Dropped] = []
+        self._floor_s = 0.0
 
     @property
     def open(self) -> int:
@@ -114,6 +124,11 @@ class Pairer:
     def counts(self) -> Mapping[str, int]:
         """Records dropped, by each name in DROPS, and groups evicted. They only rise."""
         return MappingProxyType(self._counts)
+
+    def take_dropped(self) -> list[Dropped]:
+        """The records dropped since this was asked last. Ask after every change, or they stay in memory."""
+        dropped, self._dropped = self._dropped, []
+        return dropped
 
     @property
     def next_deadline_s(self) -> float | None:
@@ -132,7 +147,7 @@ class Pairer:
             if self._is_late(record):
                 return released
             if record.role is Role.PRIMARY and not record.expect:
-                self._counts["not_mirrored"] += 1
+                self._drop(record, "not_mirrored")
                 self._bury(record.key, record.span_id)
                 return released
             group = self._begin(record)
@@ -155,11 +170,26 @@ class Pairer:
             drop = group.outbound.add(record)
             group.expect |= record.expect
         if drop:
-            self._counts[drop] += 1
+            self._drop(record, drop)
         elif group is not None:
             self._grow(group, _held_bytes(record))
             self._settle(group, released, now_s, filed=True)
         return released
+
+    def wait_until(self, at_s: float) -> None:
+        """Let nothing that is added from now on expire before: while the collector was down nobody could deliver to it."""
+        self._floor_s = at_s
+
+    def reopen(self, key: PairKey) -> None:
+        """A record of this request, about to be added again, was open when the collector ended: so it is not late."""
+        self._tombstones.pop(key, None)
+
+    def bury(self, record: CallRecord) -> None:
+        """Remember one that was counted before the collector ended, unless others of its group are still open."""
+        if record.key not in self._groups:
+            known = self._tombstones.get(record.key, b"")
+            if record.span_id not in known and len(known) < SPAN_IDS_MAX_BYTES:
+                self._bury(record.key, known + record.span_id)
 
     def _still_open(self, record: CallRecord | OutboundRecord, released: list[Group]) -> _Open | None:
         """The record's group; one whose time is over is released first."""
@@ -197,7 +227,7 @@ class Pairer:
         return [one for group in waiting for one in self._release(group, Release.DRAIN)]
 
     def _begin(self, record: CallRecord | OutboundRecord) -> _Open:
-        group = _Open(record.key, record.arrived_s, record.arrived_s + self._deadline_s)
+        group = _Open(record.key, record.arrived_s, max(record.arrived_s + self._deadline_s, self._floor_s))
         self._groups[record.key] = group
         self._deadlines.push(group.deadline_s, group, open_groups=len(self._groups))
         return group
@@ -207,19 +237,18 @@ class Pairer:
         held = group.calls.get(record.role)
         if held is not None:
             if (held.trace_id, held.span_id) == (record.trace_id, record.span_id):
-                self._counts["duplicate"] += 1
-                return False
+                return self._drop(record, "duplicate")
             if record.attempt <= held.attempt:
-                self._counts["lower_attempt"] += 1
-                return False
-            self._counts["replaced_attempt"] += 1
+                return self._drop(record, "lower_attempt")
+            self._drop(held, "replaced_attempt")
             self._grow(group, -_held_bytes(held))
         group.calls[record.role] = record
         group.expect |= record.expect
         self._grow(group, _held_bytes(record))
         if record.role is Role.PRIMARY:
             may_be_retried = record.status != "OK" and record.attempt > 0
-            group.ready_s = min(group.deadline_s, record.arrived_s + self._grace_s) if may_be_retried else 0.0
+            grace_s = max(record.arrived_s + self._grace_s, self._floor_s)
+            group.ready_s = min(group.deadline_s, grace_s) if may_be_retried else 0.0
             if may_be_retried:
                 self._graces.push(group.ready_s, group, open_groups=len(self._groups))
         return True
@@ -234,7 +263,8 @@ class Pairer:
         del self._groups[group.key]
         self._open_bytes -= group.size
         calls, orphans = group.outbound.give(group.calls)
-        self._counts["orphan_outbound"] += orphans
+        for orphan in orphans:
+            self._drop(orphan, "orphan_outbound")
         if not calls:
             return []
         self._bury(group.key, b"".join(call.span_id for call in calls.values()))
@@ -247,8 +277,14 @@ class Pairer:
         if span_ids is None:
             return False
         repeated = record.span_id and record.span_id in span_ids
-        self._counts["duplicate" if repeated else f"late_{record.role}"] += 1
+        self._drop(record, "duplicate" if repeated else f"late_{record.role}")
         return True
+
+    def _drop(self, record: CallRecord | OutboundRecord, reason: str) -> bool:
+        """Count a record that is in no group; False, as what became of it."""
+        self._counts[reason] += 1
+        self._dropped.append(Dropped(record, reason))
+        return False
 
     def _bury(self, key: PairKey, span_ids: bytes) -> None:
         self._tombstones[key] = span_ids

@@ -5,10 +5,22 @@ number of readers (`Reader`) answer what pages, reports and verdicts ask. Start 
 """
 
 from mirror.store.changes import Changes, InForce
+from mirror.store.checkpoints import Checkpoint, Claim, FencedError
 from mirror.store.engine import StoreError
 from mirror.store.judging import JudgeOptions
 from mirror.store.limits import Limits
 from mirror.store.queries import Reader
 from mirror.store.store import Store
 
-__all__ = ["Changes", "InForce", "JudgeOptions", "Limits", "Reader", "Store", "StoreError"]
+__all__ = [
+    "Changes",
+    "Checkpoint",
+    "Claim",
+    "FencedError",
+    "InForce",
+    "JudgeOptions",
+    "Limits",
+    "Reader",
+    "Store",
+    "StoreError",
+]

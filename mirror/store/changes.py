@@ -14,7 +14,19 @@ from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.core.model import EpochKey, Hypothesis, Judged, Kind, Release, Resource, Role, Triple, Verdict
+from mirror.core.model import (
+    CallRecord,
+    EpochKey,
+    Hypothesis,
+    Judged,
+    Kind,
+    OutboundRecord,
+    Release,
+    Resource,
+    Role,
+    Triple,
+    Verdict,
+)
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
@@ -28,6 +40,7 @@ MapT = TypeVar("MapT", bound=MutableMapping[Any, Any])
 _UNKNOWN = Resource("", "", "")
 SOURCES_OVER_LIMIT = "sources_over_limit"
 REPLACED_RULES = "pairs_under_replaced_rules"
+DROPPED = "calls_dropped"  # by reason, of a run
 _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
@@ -175,6 +188,10 @@ class Changes:
     def count(self, name: str, n: int = 1, *, run: str = "") -> None:
         """Add `n` to the total `name` (drops and conditions), of one run or, without, of the collector."""
         self.totals[name, run] += n
+
+    def dropped(self, record: CallRecord | OutboundRecord, reason: str) -> None:
+        """Count a record of an accepted run that came to no group."""
+        self.totals[f"{DROPPED}.{reason}", record.key.run] += 1
 
     def schema(self, fingerprint: str, blob: bytes) -> None:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""

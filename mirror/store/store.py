@@ -6,7 +6,7 @@ One Store a database, used by one thread. kill -9 at any moment leaves either al
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import Final, Self
 
@@ -15,8 +15,10 @@ from sqlalchemy import Connection, Engine, select
 from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import LEFT_OUT_FROM
 from mirror.core.verdict import Policy
+from mirror.store import checkpoints as marks
 from mirror.store import judging, reports
 from mirror.store.changes import Changes, InForce
+from mirror.store.checkpoints import Checkpoint, Claim
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods, unjudged_rows
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
@@ -76,15 +78,24 @@ class Store:
         """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
         return Changes(self.keeper, in_force, takes_over=takes_over)
 
-    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
+    def claim(self, source: str, partition: int, *, owner: str, now_s: float) -> Claim:
+        """Make a partition the caller's alone: whoever had it before can write no checkpoint of it any more. Raises StoreError."""
+        with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+            return marks.claim(connection, source, partition, owner=owner, now_s=now_s)
+
+    def commit(
+        self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
+    ) -> tuple[RuleChangeView, ...]:
         """Add `changes` in one transaction and judge what they touched and what has closed since. `now_s`: unix time.
 
-        What was counted under other rules than the changes' starts anew before: returns what that was. Raises StoreError;
-        then nothing of it is in the store, and the same changes can be committed again.
+        `checkpoints`: how far what `changes` came from was read, in the same transaction. What was counted under other rules
+        than the changes' starts anew before: returns what that was. Raises StoreError, and FencedError where a partition is
+        no longer ours; then nothing of it is in the store, and the same changes can be committed again.
         """
         self._require_same_file()
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
+                marks.write_checkpoints(connection, checkpoints, now_s)
                 judged_methods, settled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
         except BaseException:

@@ -300,3 +300,17 @@ rule_statuses: Final = Table(
     _text("status"),
     _text("text"),
 )
+
+# How far each partition of a log of records was read: see core/ledger.
+partitions: Final = Table(
+    "partitions",
+    metadata,
+    _text("source", key=True),
+    Column("partition", BigInteger, primary_key=True, autoincrement=False),
+    _count("generation"),  # raised by whoever claims it; a checkpoint demands its own
+    _text("owner"),  # who claimed it last
+    _count("next_position"),  # everything below was read
+    _count("lowest_open"),  # where reading again begins
+    Column("open", LargeBinary, nullable=False),  # the open positions below, by ledger.encode_open
+    _second("changed_s"),
+)

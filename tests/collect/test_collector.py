@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from mirror.config import Config, load
 from mirror.core.model import Group, Judged
 from mirror.core.path import PathPattern
 from mirror.core.rules import Ignore, RuleSet, Scope
-from mirror.store import Changes, Store, StoreError
+from mirror.store import Changes, Checkpoint, Store, StoreError
 from mirror.store.views import RuleChangeView
 from tests.collect.otlp import keys, request
 from tests.collect.servers import EXPORT
@@ -129,10 +129,12 @@ class Failing(Store):
 
     broken = False
 
-    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
+    def commit(
+        self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
+    ) -> tuple[RuleChangeView, ...]:
         if self.broken:
             raise StoreError("the disk is full")
-        return super().commit(changes, now_s)
+        return super().commit(changes, now_s, checkpoints)
 
 
 def test_while_the_store_fails_it_is_not_ready_pushes_back_and_loses_nothing(tmp_path: Path) -> None:

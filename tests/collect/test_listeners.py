@@ -179,7 +179,7 @@ def test_http_pushes_back_when_the_queue_is_full() -> None:
     async def use(listeners: Listeners) -> None:
         assert (await post(listeners, GOOD, PROTOBUF)).status_code == 200
         answer = await post(listeners, GOOD, PROTOBUF)
-        assert (answer.status_code, answer.headers["retry-after"]) == (503, "1")
+        assert (answer.status_code, answer.headers["retry-after"]) == (429, "1")
         assert Status.FromString(answer.content).code == 14
 
     with_listeners(Listeners(queue_max_bytes=len(GOOD)), use)
@@ -196,11 +196,11 @@ def test_bodies_that_are_read_at_a_time_are_bounded_together() -> None:
             b"content-length: 1000000\r\n\r\n" + half
         )
         await first.drain()
-        while (answer := await post(listeners, half, PROTOBUF)).status_code != 503:
+        while (answer := await post(listeners, half, PROTOBUF)).status_code != 429:
             assert answer.status_code == 400  # the first was not read yet; zeros are no OTLP
         assert answer.headers["retry-after"] == "1"
         first.close()
-        while (answer := await post(listeners, half, PROTOBUF)).status_code == 503:
+        while (answer := await post(listeners, half, PROTOBUF)).status_code == 429:
             pass
         assert (await post(listeners, GOOD, PROTOBUF)).status_code == 200
 

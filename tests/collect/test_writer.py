@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from mirror.collect.counters import Counters
 from mirror.collect.writer import Writer
 from mirror.core.model import Verdict
 from mirror.core.policy import Policy
-from mirror.store import Changes, Store, StoreError
+from mirror.store import Changes, Checkpoint, Store, StoreError
 from mirror.store.views import RuleChangeView
 from tests.collect.records import judged
 
@@ -27,11 +28,13 @@ class Failing(Store):
         self.looks += 1
         super().look(policy, now_s)
 
-    def commit(self, changes: Changes, now_s: float) -> tuple[RuleChangeView, ...]:
+    def commit(
+        self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
+    ) -> tuple[RuleChangeView, ...]:
         self.attempts += 1
         if self.failures:
             raise self.failures.pop()
-        return super().commit(changes, now_s)
+        return super().commit(changes, now_s, checkpoints)
 
 
 @pytest.fixture
