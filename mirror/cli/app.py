@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "report": "mirror.cli.report",
     "verdict": "mirror.cli.verdict",
     "db": "mirror.cli.db.app",
+    "doctor": "mirror.cli.doctor.app",
     "diff": "mirror.cli.diff",
     "rules": "mirror.cli.rules",
     "demo": "mirror_demo.command",
