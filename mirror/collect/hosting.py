@@ -89,7 +89,7 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
         if not self._under_way:  # the next one may have come early
             self._places.idle(self)
-        if self.conn.trailing_data[0]:
+        if self.conn.trailing_data[0] or self.conn.their_state is h11.SEND_BODY:
             self._watch_head()
 
     def send_400_response(self, msg: str) -> None:

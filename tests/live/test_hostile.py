@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from mirror.collect.recordings import WAITING_MAX
 from tests.live.hostile import asking, bodies, http1, http2, strangers
 from tests.live.hostile.slow import Slow, Waiters
 from tests.live.hostile.target import OTHER, READ, WRITE, Case, GoodClient, Target
@@ -56,7 +57,8 @@ def secure(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
 
 
 @pytest.fixture(scope="module")
-def plain(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Siege]:
+def plain(tmp_path_factory: pytest.TempPathFactory, secure: Siege) -> Iterator[Siege]:
+    """Both begin at once, so that the slow ones' time runs together."""
     yield from begun(tmp_path_factory.mktemp("plain"), secure=False)
 
 
@@ -79,7 +81,8 @@ def test_strangers_get_nowhere(secure: Siege, case: Case) -> None:
 
 def test_of_too_many_shadows_that_wait_some_are_told_to_go(plain: Siege) -> None:
     told = Counter(Waiters(plain.target).answers())
-    assert set(told) == {"NOT_FOUND", "BUSY"}, told
+    assert set(told) <= {"NOT_FOUND", "BUSY", "CANCELLED"}, told
+    assert told["NOT_FOUND"] <= WAITING_MAX, told
     plain.holds()
 
 
@@ -91,6 +94,7 @@ def test_at_last_the_slow_are_ended_memory_is_bounded_and_the_good_were_counted(
     assert {(name, wanted, told) for name, wanted, told in siege.slow.ends() if wanted != told} == set()
     siege.holds()
     if sys.platform == "linux":
+        print(f"{which}: {siege.rss_bytes >> 20} MiB at first, {siege.target.rss_bytes >> 20} MiB now")
         grown = siege.target.rss_bytes - siege.rss_bytes
         assert grown < GROWTH_MAX_BYTES, f"grew by {grown >> 20} MiB"
     siege.good.__exit__()

@@ -14,7 +14,7 @@ from contextlib import suppress
 
 from tests.collect.servers import EXPORT
 from tests.live.hostile.bodies import GOOD
-from tests.live.hostile.target import CLOSED, Case, Target, Told
+from tests.live.hostile.target import ANSWER_S, CLOSED, Case, Target, Told
 
 PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST, SETTINGS, PUSH, PING, GOAWAY, WINDOW, CONTINUATION = range(10)
@@ -115,13 +115,13 @@ def told(got: bytes, *, ended: bool) -> Told:
     return Told(CLOSED if ended or GOAWAY in found else SILENT, words)
 
 
-def http2(sent: bytes | Callable[[], bytes]) -> Callable[[Target], Told]:
-    """Bytes on a bare connection; what came back until it was closed, or nothing more came."""
+def http2(sent: bytes | Callable[[], bytes], patience_s: float = ANSWER_S) -> Callable[[Target], Told]:
+    """Bytes on a bare connection; what came back until it was closed, or nothing more came for so long."""
 
     def attack(target: Target) -> Told:
         content = sent if isinstance(sent, bytes) else sent()
         with target.connect("otlp_grpc", content) as connection:
-            return heard(connection, SETTLED_S)
+            return heard(connection, patience_s)
 
     return attack
 
@@ -273,7 +273,7 @@ FLOODS: dict[str, tuple[Callable[[Target], Told], str]] = {
     "priorities": (flood(frame(PRIORITY, 0, 1, bytes(4) + b"\x10")), ANY),
     "unknown frames": (flood(frame(99, 0, 0, bytes(100))), ANY),
     "calls without end of their messages": (
-        http2(lambda: streams(lambda n: begun(n) + frame(DATA, 0, n, message(GOOD, length=900_000)), 200)),
+        http2(lambda: streams(lambda n: begun(n) + frame(DATA, 0, n, message(GOOD, length=900_000)), 200), SETTLED_S),
         ANY,
     ),
     "connections": (many_connections, CLOSED),
@@ -283,6 +283,6 @@ CASES = [
     *(Case(f"http2: {name}", http2(sent), CLOSED) for name, sent in CLOSING.items()),
     *(Case(f"http2: {name}", http2(sent), ANSWERED, words) for name, (sent, words) in REFUSED.items()),
     *(Case(f"http2: {name}", http2(sent), "INTERNAL_ERROR|PROTOCOL_ERROR") for name, sent in RESET.items()),
-    *(Case(f"http2: {name}", http2(sent), f"{SILENT}|{ANSWERED}") for name, sent in LET.items()),
+    *(Case(f"http2: {name}", http2(sent, SETTLED_S), f"{SILENT}|{ANSWERED}") for name, sent in LET.items()),
     *(Case(f"http2 flood: {name}", attack, status) for name, (attack, status) in FLOODS.items()),
 ]  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+import warnings
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -112,8 +113,10 @@ def old_tls(listener: str) -> Callable[[Target], Told]:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
         context.set_ciphers("ALL:@SECLEVEL=0")
-        context.minimum_version = ssl.TLSVersion.TLSv1
-        context.maximum_version = ssl.TLSVersion.TLSv1_1
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", DeprecationWarning)
+            context.minimum_version = ssl.TLSVersion.TLSv1
+            context.maximum_version = ssl.TLSVersion.TLSv1_1
         return shaken(target, listener, context)
 
     return attack
@@ -157,8 +160,8 @@ def with_token(token: str, path: str = "/api/v1/runs") -> Callable[[Target], Tol
 
 def _tokens() -> list[Case]:
     made: list[Case] = []
-    for name, (token, words) in WRONG.items():
-        words = f"(?i){words}"
+    for name, (token, said) in WRONG.items():
+        words = f"(?i){said}"
         headers = {"authorization": token} if token else {}
         made += [
             Case(f"otlp_http token: {name}", post(GOOD, **headers), "401", words),

@@ -30,7 +30,7 @@ READ, WRITE, OTHER = "read-" + "r" * 32, "write-" + "w" * 32, "other-" + "x" * 3
 MESSAGE_MAX_BYTES = 1 << 20
 LIMITS = {"message_max_bytes": MESSAGE_MAX_BYTES, "queue_max_bytes": 16 << 20}
 ANSWER_S = 20.0  # for an answer; what shall be slow is waited for elsewhere
-SILENT_S, QUIET_S = 0.7, 0.2  # without any answer; after one
+QUIET_S = 0.2  # after an answer
 CLOSED = "closed"
 
 
@@ -175,17 +175,19 @@ def get(path: str, listener: str = "web", verb: str = "GET", **headers: str) -> 
     return attack
 
 
-def raw(sent: bytes | Callable[[], bytes], listener: str = "otlp_http") -> Callable[[Target], Told]:
+def raw(
+    sent: bytes | Callable[[], bytes], listener: str = "otlp_http", *, patience_s: float = ANSWER_S
+) -> Callable[[Target], Told]:
     """Bytes on a bare connection; what came back until the end of theirs. Ours ends once nothing more comes.
 
-    Not before: servers take a client that ends its side for one that has gone.
+    Not before, or after `patience_s`: servers take a client that ends its side for one that has gone.
     """
 
     def attack(target: Target) -> Told:
         content = sent if isinstance(sent, bytes) else sent()
         got = b""
         with target.connect(listener, content) as connection, suppress(ConnectionError):
-            while select.select([connection], [], [], QUIET_S if got else SILENT_S)[0]:
+            while select.select([connection], [], [], QUIET_S if got else patience_s)[0]:
                 if not (piece := connection.recv(65536)):
                     return http_told(got)
                 got += piece
@@ -237,7 +239,7 @@ class GoodClient:
             self._target.session("otlp_http") as http,
             self._target.channel() as ch,
         ):
-            while not self._stop.wait(0.05) and not self.problems:
+            while not self._stop.wait(0.2) and not self.problems:
                 try:
                     self._send(http, ch, self.rounds)
                     for path in ("/", "/readyz", "/api/v1/runs", "/runs/good"):
