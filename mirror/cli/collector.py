@@ -23,6 +23,7 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
+from mirror.cli.logs import LogFormat, begin_log
 from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.app import Addresses, Collector, journal_path, open_store
@@ -49,17 +50,18 @@ def collector(
         Path | None,
         typer.Option("--addresses-file", help="Write the addresses listened on there, as JSON, once ready."),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Take captures by OTLP, compare and judge them, and serve the page, the API and the metrics."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("uvicorn", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
+    begin_log(log_format)
     try:
         _allow_many_files()
         settings = load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
         guard = Guard(settings)
         with open_store(settings) as store:
-            committed = asyncio.run(_run(settings, guard, store, addresses_file))
+            committed = asyncio.run(_run(settings, guard, store, addresses_file, log_format))
     except (ConfigError, FilesError) as problems:
         raise UsageError(f"the configuration cannot be used:\n{problems}") from None
     except (StoreError, PortInUseError, JournalError) as problem:
@@ -81,7 +83,9 @@ def _allow_many_files() -> None:
         _log.info("the limit of open files stays as it is: %s", error)
 
 
-async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Path | None) -> bool:
+async def _run(
+    settings: Config, guard: Guard, store: Store, addresses_file: Path | None, log_format: LogFormat
+) -> bool:
     """Run until a signal; whether everything taken was committed."""
     stop = _stop_on_signals()
     web_socket = bind("web", Address.parse(settings.listen.web))
@@ -100,7 +104,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
         raise
     try:
         for line in _introduction(settings, store, addresses, web_address):
-            typer.echo(line, err=True)
+            _say(line, log_format)
         for line in exposure.warnings(settings):
             _log.warning(line)
         if addresses_file is not None:
@@ -157,6 +161,13 @@ def _introduction(settings: Config, store: Store, addresses: Addresses, web: Add
     yield f"  rules      {_rules(settings, store)}"
     if settings.forward.endpoint:
         yield f"  forwards   to {settings.forward.endpoint}"
+
+
+def _say(line: str, log_format: LogFormat) -> None:
+    if log_format is LogFormat.JSON:
+        _log.info(line.strip())
+    else:
+        typer.echo(line, err=True)
 
 
 def _scheme(settings: Config) -> str:

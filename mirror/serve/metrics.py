@@ -15,7 +15,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from mirror.collect.counters import METRICS
+from mirror.collect.counters import METRICS, Metric
 from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.serve import epochs
@@ -23,14 +23,37 @@ from mirror.serve.epochs import EpochReport
 from mirror.serve.site import Site
 
 VERDICTS: Final = ("matched", "mismatched", "ignored", "incomplete", "incomparable")
-RUN_METRICS: Final = {
-    "mirror_run_failed": "1 if the verdict of the run's newest epoch is fail, else 0.",
-    "mirror_run_verdict": "1 for the present verdict of the run's newest epoch: pass, fail or inconclusive.",
-    "mirror_run_bound": "Upper bound of the rate of unexplained pairs, from 0 to 1.",
-    "mirror_run_pairs_total": "Pairs of the run's newest epoch, by verdict.",
-    "mirror_run_triples_total": "Triples of the run's newest epoch.",
-    "mirror_run_paths": "Path patterns by kind of the run's newest epoch, by state.",
-}
+_OF_RUNS: Final = (
+    Metric(
+        "mirror_run_failed",
+        "gauge",
+        "1 if the verdict of the run's newest epoch is fail, else 0; there from the first scrape for every allowed run.",
+        ("run", "service"),
+    ),
+    Metric(
+        "mirror_run_verdict",
+        "gauge",
+        "1 for the present verdict of the run's newest epoch: pass, fail or inconclusive.",
+        ("run", "service", "verdict"),
+    ),
+    Metric(
+        "mirror_run_bound", "gauge", "Upper bound of the rate of unexplained pairs, from 0 to 1.", ("run", "service")
+    ),
+    Metric(
+        "mirror_run_pairs_total",
+        "counter",
+        "Pairs of the run's newest epoch, by verdict; starts anew with an epoch.",
+        ("run", "service", "method", "verdict"),
+    ),
+    Metric("mirror_run_triples_total", "counter", "Triples of the run's newest epoch.", ("run", "service", "method")),
+    Metric(
+        "mirror_run_paths",
+        "gauge",
+        "Path patterns by kind of the run's newest epoch, by state.",
+        ("run", "service", "method", "state"),
+    ),
+)
+RUN_METRICS: Final = {metric.name: metric for metric in _OF_RUNS}
 
 
 def text(site: Site) -> bytes:
@@ -70,20 +93,15 @@ def _process(site: Site) -> Iterator[Family]:
 
 def _runs(site: Site) -> Iterator[Family]:
     now_s = site.clock()
-    gauges = {
-        "mirror_run_failed": ("run", "service"),
-        "mirror_run_verdict": ("run", "service", "verdict"),
-        "mirror_run_bound": ("run", "service"),
-        "mirror_run_paths": ("run", "service", "method", "state"),
-    }
     families: dict[str, Family] = {
-        name: GaugeMetricFamily(name, RUN_METRICS[name], labels=labels) for name, labels in gauges.items()
+        metric.name: GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for metric in _OF_RUNS
+        if metric.kind == "gauge"
     }
-    pairs = CounterMetricFamily(
-        "mirror_run_pairs_total", RUN_METRICS["mirror_run_pairs_total"], labels=("run", "service", "method", "verdict")
-    )
-    triples = CounterMetricFamily(
-        "mirror_run_triples_total", RUN_METRICS["mirror_run_triples_total"], labels=("run", "service", "method")
+    pairs, triples = (
+        CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for metric in _OF_RUNS
+        if metric.kind == "counter"
     )
     seen = site.runs()
     for name in sorted(set(site.config.runs) - {run.name for run in seen}):
