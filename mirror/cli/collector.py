@@ -23,7 +23,7 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
-from mirror.cli.logs import LogFormat, begin_log
+from mirror.cli.logs import LogFormat, begin_log, say
 from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.app import Addresses, Collector, journal_path, open_store
@@ -61,7 +61,7 @@ def collector(
         settings = load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
         guard = Guard(settings)
         with open_store(settings) as store:
-            committed = asyncio.run(_run(settings, guard, store, addresses_file, log_format))
+            committed = asyncio.run(_run(settings, guard, store, addresses_file))
     except (ConfigError, FilesError) as problems:
         raise UsageError(f"the configuration cannot be used:\n{problems}") from None
     except (StoreError, PortInUseError, JournalError) as problem:
@@ -83,9 +83,7 @@ def _allow_many_files() -> None:
         _log.info("the limit of open files stays as it is: %s", error)
 
 
-async def _run(
-    settings: Config, guard: Guard, store: Store, addresses_file: Path | None, log_format: LogFormat
-) -> bool:
+async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Path | None) -> bool:
     """Run until a signal; whether everything taken was committed."""
     stop = _stop_on_signals()
     web_socket = bind("web", Address.parse(settings.listen.web))
@@ -104,7 +102,7 @@ async def _run(
         raise
     try:
         for line in _introduction(settings, store, addresses, web_address):
-            _say(line, log_format)
+            say(line)
         for line in exposure.warnings(settings):
             _log.warning(line)
         if addresses_file is not None:
@@ -161,13 +159,6 @@ def _introduction(settings: Config, store: Store, addresses: Addresses, web: Add
     yield f"  rules      {_rules(settings, store)}"
     if settings.forward.endpoint:
         yield f"  forwards   to {settings.forward.endpoint}"
-
-
-def _say(line: str, log_format: LogFormat) -> None:
-    if log_format is LogFormat.JSON:
-        _log.info(line.strip())
-    else:
-        typer.echo(line, err=True)
 
 
 def _scheme(settings: Config) -> str:

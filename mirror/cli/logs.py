@@ -10,7 +10,10 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Final
 
+import typer
+
 _QUIET: Final = ("uvicorn", "alembic")
+_log: Final = logging.getLogger("mirror")
 
 
 class LogFormat(StrEnum):
@@ -46,3 +49,11 @@ def begin_log(log_format: LogFormat) -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
     for chatty in _QUIET:
         logging.getLogger(chatty).setLevel(logging.WARNING)
+
+
+def say(line: str) -> None:
+    """A line of what an operator reads at the start: as it is, or as a line of the log where that is JSON."""
+    if any(isinstance(handler.formatter, JsonFormatter) for handler in logging.getLogger().handlers):
+        _log.info(line.strip())
+    else:
+        typer.echo(line, err=True)

@@ -12,10 +12,10 @@ from typing import Final
 from google.protobuf.internal import api_implementation
 
 from mirror import __version__
-from mirror.cli.collector import FILES_WANTED
 from mirror.cli.doctor.findings import Finding, note, ok, wrong
 
 DISTRIBUTIONS: Final = ("grpc-mirror-collector", "grpc-mirror")
+FILES_WANTED: Final = 16_384  # as many as the collector asks for at its start
 SQLITE_LEAST: Final = (3, 35, 0)
 _REQUIREMENT: Final = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*\])?\s*([^;]*)(;.*)?")
 _BOUND: Final = re.compile(r"(>=|<=|==|!=|<|>)\s*([0-9.]+)")
