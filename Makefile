@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
 
-.PHONY: help setup demo test lint format protos audit bench jaeger otelcol interop clean
+.PHONY: help setup demo test soak lint format protos audit bench jaeger otelcol interop clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -19,6 +19,9 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 
 test: $(VENV)/.ready ## unit, property and live tests
 	@$(BIN)/python -m pytest $(ARGS)
+
+soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs
+	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.ready ## format, lint, types, layers, generated code
 	@$(BIN)/ruff format --check .

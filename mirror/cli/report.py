@@ -22,6 +22,7 @@ from mirror.core.noise import State
 from mirror.serve import epochs, models, shape, words
 from mirror.serve.epochs import Paths
 from mirror.store import Reader
+from mirror.store.accounts import Account
 from mirror.store.views import EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
 
 PATHS_SHOWN: Final = 50
@@ -74,12 +75,13 @@ class Details:
     paths: Paths = epochs.NO_PATHS
     schema_changes: tuple[SchemaChangesView, ...] = ()
     rule_changes: tuple[RuleChangeView, ...] = ()
+    account: Account | None = None
 
 
 def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[str, Any]:
     """The whole report as JSON values.
 
-    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `page`.
+    `verdict`, `epoch`, `methods`, `paths` (`differing`, `together`, `explained`), `schema_changes`, `rule_changes`, `account`, `page`.
     """
     shown, paths = details.epoch, details.paths
     return {
@@ -94,6 +96,7 @@ def as_data(config: Config, found: models.RunVerdict, details: Details) -> dict[
         },
         "schema_changes": [shape.schema_changes_out(m).model_dump(mode="json") for m in details.schema_changes],
         "rule_changes": [shape.rule_change_out(one).model_dump(mode="json") for one in details.rule_changes],
+        "account": shape.account_out(details.account).model_dump(mode="json") if details.account else None,
         "page": page_url(config, found.page),
     }
 
@@ -106,6 +109,8 @@ def show(out: Console, config: Config, found: models.RunVerdict, details: Detail
     shown, paths = details.epoch, details.paths
     if shown is not None:
         _totals(out, shown)
+    if details.account is not None:
+        _account(out, details.account)
     show_reasons(out, _summarised(found), shown=REASONS_SHOWN)
     if shown is None:
         return
@@ -133,6 +138,7 @@ def _details(reader: Reader, run: str, epoch: int | None) -> Details:
         epochs.paths(reader, epoch),
         tuple(reader.schema_changes(epoch)),
         tuple(reader.rule_changes(epoch)),
+        reader.account(run),
     )
 
 
@@ -147,6 +153,22 @@ def _totals(out: Console, shown: EpochView) -> None:
     if counts.reasons:
         reasons = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in sorted(counts.reasons.items()))
         out.print(plain(f"incomplete, incomparable or no triple because: {reasons}"))
+
+
+def _account(out: Console, account: Account) -> None:
+    """What became of the calls, where it is not simply that they were compared."""
+    for name, one in (("call", account.calls), ("outbound call", account.outbound)):
+        dropped = sum(one.dropped.values())
+        if dropped or one.waiting:
+            reasons = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in one.dropped.items())
+            told = f"{words.count(one.grouped)} judged with their request, {words.count(dropped)} in no group"
+            told += f" ({reasons})" if reasons else ""
+            out.print(plain(f"{words.plural(one.received, name)} received: {told}, {words.count(one.waiting)} waiting"))
+    if account.evicted:
+        out.print(f"{words.plural(account.evicted, 'request')} let go early: memory was full (pairing.open_max_bytes)")
+    if account.source_dropped:
+        lost = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in account.source_dropped.items())
+        out.print(plain(f"dropped in the services, of all runs: {lost}"))
 
 
 def _methods(out: Console, methods: Sequence[MethodView]) -> None:

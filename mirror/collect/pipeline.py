@@ -36,6 +36,7 @@ from mirror.collect.writer import Writer
 from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
 from mirror.core.schemas import SchemaError
 from mirror.store import Claim, InForce
+from mirror.store.accounts import FAILED
 
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
@@ -111,6 +112,7 @@ class Pipeline:
             return  # what was taken is in the journal
         while not self._parts.intake.drained and not self._parts.writer.ended:
             self._guard("turn", self._turn)
+        self._parts.intake.close()  # also where nothing can be committed any more
         self._guard("drain", self._drain)
         self._guard("commit", self._flush)
 
@@ -127,7 +129,7 @@ class Pipeline:
         lane, now_s = self._lanes[0], self._clock()
         for waits in (lane.pairer, lane.waiting):
             waits.wait_until(now_s + parts.grace_s)
-        recovery = Recovery(parts.journal, lane, parts.slicer, take=self._take, see=self._see)
+        recovery = Recovery(parts.journal, lane, parts.slicer, receive=self._receive, take=self._take)
         return recovery.run(lambda: parts.intake.closed, parts.intake.wait_closed)
 
     def _turn(self) -> None:
@@ -136,8 +138,7 @@ class Pipeline:
         idle = parts.intake.idle  # asked after the clock: whatever comes later has a later arrival
         batch = parts.intake.take(self._wait_s(now_s))
         if batch is not None:
-            self._lane_of(batch).read(batch)
-            self._take(batch)
+            self._receive(batch)
         for lane in self._lanes.values():
             if batch is None and idle:
                 lane.seen_s = max(lane.seen_s, now_s)
@@ -161,7 +162,18 @@ class Pipeline:
     def _lane_of(self, batch: Batch) -> Lane:
         return self._lanes[batch.origin.partition]
 
+    def _receive(self, batch: Batch) -> None:
+        """A batch that is read for the first time."""
+        self._lane_of(batch).read(batch)
+        runs = self._parts.runs
+        self._parts.writer.changes.received(
+            (call for call in batch.calls if call.key.run in runs),
+            (outbound for outbound in batch.outbound if outbound.key.run in runs),
+        )
+        self._take(batch)
+
     def _take(self, batch: Batch) -> None:
+        """Its spans, or those of them that were open when the collector ended."""
         lane = self._lane_of(batch)
         for raw in batch.schemas:
             self._guard("schema", self._learn, raw)
@@ -169,10 +181,10 @@ class Pipeline:
             self._guard("report", self._report, report)
         for outbound in batch.outbound:
             if not self._guard("outbound", self._outbound, lane, outbound):
-                lane.close(outbound)
+                self._drop(lane, outbound, FAILED)
         for call in batch.calls:
             if not self._guard("call", self._call, lane, call):
-                lane.close(call)
+                self._drop(lane, call, FAILED)
         self._close_dropped(lane)
 
     def _see(self, call: CallRecord) -> None:
@@ -206,8 +218,11 @@ class Pipeline:
     def _close_dropped(self, lane: Lane) -> None:
         """What came to no group is counted by its reason, and is open no more."""
         for record, reason in lane.pairer.take_dropped():
-            self._parts.writer.changes.dropped(record, reason)
-            lane.close(record)
+            self._drop(lane, record, reason)
+
+    def _drop(self, lane: Lane, record: CallRecord | OutboundRecord, reason: str) -> None:
+        self._parts.writer.changes.dropped(record, reason)
+        lane.close(record)
 
     def _report(self, report: Report) -> None:
         self._parts.writer.changes.source(schema_pb2.SourceReport.FromString(report.data), report.resource)
@@ -228,21 +243,34 @@ class Pipeline:
 
     def _release(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge what the pairer let go, or have it wait for a schema while it has time."""
-        parts = self._parts
         for group in groups:
-            missing = parts.judge.missing_schemas(group)
-            has_time = lane.waiting.has_time(group, lane.seen_s)
-            if missing and has_time and not parts.library.find(missing, lane.seen_s):
-                self._judge_all(lane, lane.waiting.add(group))
-            else:
-                self._judge_all(lane, (group,))
+            if not self._guard("release", self._hand_on, lane, group):
+                self._give_up(lane, group)
+
+    def _hand_on(self, lane: Lane, group: Group) -> None:
+        parts = self._parts
+        missing = parts.judge.missing_schemas(group)
+        has_time = lane.waiting.has_time(group, lane.seen_s)
+        if missing and has_time and not parts.library.find(missing, lane.seen_s):
+            self._judge_all(lane, lane.waiting.add(group))
+        else:
+            self._judge_all(lane, (group,))
 
     def _judge_all(self, lane: Lane, groups: Iterable[Group]) -> None:
         for group in groups:
-            self._guard("judge", self._judge, group)
-            lane.close_group(group)
+            if self._guard("judge", self._judge, group):
+                lane.close_group(group)
+            else:
+                self._give_up(lane, group)
             if self._parts.writer.changes.groups >= FLUSH_GROUPS:
                 self._flush()
+
+    def _give_up(self, lane: Lane, group: Group) -> None:
+        """A fault of ours: it is counted as that, and never tried again."""
+        for call in group.calls.values():
+            self._drop(lane, call, FAILED)
+            for outbound in call.outbound:
+                self._drop(lane, outbound, FAILED)
 
     def _judge(self, group: Group) -> None:
         parts = self._parts
@@ -251,6 +279,11 @@ class Pipeline:
         kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
         changes.add(judged, kept)
         self._guard("schema_changes", self._schema_changes, judged)
+        self._guard("figures", self._judged, judged)
+
+    def _judged(self, judged: Judged) -> None:
+        """Tell the counters and the forwarder. It is in the changes already."""
+        parts, group = self._parts, judged.group
         parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
         for role, outcome in judged.outcomes.items():
             parts.counters.inc("mirror_comparisons_total", role=str(role), verdict=str(outcome.verdict))

@@ -135,8 +135,11 @@ class Receiver:
 
         Once the journal has it, it goes its way also where the sender does not wait for the answer.
         """
-        if self._journal is None or not cut.batch.counts:
+        if self._journal is None:
             self._intake.put(cut.batch, size)
+            return ""
+        if not cut.batch.counts:
+            self._intake.release(size, cut.batch)  # spans that are not ours: the pipeline has no use for them
             return ""
         settled: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         if not self._journal.append(Entry(cut.batch, cut.body, cut.arrived_s, size, settled)):

@@ -23,10 +23,7 @@ _log: Final = logging.getLogger(__name__)
 
 
 class Recovery:
-    """Of one lane. `take` gets what was not counted: all of a request, or the calls and outbound calls that were open.
-
-    `see` gets each call of which only a tombstone is left.
-    """
+    """Of one lane. `receive` gets the requests of which nothing was counted, `take` what was open of the others."""
 
     def __init__(
         self,
@@ -34,14 +31,14 @@ class Recovery:
         lane: Lane,
         slicer: Slicer,
         *,
+        receive: Callable[[Batch], None],
         take: Callable[[Batch], None],
-        see: Callable[[CallRecord], None],
     ) -> None:
         self._journal = journal
         self._lane = lane
         self._slicer = slicer
+        self._receive = receive
         self._take = take
-        self._see = see
         self._first = 0  # that was not read again yet
         self.requests = 0
         self.open_spans = 0
@@ -82,12 +79,10 @@ class Recovery:
         parts = recovered(self._lane.progress, record.position, (*batch.calls, *batch.outbound))
         for span in parts.closed:
             if isinstance(span, CallRecord):
-                self._see(span)
                 self._lane.pairer.bury(span)
         self.open_spans += len(parts.taken)
         if not parts.counted:
-            self._lane.read(batch)
-            self._take(batch)
+            self._receive(batch)
         elif parts.taken:
             self._lane.reread(record.position, parts.taken)
             for span in parts.taken:

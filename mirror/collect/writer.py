@@ -81,7 +81,7 @@ class Writer:
                 self._lose()
                 committed = False
                 break
-            self._wake.wait(backoff_s)
+            self._wake.wait(min(backoff_s, self._left_s()))
             backoff_s = min(backoff_s * 2, BACKOFF_MAX_S)
         self._committed_s = now_s
         # Rules that could not take over are tried again with what comes next.
@@ -136,6 +136,10 @@ class Writer:
         if not self.failing:  # once, until it works again
             self.failing = True
             _log.error("the store does not take what was judged; trying again until it does: %s", why)
+
+    def _left_s(self) -> float:
+        """How long a pause may be at most, so that giving up comes in time."""
+        return BACKOFF_MAX_S if self._give_up_at_s is None else max(0.05, self._give_up_at_s - time.monotonic())
 
     def _hopeless(self, attempts: int) -> bool:
         if self._fault and attempts >= FAULT_ATTEMPTS:

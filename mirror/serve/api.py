@@ -69,6 +69,11 @@ def _runs(api: APIRouter, site: Site) -> None:
             epochs=[shape.epoch_out(e) for e in found.epochs],
         )
 
+    @api.get("/runs/{run}/account", tags=["runs"])
+    def run_account(run: _RunInPath) -> models.Account:
+        """What became of every call of the run, from what services captured to what was compared."""
+        return shape.account_out(site.reader.account(site.run(run).name))
+
     @api.get("/runs/{run}/paths", tags=["runs"])
     def run_paths(
         run: _RunInPath,

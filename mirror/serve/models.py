@@ -29,6 +29,32 @@ class Counts(_Model):
     reasons: dict[str, int] = Field(description="why pairs are incomplete, incomparable, compared in part or no triple")
 
 
+class CallAccount(_Model):
+    """Calls that came: `received` = `grouped` + all of `dropped` + `waiting`."""
+
+    received: int
+    grouped: int = Field(description="released with their group, and judged")
+    dropped: dict[str, int] = Field(description="in no group, by reason: duplicate, late_candidate, not_mirrored, ...")
+    waiting: int = Field(description="not decided yet; also lost with a collector that was killed without a journal")
+
+
+class Account(_Model):
+    """What became of every call of a run, over all epochs. `pairs` = `compared` + all of `incomplete` + all of `incomparable`."""
+
+    run: str
+    calls: CallAccount
+    outbound: CallAccount
+    requests: dict[str, int] = Field(description="groups of calls, by why they were released")
+    pairs: int
+    compared: int
+    incomplete: dict[str, int] = Field(description="by the side that is missing")
+    incomparable: dict[str, int] = Field(description="by reason")
+    duplicates: int
+    evicted: int
+    source_captured: int = Field(description="captures of all runs, by the processes' own reports")
+    source_dropped: dict[str, int] = Field(description="of these dropped there, by reason")
+
+
 class Epoch(_Model):
     """One service, primary version and candidate version of a run. Counters of two epochs never mix."""
 

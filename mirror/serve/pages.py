@@ -136,6 +136,7 @@ def _run(routes: APIRouter, pages: Pages) -> None:
         if report is not None:
             shown = report.epoch.id
             values |= {
+                "account": site.reader.account(run),
                 "paths": epochs.paths(site.reader, shown),
                 "schema_changes": site.reader.schema_changes(shown),
                 "rule_changes": site.reader.rule_changes(shown),

@@ -14,6 +14,7 @@ from mirror.serve import models, models_of_rules, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
+from mirror.store.accounts import Account
 from mirror.store.views import ComparisonView, EpochView, HypothesisView, MethodView, RuleChangeView, SchemaChangesView
 
 
@@ -50,6 +51,11 @@ def epoch_out(epoch: EpochView) -> models.Epoch:
 def method_out(method: MethodView) -> models.Method:
     """One method with its counts."""
     return models.Method(method=method.method, state=method.state, counts=models.Counts.model_validate(method.counts))
+
+
+def account_out(one: Account) -> models.Account:
+    """What became of every call of a run."""
+    return models.Account.model_validate(one)
 
 
 def path_out(one: HypothesisView) -> models.Path:

@@ -17,6 +17,7 @@ from grpc_mirror.v1 import schema_pb2
 from mirror.core.model import (
     CallRecord,
     EpochKey,
+    Group,
     Hypothesis,
     Judged,
     Kind,
@@ -30,6 +31,7 @@ from mirror.core.model import (
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
+from mirror.store import accounts
 from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.views import RuleStatus
@@ -40,7 +42,6 @@ MapT = TypeVar("MapT", bound=MutableMapping[Any, Any])
 _UNKNOWN = Resource("", "", "")
 SOURCES_OVER_LIMIT = "sources_over_limit"
 REPLACED_RULES = "pairs_under_replaced_rules"
-DROPPED = "calls_dropped"  # by reason, of a run
 _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
@@ -167,6 +168,7 @@ class Changes:
         Rules' hits are counted here, from the differences that the outcomes ignore.
         """
         self.groups += 1
+        self._count_group(judged.group)
         self._see(judged)
         method = judged.group.key.method
         where = (judged.epoch, method, judged.minute)
@@ -189,9 +191,25 @@ class Changes:
         """Add `n` to the total `name` (drops and conditions), of one run or, without, of the collector."""
         self.totals[name, run] += n
 
+    def received(self, calls: Iterable[CallRecord], outbound: Iterable[OutboundRecord]) -> None:
+        """Count what came, of accepted runs: each is counted again as it is added with its group, or dropped."""
+        for run, n in Counter(call.key.run for call in calls).items():
+            self.totals[accounts.CALLS_RECEIVED, run] += n
+        for run, n in Counter(one.key.run for one in outbound).items():
+            self.totals[accounts.OUTBOUND_RECEIVED, run] += n
+
     def dropped(self, record: CallRecord | OutboundRecord, reason: str) -> None:
-        """Count a record of an accepted run that came to no group."""
-        self.totals[f"{DROPPED}.{reason}", record.key.run] += 1
+        """Count a record of an accepted run that is in no group that was added."""
+        name = accounts.CALLS_DROPPED if isinstance(record, CallRecord) else accounts.OUTBOUND_DROPPED
+        self.totals[f"{name}.{reason}", record.key.run] += 1
+
+    def _count_group(self, group: Group) -> None:
+        run = group.key.run
+        self.totals[f"{accounts.REQUESTS}.{group.release}", run] += 1
+        self.totals[accounts.CALLS_GROUPED, run] += len(group.calls)
+        outbound = sum(len(call.outbound) for call in group.calls.values())
+        if outbound:
+            self.totals[accounts.OUTBOUND_GROUPED, run] += outbound
 
     def schema(self, fingerprint: str, blob: bytes) -> None:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""

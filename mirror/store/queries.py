@@ -15,6 +15,7 @@ from sqlalchemy import Connection, Engine, Select, Table, func, select
 
 from mirror.core import noise
 from mirror.core.model import EpochKey, Kind, MethodCounts, Verdict
+from mirror.store.accounts import Account, account_of
 from mirror.store.engine import explained, open_engine, reading
 from mirror.store.hypotheses import hypotheses_of, worst_states
 from mirror.store.migrating import check
@@ -179,6 +180,16 @@ class Reader:
             query = query.where(totals.c.run == run)
         with self.connect() as connection:
             return {name: int(n) for name, n in connection.execute(query)}
+
+    def account(self, run: str) -> Account:
+        """What became of every call of a run. All figures are of one moment."""
+        query = select(totals.c.run, totals.c.name, totals.c.n).where(totals.c.run.in_(("", run)))
+        with self.connect() as connection:
+            of: dict[str, dict[str, int]] = {"": {}, run: {}}
+            for row in connection.execute(query):
+                of[row.run][row.name] = row.n
+            found = _epochs(connection, select(epochs).where(epochs.c.run == run))
+        return account_of(run, of[run], of[""], [epoch.counts for epoch in found])
 
     def rules(self) -> list[RuleView]:
         """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""

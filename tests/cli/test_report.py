@@ -56,6 +56,7 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
         "methods",
         "paths",
         "schema_changes",
+        "account",
         "rule_changes",
         "page",
         "rules",

@@ -49,13 +49,13 @@ class CollectorProcess:
             self.process.kill()
         self.process.wait()
 
-    def start(self) -> None:
+    def start(self, timeout_s: float = 60) -> None:
         """Start, and wait until it is ready."""
         self._addresses.unlink(missing_ok=True)
         command = [*_COMMAND, "--config", str(self._config), "--addresses-file", str(self._addresses)]
         with self._log.open("a") as log:
             self.process = subprocess.Popen(command, cwd=self.folder, stderr=log, env=environment())
-        self.until(self._addresses.exists, "listens")
+        self.until(self._addresses.exists, "listens", timeout_s)
         self.addresses = json.loads(self._addresses.read_text())
 
     def until(self, true: Any, what: str, timeout_s: float = 60) -> Any:

@@ -18,6 +18,7 @@ from grpc_mirror.sinks.direct import OtlpChannel
 from tests.collect.process import CollectorProcess
 from tests.collect.shop import VERSIONS, product_call, schema_span
 
+START_MAX_S = 300  # on a machine that does much else
 WRONG_EVERY = 10  # of so many pairs one differs
 
 
@@ -115,7 +116,7 @@ class Chaos:
                     self.collector.process.kill()
                     self.collector.process.wait()
                     self.kills += 1
-                    self.collector.start()
+                    self.collector.start(START_MAX_S)
                 for thread in threads:
                     thread.join(600)
                     assert not thread.is_alive(), f"not all could be sent\n{self.collector.log}"

@@ -18,7 +18,7 @@ SEED = random.SystemRandom().randrange(10**6)  # told when it fails
 def check(chaos: Chaos, folder: Path) -> None:
     """All was sent; each pair was counted once, as what it is."""
     told = f"seed {chaos.seed}\n{chaos.collector.log}"
-    assert {role: sent.problems for role, sent in chaos.sent.items()} == dict.fromkeys(chaos.sent, []), told
+    assert not any(sent.problems for sent in chaos.sent.values()), told
     assert all(sent.acknowledged == chaos.pairs for sent in chaos.sent.values()), told
     reader = chaos.collector.reader()
     (epoch,) = reader.epochs("checkout")
@@ -28,6 +28,10 @@ def check(chaos: Chaos, folder: Path) -> None:
     assert found == (chaos.pairs, chaos.pairs - wrong, wrong, chaos.pairs, 0, 0), f"{counts}\n{told}"
     (price,) = (h for h in reader.hypotheses(epoch.id) if h.hypothesis.pattern == "response.price")
     assert (price.b, price.c, price.d) == (wrong, 0, 0), told
+    account = reader.account("checkout")
+    assert account.calls.received == account.calls.grouped + sum(account.calls.dropped.values()), account
+    assert account.calls.dropped.keys() <= {"duplicate"}, f"{account}\n{told}"
+    assert (account.calls.grouped, account.compared) == (3 * chaos.pairs, chaos.pairs), account
     reader.close()
     checked = check_store(f"sqlite:///{folder}/mirror.db", Limits(), now_s=0)
     assert checked.ok, checked.findings
@@ -39,3 +43,11 @@ def test_everything_acknowledged_is_counted_once_whenever_the_collector_dies(tmp
     chaos.run(10, lives_s=(0.05, 1.0))
     check(chaos, tmp_path)
     assert any(sent.repeated for sent in chaos.sent.values()), "no kill met a request under way"
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(3600)
+def test_fifty_kills_and_a_hundred_thousand_pairs(tmp_path: Path):
+    chaos = Chaos(tmp_path, pairs=100_000, seed=SEED)
+    chaos.run(50, lives_s=(0.05, 1.5))
+    check(chaos, tmp_path)

@@ -110,6 +110,17 @@ def test_rules_tell_hits_and_status(served):
     assert (tolerance["compared"], tolerance["never_matched"]) == (0, False)
 
 
+def test_the_account_of_a_run_adds_up(served):
+    account = get(served, "runs/checkout-rewrite/account")
+    epochs = get(served, "runs/checkout-rewrite")["epochs"]
+    assert account["pairs"] == sum(epoch["counts"]["pairs"] for epoch in epochs) > 0
+    assert account["pairs"] == account["compared"] + sum(
+        sum(account[name].values()) for name in ("incomplete", "incomparable")
+    )
+    assert account["calls"]["grouped"] >= account["pairs"]
+    assert get(served, "runs/never/account", 404)["error"]["code"] == "unknown_run"
+
+
 def test_counters_and_sources_tell_what_was_lost(served):
     served.counters.inc("mirror_batches_total", 3, protocol="grpc")
     counters = get(served, "counters")

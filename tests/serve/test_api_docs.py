@@ -53,6 +53,8 @@ def test_every_metric_of_the_collector_is_counted_somewhere(root):
         "RunVerdict",
         "Path",
         "Counts",
+        "Account",
+        "CallAccount",
         "Epoch",
         "Comparison",
         "Side",

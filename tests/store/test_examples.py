@@ -119,7 +119,7 @@ def test_pruned_by_age_and_then_by_bytes_the_oldest_first(store: Store, reader: 
     assert kept(reader) == ["5", "4", "3", "2", "1"]
     assert store.prune(START_S + 6, 3600, 2500) == 3
     assert kept(reader) == ["5", "4"]
-    assert reader.counters() == {"comparisons_pruned_for_age": 1, "comparisons_pruned_for_bytes": 3}
+    assert reader.counters("") == {"comparisons_pruned_for_age": 1, "comparisons_pruned_for_bytes": 3}
     assert reader.comparison("id-0") is None
     assert kept(reader, pattern="response.a") == ["5", "4"]
 

@@ -38,7 +38,7 @@ def test_by_age_and_bytes_goes_what_the_dry_run_said(store: Store):
     assert told == Pruned(aged=2, crowded=2, size=sum(held[:4]))
     assert prune_kept(store.engine, **limits) == told
     assert sizes(store) == held[-2:]
-    assert store.reader().counters() == {"comparisons_pruned_for_age": 2, "comparisons_pruned_for_bytes": 2}
+    assert store.reader().counters("") == {"comparisons_pruned_for_age": 2, "comparisons_pruned_for_bytes": 2}
 
 
 def test_a_limit_that_is_not_given_does_not_apply(store: Store):
@@ -68,7 +68,7 @@ def test_of_a_run_that_is_pruned_nothing_is_left(store: Store):
             t.name: connection.execute(select(func.count()).select_from(t)).scalar() for t in metadata.sorted_tables
         }
     assert (left["epochs"], left["methods"], left["comparisons"], left["comparison_blobs"]) == (1, 1, 1, 1)
-    assert store.reader().counters() == {"comparisons_pruned_with_run": 6, "runs_pruned": 1}
+    assert store.reader().counters("") == {"comparisons_pruned_with_run": 6, "runs_pruned": 1}
 
 
 def test_a_run_that_gets_pairs_stays(store: Store):

@@ -16,6 +16,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,6 @@ from mirror.collect.source import Record
 GROUP_BYTES: Final = 8 << 20
 LOOK_INTERVAL_S: Final = 1.0
 READ_ROWS: Final = 16
-FULL_AGAIN: Final = 0.9  # of max_bytes: above, a journal that was full still is
 OPENING: Final = "the journal is being opened"
 _log: Final = logging.getLogger(__name__)
 
@@ -81,16 +81,23 @@ class Journal:
         self._damaged = False
         self._next = self._stored_below = 0
         self._lowest_open = 0
+        self._wanted = 0  # bytes that there was no room for
         self._thread = threading.Thread(target=self._run, name="mirror-journal", daemon=True)
 
     def open(self) -> bool:
         """Open the file. False: it cannot be now, and `problem` says why; try again. Raises JournalError where that is hopeless."""
+        if self._file is not None:
+            return True
+        file = None
         try:
             file = JournalFile(self.path)
             self._next = self._stored_below = file.next_position
+            self._segments = Segments()
             for position, arrived_s, size in file.sizes():
                 self._segments.add(position, arrived_s, size)
         except JournalError as problem:
+            if file is not None:
+                file.close()
             if problem.kind == "setting":
                 raise
             self._fails(problem)
@@ -209,20 +216,22 @@ class Journal:
         try:
             if self.problem:
                 self._opened.probe()
-            self._trim(self._clock() - self._limits.keep_s)
+            # Where there is no room, taking is worth more than telling repeats apart after a start.
+            self._trim(inf if self.problem else self._clock() - self._limits.keep_s)
             used = self._opened.used_bytes
             self._counters.set("mirror_journal_bytes", used)
-            if self.problem and used <= FULL_AGAIN * self._limits.max_bytes:
+            if self.problem and used + self._wanted <= self._limits.max_bytes:
                 self._works()
         except JournalError as problem:
             self._fails(problem)
 
     def _make_room(self, size: int) -> None:
         """Repeats are told apart for a shorter time before anything is refused."""
+        self._wanted = size
         used = self._opened.used_bytes
         if used + size <= self._limits.max_bytes:
             return
-        self._trim(float("inf"))
+        self._trim(inf)
         used = self._opened.used_bytes
         if used + size > self._limits.max_bytes:
             text = f"holds {used} bytes that were not counted yet, of {self._limits.max_bytes} (journal.max_bytes)"
