@@ -26,6 +26,7 @@ COMMANDS: Final = {
     "reject": "mirror.cli.decide:reject_app",
     "withdraw": "mirror.cli.decide:withdraw_app",
     "db": "mirror.cli.db.app",
+    "doctor": "mirror.cli.doctor.app",
     "diff": "mirror.cli.diff",
     "rules": "mirror.cli.rules",
     "demo": "mirror_demo.command",

@@ -17,9 +17,9 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
+from mirror.cli.logs import LogFormat, begin_log, say
 from mirror.cli.process import (
     allow_many_files,
-    begin_log,
     load_settings,
     rules_shown,
     scheme,
@@ -49,9 +49,12 @@ def collector(
         Path | None,
         typer.Option("--addresses-file", help="Write the addresses listened on there, as JSON, once ready."),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Take captures by OTLP, compare and judge them, and serve the page, the API and the metrics."""
-    begin_log()
+    begin_log(log_format)
     try:
         allow_many_files()
         settings = load_settings(config)
@@ -86,7 +89,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     _leave_out_of_collections()
     try:
         for line in _introduction(settings, store, addresses, web_address):
-            typer.echo(line, err=True)
+            say(line)
         for line in exposure.warnings(settings):
             _log.warning(line)
         if addresses_file is not None:

@@ -15,7 +15,8 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
-from mirror.cli.process import allow_many_files, begin_log, load_settings, scheme, stop_on_signals, write_addresses
+from mirror.cli.logs import LogFormat, begin_log, say
+from mirror.cli.process import allow_many_files, load_settings, scheme, stop_on_signals, write_addresses
 from mirror.collect import exposure
 from mirror.collect.addresses import Address, PortInUseError, bind, port_of
 from mirror.collect.app import Addresses
@@ -41,9 +42,12 @@ def ingest(
         Path | None,
         typer.Option("--addresses-file", help="Write the addresses listened on there, as JSON, once ready."),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Take captures by OTLP and write them to Kafka, for workers to judge."""
-    begin_log()
+    begin_log(log_format)
     try:
         allow_many_files()
         settings = load_settings(config)
@@ -68,7 +72,7 @@ async def _run(settings: Config, guard: Guard, addresses_file: Path | None) -> b
     try:
         addresses = await running.start()
         for line in _introduction(settings, addresses, web_address):
-            typer.echo(line, err=True)
+            say(line)
         for line in exposure.warnings(settings):
             _log.warning(line)
         if addresses_file is not None:

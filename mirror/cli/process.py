@@ -29,13 +29,6 @@ FORCED_EXIT_CODE: Final = 130  # what a shell says of a process that SIGINT ende
 _log: Final = logging.getLogger("mirror")
 
 
-def begin_log() -> None:
-    """Lines on stderr."""
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    for chatty in ("uvicorn", "alembic"):
-        logging.getLogger(chatty).setLevel(logging.WARNING)
-
-
 def load_settings(config: Path | None) -> Config:
     """The configuration of a file, or of mirror.yaml where it is there. Raises ConfigError."""
     return load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)

@@ -15,9 +15,9 @@ from typing import Annotated, Final
 import typer
 
 from mirror.cli.errors import UsageError
+from mirror.cli.logs import LogFormat, begin_log, say
 from mirror.cli.process import (
     allow_many_files,
-    begin_log,
     load_settings,
     rules_shown,
     scheme,
@@ -48,9 +48,12 @@ def worker(
         Path | None,
         typer.Option("--addresses-file", help="Write the address of the page there, as JSON, once started."),
     ] = None,
+    log_format: Annotated[
+        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
+    ] = LogFormat.TEXT,
 ) -> None:
     """Read captures from Kafka, compare and judge them, and serve the page, the API and the metrics."""
-    begin_log()
+    begin_log(log_format)
     try:
         allow_many_files()
         settings = load_settings(config)
@@ -76,7 +79,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     try:
         await running.start()
         for line in _introduction(settings, store, web_url):
-            typer.echo(line, err=True)
+            say(line)
         for line in exposure.warnings(settings):
             _log.warning(line)
         if addresses_file is not None:

@@ -31,9 +31,13 @@ class Address:
 
 
 class PortInUseError(OSError):
-    """A listener could not get its address. The text says which, where, why and what to do."""
+    """A listener could not get its address. The text says which, where, why and what to do.
 
-    def __init__(self, listener: str, address: Address, why: str) -> None:
+    `in_use`: another socket has it.
+    """
+
+    def __init__(self, listener: str, address: Address, why: str, *, in_use: bool = False) -> None:
+        self.why, self.in_use = why, in_use
         super().__init__(
             f"listen.{listener}: cannot listen on {address}: {why}. "
             f"Stop what holds the port, or choose another with listen.{listener} in the configuration "
@@ -47,8 +51,9 @@ def bind(listener: str, address: Address) -> socket.socket:
         family = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((address.host, address.port), family=family, backlog=2048, reuse_port=False)
     except OSError as error:
-        why = "the port is in use" if error.errno == errno.EADDRINUSE else error.strerror or str(error)
-        raise PortInUseError(listener, address, why) from error
+        in_use = error.errno == errno.EADDRINUSE
+        why = "the port is in use" if in_use else error.strerror or str(error)
+        raise PortInUseError(listener, address, why, in_use=in_use) from error
 
 
 def port_of(bound: socket.socket) -> int:

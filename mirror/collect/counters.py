@@ -78,7 +78,7 @@ METRICS: Final = (
     Metric(
         "mirror_connections_closed_total",
         "counter",
-        "Connections of the HTTP listeners that were closed early: too many, or too slow.",
+        "Connections of the HTTP listeners that were closed early: too many, too slow, or no HTTP.",
         ("listener", "reason"),
     ),
     Metric(

@@ -105,6 +105,12 @@ async def watch(guard: Guard, counters: Counters) -> None:
 
 def read_tokens(auth: Auth) -> Tokens:
     """The tokens of settings and files. Raises FilesError."""
+    texts = token_texts(auth)
+    return Tokens(read=texts[Scope.READ], write=texts[Scope.WRITE])
+
+
+def token_texts(auth: Auth) -> dict[Scope, list[str]]:
+    """The tokens of settings and files as they are sent. Raises FilesError."""
     problems: list[str] = []
     tokens: dict[Scope, list[str]] = {}
     for scope in Scope:
@@ -116,7 +122,7 @@ def read_tokens(auth: Auth) -> Tokens:
             problems += error.problems
     if problems:
         raise FilesError(problems)
-    return Tokens(read=tokens[Scope.READ], write=tokens[Scope.WRITE])
+    return tokens
 
 
 def _tried(kind: str, paths: Sequence[str], read: Callable[[], _T], problems: list[str]) -> FromFiles[_T] | None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 import ssl
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
+import h11
 import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
@@ -19,6 +21,7 @@ KEEP_ALIVE_S: Final = 75
 CONNECTIONS_MAX: Final = 1000
 TLS_CONNECTIONS_MAX: Final = 300  # each costs 300 KiB instead of 6
 HEAD_TIMEOUT_S: Final = 15.0  # for the whole head of a request
+LEFT_OVER_MAX_BYTES: Final = 16 << 20  # of a body that is still sent after its answer; it is thrown away
 CLIENT_CERTIFICATE: Final = "client_certificate"  # in a request's state: whether its connection showed a valid one
 
 
@@ -57,9 +60,10 @@ class _Places:
 
 
 class _Protocol(H11Protocol):
-    """Closes connections whose request head does not come, and the idle ones where there are too many."""
+    """Closes connections whose request head does not come, whose body goes on after its answer, and the idle ones where there are too many."""
 
     _head_timer: asyncio.TimerHandle | None = None
+    _left_over_bytes = 0
 
     def __init__(self, places: _Places, **options: Any) -> None:
         super().__init__(**options)
@@ -74,6 +78,10 @@ class _Protocol(H11Protocol):
         self._places.take(self)
 
     def data_received(self, data: bytes) -> None:
+        if self._goes_on_too_long(len(data)):
+            self._places.closed("left_over")
+            self.transport.abort()
+            return
         super().data_received(data)
         self._watch_head()
 
@@ -81,13 +89,23 @@ class _Protocol(H11Protocol):
         super().on_response_complete()
         if not self._under_way:  # the next one may have come early
             self._places.idle(self)
-        if self.conn.trailing_data[0]:
+        if self.conn.trailing_data[0] or self.conn.their_state is h11.SEND_BODY:
             self._watch_head()
+
+    def send_400_response(self, msg: str) -> None:
+        self._places.closed("no_http")
+        super().send_400_response(msg)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._places.leave(self)
         self._forget_head()
         super().connection_lost(exc)
+
+    def _goes_on_too_long(self, size: int) -> bool:
+        """A sender that is told no in the middle of its body may end it, so that it reads why; but not send on for ever."""
+        answered = self.cycle is not None and self.cycle.response_complete and self.conn.their_state is h11.SEND_BODY
+        self._left_over_bytes = self._left_over_bytes + size if answered else 0
+        return self._left_over_bytes > LEFT_OVER_MAX_BYTES
 
     @property
     def _under_way(self) -> bool:
@@ -165,6 +183,8 @@ class Host:
             timeout_keep_alive=KEEP_ALIVE_S,
             timeout_graceful_shutdown=STOP_GRACE_S,
         )
+        # It writes a line for each request that is no HTTP, so strangers could fill the disk. They are counted (no_http).
+        logging.getLogger("uvicorn.error").setLevel(logging.ERROR)
         self._socket = bound
         self._server = _Server(config, context, closed)
         self._task: asyncio.Task[None] | None = None

@@ -25,6 +25,8 @@ from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Taker
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 PROTOCOL: Final = "grpc"
 HANDSHAKE_TIMEOUT_MS: Final = 10_000
+CONNECTIONS_MAX: Final = 10_000  # each is a file: of the 16,384 that the collector asks for, the others need some too
+IDLE_MAX_MS: Final = 900_000  # without a call; the client connects anew with its next one
 
 
 def response_of(reply: Accepted) -> ExportTraceServiceResponse:
@@ -109,6 +111,8 @@ class GrpcListener:
                 ("grpc.so_reuseport", 0),  # else a second collector would silently share the port
                 ("grpc.max_concurrent_streams", 256),
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
+                ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
+                ("grpc.max_connection_idle_ms", IDLE_MAX_MS),
             ],
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does

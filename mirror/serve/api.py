@@ -192,7 +192,9 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         kind: Annotated[Kind | None, Query(description="only those that differ in this way")] = None,
         verdict: Annotated[Outcome | None, Query(description="only with this verdict")] = None,
         limit: Annotated[int, Query(ge=1, le=COMPARISONS_MAX, description="at most so many, up to 500")] = 50,
-        before: Annotated[float | None, Query(description="next_before of the page before")] = None,
+        before: Annotated[
+            float | None, Query(description="next_before of the page before", allow_inf_nan=False)
+        ] = None,
     ) -> models.Comparisons:
         """Kept comparisons, the newest first. Matched pairs are only counted; of the others a capped number is kept."""
         found = site.run(run)

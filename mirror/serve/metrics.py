@@ -16,7 +16,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 from prometheus_client.registry import Collector
 
-from mirror.collect.counters import METRICS
+from mirror.collect.counters import METRICS, Metric
 from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.serve import epochs
@@ -27,18 +27,58 @@ PATHS_MAX: Final = 200  # paths by kind that have series of their own, of each e
 PAGE_PATHS_MAX: Final = 2000  # and of all together: runs stay in the store; those with the newest pairs come first
 _PATH: Final = ("run", "service", "method", "path", "kind")
 VERDICTS: Final = ("matched", "mismatched", "ignored", "incomplete", "incomparable")
-RUN_METRICS: Final = {
-    "mirror_run_failed": "1 if the verdict of the run's newest epoch is fail, else 0.",
-    "mirror_run_verdict": "1 for the present verdict of the run's newest epoch: pass, fail or inconclusive.",
-    "mirror_run_bound": "Upper bound of the rate of unexplained pairs, from 0 to 1.",
-    "mirror_run_pairs_total": "Pairs of the run's newest epoch, by verdict.",
-    "mirror_run_triples_total": "Triples of the run's newest epoch.",
-    "mirror_run_paths": "Path patterns by kind of the run's newest epoch, by state.",
-    "mirror_run_path_state": "1 for the present state of a path pattern that differs in one kind; the worst ones only.",
-    "mirror_run_path_triples_total": "Triples in which a path pattern differs: in the candidate, the secondary, or both.",
-    "mirror_run_paths_left_out": "Path patterns that differ and have no series of their own, there being too many.",
-    "mirror_run_last_pair_timestamp_seconds": "When the last pair of the run's newest epoch came, in unix time.",
-}
+_OF_RUNS: Final = (
+    Metric(
+        "mirror_run_failed",
+        "gauge",
+        "1 if the verdict of the run's newest epoch is fail, else 0; there from the first scrape for every allowed run.",
+        ("run", "service"),
+    ),
+    Metric(
+        "mirror_run_verdict",
+        "gauge",
+        "1 for the present verdict of the run's newest epoch: pass, fail or inconclusive.",
+        ("run", "service", "verdict"),
+    ),
+    Metric(
+        "mirror_run_bound", "gauge", "Upper bound of the rate of unexplained pairs, from 0 to 1.", ("run", "service")
+    ),
+    Metric(
+        "mirror_run_pairs_total",
+        "counter",
+        "Pairs of the run's newest epoch, by verdict; starts anew with an epoch.",
+        ("run", "service", "method", "verdict"),
+    ),
+    Metric("mirror_run_triples_total", "counter", "Triples of the run's newest epoch.", ("run", "service", "method")),
+    Metric(
+        "mirror_run_paths",
+        "gauge",
+        "Path patterns by kind of the run's newest epoch, by state.",
+        ("run", "service", "method", "state"),
+    ),
+    Metric(
+        "mirror_run_path_state",
+        "gauge",
+        f"1 for the state of a path pattern that differs: the {PATHS_MAX} worst of each service, {PAGE_PATHS_MAX:,} of all runs together, the newest first.",
+        (*_PATH, "state"),
+    ),
+    Metric(
+        "mirror_run_path_triples_total",
+        "counter",
+        "Triples in which it differs: `side` is candidate, secondary or both.",
+        (*_PATH, "side"),
+    ),
+    Metric(
+        "mirror_run_paths_left_out",
+        "gauge",
+        "Differing path patterns beyond these, which have no series.",
+        ("run", "service"),
+    ),
+    Metric(
+        "mirror_run_last_pair_timestamp_seconds", "gauge", "When the last pair came, in unix time.", ("run", "service")
+    ),
+)
+RUN_METRICS: Final = {metric.name: metric for metric in _OF_RUNS}
 
 
 def text(site: Site) -> bytes:
@@ -84,26 +124,15 @@ def _process(counters: Snapshot, health: Health) -> Iterator[Family]:
 
 def _runs(site: Site) -> Iterator[Family]:
     now_s = site.clock()
-    gauges = {
-        "mirror_run_failed": ("run", "service"),
-        "mirror_run_verdict": ("run", "service", "verdict"),
-        "mirror_run_bound": ("run", "service"),
-        "mirror_run_paths": ("run", "service", "method", "state"),
-        "mirror_run_path_state": (*_PATH, "state"),
-        "mirror_run_paths_left_out": ("run", "service"),
-        "mirror_run_last_pair_timestamp_seconds": ("run", "service"),
-    }
     families: dict[str, Family] = {
-        name: GaugeMetricFamily(name, RUN_METRICS[name], labels=labels) for name, labels in gauges.items()
+        metric.name: GaugeMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for metric in _OF_RUNS
+        if metric.kind == "gauge"
     }
-    pairs = CounterMetricFamily(
-        "mirror_run_pairs_total", RUN_METRICS["mirror_run_pairs_total"], labels=("run", "service", "method", "verdict")
-    )
-    triples = CounterMetricFamily(
-        "mirror_run_triples_total", RUN_METRICS["mirror_run_triples_total"], labels=("run", "service", "method")
-    )
-    on_paths = CounterMetricFamily(
-        "mirror_run_path_triples_total", RUN_METRICS["mirror_run_path_triples_total"], labels=(*_PATH, "side")
+    pairs, triples, on_paths = (
+        CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
+        for metric in _OF_RUNS
+        if metric.kind == "counter"
     )
     seen, room = site.runs(), PAGE_PATHS_MAX
     for name in sorted(set(site.config.runs) - {run.name for run in seen}):

@@ -260,7 +260,7 @@ def _comparisons(routes: APIRouter, pages: Pages) -> None:
         verdict: Outcome | None = None,
         pattern: str | None = None,
         kind: Kind | None = None,
-        before: float | None = None,
+        before: Annotated[float | None, Query(allow_inf_nan=False)] = None,
     ) -> HTMLResponse:
         found = site.run(run)
         shown = epochs.find_epoch(found, epoch)
