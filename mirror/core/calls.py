@@ -22,7 +22,7 @@ from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
-from mirror.core.twins import same_calls
+from mirror.core.twins import essence, response_bytes
 from mirror.core.windows import Stream, is_cut, windows, within
 
 CODE: Final[Path] = (Field("status"), Field("code"))
@@ -30,7 +30,7 @@ NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 IN_PART: Final = "in_part"
 _Sent: TypeAlias = tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]  # the responses of both
 COMPARERS_MAX: Final = 4096
-CAPTURES_KEPT: Final = 6  # parsed, for a call is asked about several times in a row
+CAPTURES_KEPT: Final = 4  # parsed, for a call is asked about several times in a row
 _NONE: Final[frozenset[str]] = frozenset()
 MESSAGES_MAX: Final = 100_000  # of one capture; interceptors keep 1,000 of each direction
 _CUT_OFF: Final[dict[int, str]] = {
@@ -84,11 +84,11 @@ class CallComparer:
     def compare(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
         """What came of the pair. `primary` and `shadow` are records of one pair key."""
         try:
+            if same := self._same(primary, shadow):
+                return alone(same)
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return Outcome(Verdict.INCOMPARABLE, "capture")
-        if not made_calls(primary, shadow) and (same := self._same(primary, shadow)):
-            return alone(same)
         comparer = self._comparer(primary.key.run, primary.key.method)
         types = self._types(left, right)
         reason = _why_incomparable(left, right)
@@ -134,10 +134,10 @@ class CallComparer:
     def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
         """Fingerprints that the book lacks and without which this pair cannot be compared."""
         try:
+            if self._same(primary, shadow):
+                return _NONE
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
-            return frozenset()
-        if not made_calls(primary, shadow) and self._same(primary, shadow):
             return _NONE
         if _why_incomparable(left, right):
             return frozenset()
@@ -147,7 +147,13 @@ class CallComparer:
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
 
     def _same(self, primary: CallRecord, shadow: CallRecord) -> Compared | None:
-        return _same_calls(primary.capture, shadow.capture) if self._options.nan_equal else None
+        """That the two hold the same and made no calls; None: that is not known yet. NaN counts as equal to NaN."""
+        if not self._options.nan_equal or made_calls(primary, shadow):
+            return None
+        if essence(primary.capture) != essence(shadow.capture):
+            return None
+        size = response_bytes(primary.capture)
+        return None if size is None else Compared(sizes=(size, size))
 
     def _comparer(self, run: str, method: str) -> Comparer:
         rules = self._rules.for_method(run, method)
@@ -176,11 +182,6 @@ def _parse(record: CallRecord) -> capture_pb2.Capture:
 @lru_cache(maxsize=CAPTURES_KEPT)
 def _parsed(capture: bytes) -> capture_pb2.Capture:
     return capture_pb2.Capture.FromString(capture)
-
-
-@lru_cache(maxsize=CAPTURES_KEPT)
-def _same_calls(primary: bytes, shadow: bytes) -> Compared | None:
-    return same_calls(_parsed(primary), _parsed(shadow))
 
 
 def _why_incomparable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
