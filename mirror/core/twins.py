@@ -39,7 +39,7 @@ def response_bytes(data: bytes) -> int | None:
         return None
     requests = size = 0
     for message in messages:
-        if message.omission:
+        if message.omission or message.hash:
             return None
         if message.direction == capture_pb2.DIRECTION_REQUEST:
             requests += 1
