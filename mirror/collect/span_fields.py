@@ -38,6 +38,7 @@ REJECTIONS: Final[Mapping[str, str]] = {
 }
 
 _STATUS_ATTRIBUTES: Final = (names.RPC_STATUS, "rpc.response.status_code", "rpc.grpc.status_code")  # newest first
+_STATUSES: Final = {name: name for name in STATUS_NAMES}
 _ROLES: Final = {role.value: role for role in Role}
 _RPC_SERVICE: Final = "rpc.service"  # before conventions 1.39 the method was short and its service stood here
 VERDICT: Final = "mirror.verdict"
@@ -170,7 +171,13 @@ def _key(found: Found, method: str) -> PairKey:
         raise Rejected("no_method")
     if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:
         raise Rejected("too_long")
-    return PairKey(run, method, mirror_id)
+    return PairKey(_usual(run), _usual(method), mirror_id)
+
+
+@lru_cache(maxsize=4096)
+def _usual(name: str) -> str:
+    """One string for equal ones: thousands of records wait."""
+    return name
 
 
 def _method(found: Found) -> str:
@@ -208,11 +215,11 @@ def _status(found: Found, capture: capture_pb2.Capture) -> str:
         if name in found:
             value = found[name]
             text = value.string_value
-            if text in STATUS_NAMES:
-                return text
+            if text in _STATUSES:
+                return _STATUSES[text]  # always the same string: thousands wait
             text = text.upper()
-            if text in STATUS_NAMES:
-                return text
+            if text in _STATUSES:
+                return _STATUSES[text]
             if value.WhichOneof("value") == "int_value" or text.isdecimal():
                 return status_name(_int(value))
     return status_name(capture.status_code)
