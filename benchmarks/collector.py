@@ -65,9 +65,13 @@ def span(number: int, role: str, fingerprint: str, asked: bytes, answer: bytes) 
         ending=capture_pb2.ENDING_RETURNED,
         request_count=1,
         response_count=1,
+        start_unix_ns=1_700_000_000_000_000_000 + number * 1_000_000 + ROLES.index(role),
+        duration_ns=5_000_000 + number % 1000 + ROLES.index(role),
     )
-    for direction, payload in ((capture_pb2.DIRECTION_REQUEST, asked), (capture_pb2.DIRECTION_RESPONSE, answer)):
-        capture.messages.add(direction=direction, body=payload, original_size=len(payload))
+    for direction, common in ((capture_pb2.DIRECTION_REQUEST, asked), (capture_pb2.DIRECTION_RESPONSE, answer)):
+        # No two calls are alike.
+        payload = common + otlp_slices_pb2.Span(end_time_unix_nano=number).SerializeToString()
+        capture.messages.add(direction=direction, body=payload, original_size=len(payload), offset_ns=number % 1000)
     made = otlp_slices_pb2.Span(
         trace_id=number.to_bytes(16, "big"),
         span_id=(number * 3 + ROLES.index(role) + 1).to_bytes(8, "big"),

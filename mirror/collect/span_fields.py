@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final, NamedTuple, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
@@ -15,6 +16,7 @@ from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
 from mirror.collect.status import STATUS_NAMES, status_name
 from mirror.core.model import CallRecord, Origin, OutboundRecord, PairKey, Resource, Role
 
+EXPECT_USUAL_CHARS: Final = 64
 NAME_MAX_CHARS: Final = 512  # of id, run and method: they become keys and are stored
 
 REJECTIONS: Final[Mapping[str, str]] = {
@@ -36,6 +38,8 @@ REJECTIONS: Final[Mapping[str, str]] = {
 }
 
 _STATUS_ATTRIBUTES: Final = (names.RPC_STATUS, "rpc.response.status_code", "rpc.grpc.status_code")  # newest first
+_STATUSES: Final = {name: name for name in STATUS_NAMES}
+_ROLES: Final = {role.value: role for role in Role}
 _RPC_SERVICE: Final = "rpc.service"  # before conventions 1.39 the method was short and its service stood here
 VERDICT: Final = "mirror.verdict"
 WANTED: Final = frozenset(
@@ -136,9 +140,11 @@ def message_bytes(value: AnyValue, kind: type[Message], reason: str) -> bytes:
 
 def bytes_of(value: AnyValue, reason: str) -> bytes:
     """A bytes attribute; some backends turn it into base64 text on the way."""
+    if data := value.bytes_value:
+        return data
     match value.WhichOneof("value"):
         case "bytes_value":
-            return value.bytes_value
+            return b""
         case "string_value":
             try:
                 return base64.b64decode(value.string_value, validate=True)
@@ -166,7 +172,13 @@ def _key(found: Found, method: str) -> PairKey:
         raise Rejected("no_method")
     if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:
         raise Rejected("too_long")
-    return PairKey(run, method, mirror_id)
+    return PairKey(_usual(run), _usual(method), mirror_id)
+
+
+@lru_cache(maxsize=4096)
+def _usual(name: str) -> str:
+    """One string for equal ones: thousands of records wait."""
+    return name
 
 
 def _method(found: Found) -> str:
@@ -178,34 +190,44 @@ def _method(found: Found) -> str:
 
 
 def _role(found: Found) -> Role:
-    text = found[names.ROLE].string_value if names.ROLE in found else ""
-    if text not in names.ROLES:
+    role = _ROLES.get(found[names.ROLE].string_value) if names.ROLE in found else None
+    if role is None:
         raise Rejected("no_role")
-    return Role(text)
+    return role
 
 
 def _expect(found: Found) -> frozenset[Role]:
     text = found[names.EXPECT].string_value if names.EXPECT in found else ""
+    return _usual_roles(text) if len(text) <= EXPECT_USUAL_CHARS else _roles_of(text)
+
+
+def _roles_of(text: str) -> frozenset[Role]:
     roles = {part.strip() for part in text.split(",")} - {"", names.PRIMARY}
-    if not roles <= set(names.ROLES):
+    if not roles <= _ROLES.keys():
         raise Rejected("expect")
     return frozenset(map(Role, roles))
+
+
+_usual_roles: Final = lru_cache(maxsize=64)(_roles_of)
 
 
 def _status(found: Found, capture: capture_pb2.Capture) -> str:
     for name in _STATUS_ATTRIBUTES:
         if name in found:
             value = found[name]
-            text = value.string_value.upper()
-            if text in STATUS_NAMES:
-                return text
+            text = value.string_value
+            if text in _STATUSES:
+                return _STATUSES[text]  # always the same string: thousands wait
+            text = text.upper()
+            if text in _STATUSES:
+                return _STATUSES[text]
             if value.WhichOneof("value") == "int_value" or text.isdecimal():
                 return status_name(_int(value))
     return status_name(capture.status_code)
 
 
 def _identifier(value: bytes, size: int, reason: str) -> bytes:
-    if len(value) != size or not any(value):
+    if len(value) != size or not value.strip(b"\0"):
         raise Rejected(reason)
     return value
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
@@ -21,6 +22,7 @@ from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
+from mirror.core.twins import essence, response_bytes
 from mirror.core.windows import Stream, is_cut, windows, within
 
 CODE: Final[Path] = (Field("status"), Field("code"))
@@ -28,6 +30,8 @@ NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 IN_PART: Final = "in_part"
 _Sent: TypeAlias = tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]  # the responses of both
 COMPARERS_MAX: Final = 4096
+CAPTURES_KEPT: Final = 4  # parsed, for a call is asked about several times in a row
+_NONE: Final[frozenset[str]] = frozenset()
 MESSAGES_MAX: Final = 100_000  # of one capture; interceptors keep 1,000 of each direction
 _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
@@ -80,6 +84,8 @@ class CallComparer:
     def compare(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
         """What came of the pair. `primary` and `shadow` are records of one pair key."""
         try:
+            if same := self._same(primary, shadow):
+                return same
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return Outcome(Verdict.INCOMPARABLE, "capture")
@@ -129,15 +135,29 @@ class CallComparer:
     def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
         """Fingerprints that the book lacks and without which this pair cannot be compared."""
         try:
+            if self._same(primary, shadow):
+                return _NONE
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
-            return frozenset()
+            return _NONE
         if _why_incomparable(left, right):
             return frozenset()
         wanted = Effects(primary, shadow, omitted=False).fingerprints if made_calls(primary, shadow) else set()
         if _needs_schema(left, right) or unequal_requests(left, right):
             wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
+
+    def _same(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
+        """That the two hold the same and made no calls; None: that is not known yet. NaN counts as equal to NaN."""
+        if not self._options.nan_equal or made_calls(primary, shadow):
+            return None
+        ours, theirs = essence(primary.capture), essence(shadow.capture)
+        if ours.text != theirs.text:
+            return None
+        size = response_bytes(primary.capture)
+        if size is None:
+            return None
+        return alone(Compared(sizes=(size, size)), Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns))
 
     def _comparer(self, run: str, method: str) -> Comparer:
         rules = self._rules.for_method(run, method)
@@ -159,7 +179,13 @@ class CallComparer:
 
 
 def _parse(record: CallRecord) -> capture_pb2.Capture:
-    return capture_pb2.Capture.FromString(record.capture)
+    """Not to be changed: others are given the same."""
+    return _parsed(record.capture)
+
+
+@lru_cache(maxsize=CAPTURES_KEPT)
+def _parsed(capture: bytes) -> capture_pb2.Capture:
+    return capture_pb2.Capture.FromString(capture)
 
 
 def _why_incomparable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
 from types import MappingProxyType
 from typing import Final, NamedTuple
@@ -30,7 +30,7 @@ DROPS: Final = (
     *gathering.DROPS,
 )
 EVICTED: Final = "evicted"  # groups let go because the memory cap was reached
-RECORD_OVERHEAD_BYTES: Final = 300  # what holding a record costs beside its payload
+RECORD_OVERHEAD_BYTES: Final = 750  # what holding a record costs beside its payload, and a group that holds just one
 SPAN_IDS_MAX_BYTES: Final = 512  # of one tombstone
 _COMPACT_FROM: Final = 1024
 
@@ -47,8 +47,8 @@ class _Open:
     key: PairKey
     first_arrival_s: float
     deadline_s: float
-    calls: dict[Role, CallRecord] = field(default_factory=dict)
-    outbound: Gathering = field(default_factory=Gathering)
+    calls: tuple[CallRecord, ...] = ()  # one of each role: a dictionary would take more than all the rest
+    outbound: Gathering | None = None  # None: none came yet
     expect: frozenset[Role] = frozenset()
     ready_s: float = 0.0  # a failed primary may be followed by a retry until then
     size: int = 0
@@ -59,10 +59,26 @@ class _Open:
         return self.ready_s if self.all_there() else self.deadline_s
 
     def all_calls(self) -> bool:
-        return Role.PRIMARY in self.calls and self.expect <= self.calls.keys()
+        here = [call.role for call in self.calls]
+        return Role.PRIMARY in here and all(role in here for role in self.expect)
 
     def all_there(self) -> bool:
-        return self.all_calls() and self.outbound.has_all(self.calls.values())
+        if not self.all_calls():
+            return False
+        if self.outbound is None:
+            return not any(call.outbound_calls for call in self.calls)
+        return self.outbound.has_all(self.calls)
+
+    def held(self, role: Role) -> CallRecord | None:
+        return next((call for call in self.calls if call.role is role), None)
+
+    def hold(self, record: CallRecord) -> None:
+        """In place of the one of its role."""
+        self.calls = (*(call for call in self.calls if call.role is not record.role), record)
+
+    def await_roles(self, expect: frozenset[Role]) -> None:
+        if not expect <= self.expect:
+            self.expect = self.expect | expect if self.expect else expect
 
 
 class _Agenda:
@@ -167,8 +183,9 @@ class Pairer:
             drop = "not_mirrored_outbound"
         else:
             group = group or self._begin(record)
+            group.outbound = group.outbound or Gathering()
             drop = group.outbound.add(record)
-            group.expect |= record.expect
+            group.await_roles(record.expect)
         if drop:
             self._drop(record, drop)
         elif group is not None:
@@ -234,7 +251,7 @@ class Pairer:
 
     def _file(self, group: _Open, record: CallRecord) -> bool:
         """Put the record into the group, unless one that counts more is there."""
-        held = group.calls.get(record.role)
+        held = group.held(record.role)
         if held is not None:
             if (held.trace_id, held.span_id) == (record.trace_id, record.span_id):
                 return self._drop(record, "duplicate")
@@ -242,8 +259,8 @@ class Pairer:
                 return self._drop(record, "lower_attempt")
             self._drop(held, "replaced_attempt")
             self._grow(group, -_held_bytes(held))
-        group.calls[record.role] = record
-        group.expect |= record.expect
+        group.hold(record)
+        group.await_roles(record.expect)
         self._grow(group, _held_bytes(record))
         if record.role is Role.PRIMARY:
             may_be_retried = record.status != "OK" and record.attempt > 0
@@ -262,7 +279,10 @@ class Pairer:
         group.released = True
         del self._groups[group.key]
         self._open_bytes -= group.size
-        calls, orphans = group.outbound.give(group.calls)
+        calls: dict[Role, CallRecord] = {call.role: call for call in group.calls}
+        orphans: list[OutboundRecord] = []
+        if group.outbound is not None:
+            calls, orphans = group.outbound.give(calls)
         for orphan in orphans:
             self._drop(orphan, "orphan_outbound")
         if not calls:
