@@ -135,7 +135,7 @@ class CallComparer:
     def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
         """Fingerprints that the book lacks and without which this pair cannot be compared."""
         try:
-            if self._same(primary, shadow):
+            if self._twins(primary, shadow) is not None:
                 return _NONE
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
@@ -147,16 +147,21 @@ class CallComparer:
             wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
 
-    def _same(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
-        """That the two hold the same and made no calls; None: that is not known yet. NaN counts as equal to NaN."""
+    def _twins(self, primary: CallRecord, shadow: CallRecord) -> int | None:
+        """The bytes of either's responses where the two hold the same and made no calls; None: that is not known yet.
+
+        NaN counts as equal to NaN.
+        """
         if not self._options.nan_equal or made_calls(primary, shadow):
             return None
-        ours, theirs = essence(primary.capture), essence(shadow.capture)
-        if ours.text != theirs.text:
-            return None
-        size = response_bytes(primary.capture)
+        same = essence(primary.capture).text == essence(shadow.capture).text
+        return response_bytes(primary.capture) if same else None
+
+    def _same(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
+        size = self._twins(primary, shadow)
         if size is None:
             return None
+        ours, theirs = essence(primary.capture), essence(shadow.capture)
         return alone(Compared(sizes=(size, size)), Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns))
 
     def _comparer(self, run: str, method: str) -> Comparer:

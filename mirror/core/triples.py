@@ -36,6 +36,8 @@ Member = tuple[str, Kind]  # (path pattern, kind)
 ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
 
+NOTHING_DIFFERS: Final = Triple()
+
 _SHADOWS: Final[tuple[Role, Role]] = (Role.CANDIDATE, Role.SECONDARY)
 # Then the pairer did not wait: what is missing may still have been on its way.
 _CUT_SHORT: Final = {Release.EVICTED: "evicted", Release.DRAIN: "drain"}
@@ -60,7 +62,10 @@ def judge_group(  # noqa: PLR0913 - what a group is judged by comes from four ow
     """
     outcomes = {role: _outcome(group, role, compare) for role in _SHADOWS if role in group.expect}
     no_triple = _why_no_triple(group, outcomes)
-    triple = None if no_triple else _triple(outcomes, explained(group.key.method))
+    triple = None
+    if not no_triple:
+        differs = any(one.differences for one in outcomes.values())
+        triple = _triple(outcomes, explained(group.key.method)) if differs else NOTHING_DIFFERS
     return Judged(
         group=group,
         epoch=_epoch(group, candidate_version_last_seen, primary_last_seen),
