@@ -12,7 +12,15 @@ from fastapi import APIRouter, Path, Query
 from mirror.core.model import Kind
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import epochs, models, models_of_clusters, models_of_rules, models_of_speed, shape
+from mirror.serve import (
+    epochs,
+    models,
+    models_of_clusters,
+    models_of_comparisons,
+    models_of_rules,
+    models_of_speed,
+    shape,
+)
 from mirror.serve.clusters import CLUSTERS_MAX, clusters_out
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
@@ -195,21 +203,21 @@ def _comparisons(api: APIRouter, site: Site) -> None:
         before: Annotated[
             float | None, Query(description="next_before of the page before", allow_inf_nan=False)
         ] = None,
-    ) -> models.Comparisons:
+    ) -> models_of_comparisons.Comparisons:
         """Kept comparisons, the newest first. Matched pairs are only counted; of the others a capped number is kept."""
         found = site.run(run)
         shown = chosen(found, epoch)
         if shown is None:
-            return models.Comparisons(run=run, epoch=None, comparisons=[], next_before=None)
+            return models_of_comparisons.Comparisons(run=run, epoch=None, comparisons=[], next_before=None)
         rows = site.reader.comparisons(
             shown.id, method=method, pattern=pattern, kind=kind, verdict=verdict, limit=limit, before=before
         )
         more = rows[-1].compared_at_s if len(rows) == limit else None
         listed = [shape.comparison_line(row) for row in rows]
-        return models.Comparisons(run=run, epoch=shown.id, comparisons=listed, next_before=more)
+        return models_of_comparisons.Comparisons(run=run, epoch=shown.id, comparisons=listed, next_before=more)
 
     @api.get("/comparisons/{comparison_id}", tags=["comparisons"])
-    def comparison(comparison_id: Annotated[str, Path(description="its id")]) -> models.Comparison:
+    def comparison(comparison_id: Annotated[str, Path(description="its id")]) -> models_of_comparisons.Comparison:
         """One comparison: its differences, and what each side sent (JSON where the schema is known, else base64)."""
         found = site.comparison(comparison_id)
         return shape.comparison_out(sides(found, site.schemas.pool))

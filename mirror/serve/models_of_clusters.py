@@ -6,7 +6,8 @@ from typing import Any
 
 from pydantic import Field
 
-from mirror.serve.models import ComparisonLine, _Model
+from mirror.serve.models import _Model
+from mirror.serve.models_of_comparisons import ComparisonLine
 
 
 class ClusterPath(_Model):

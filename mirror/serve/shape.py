@@ -12,7 +12,7 @@ from mirror.core import verdict
 from mirror.core.model import Kind
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
-from mirror.serve import models, models_of_rules, models_of_speed, tree
+from mirror.serve import models, models_of_comparisons, models_of_rules, models_of_speed, tree
 from mirror.serve.calls import CallView, MessageView
 from mirror.serve.epochs import EpochReport, RunReport
 from mirror.serve.sides import DifferenceRow, Mark, Replica, SidesView
@@ -220,9 +220,9 @@ def not_seen(*, run: str = "", service: str = "", candidate: str = "", known: Se
     )
 
 
-def comparison_line(one: ComparisonView) -> models.ComparisonLine:
+def comparison_line(one: ComparisonView) -> models_of_comparisons.ComparisonLine:
     """One kept comparison in a list."""
-    return models.ComparisonLine(
+    return models_of_comparisons.ComparisonLine(
         id=one.id,
         method=one.method,
         mirror_id=one.mirror_id,
@@ -230,14 +230,14 @@ def comparison_line(one: ComparisonView) -> models.ComparisonLine:
         verdict=one.verdict,
         reason=one.reason,
         compared_at_s=one.compared_at_s,
-        differs=[models.PathAndKind(pattern=pattern, kind=kind) for pattern, kind in one.hypotheses],
-        ignored=[models.PathAndKind(pattern=pattern, kind=kind) for pattern, kind in one.ignored],
+        differs=[models_of_comparisons.PathAndKind(pattern=pattern, kind=kind) for pattern, kind in one.hypotheses],
+        ignored=[models_of_comparisons.PathAndKind(pattern=pattern, kind=kind) for pattern, kind in one.ignored],
     )
 
 
-def comparison_out(view: SidesView) -> models.Comparison:
+def comparison_out(view: SidesView) -> models_of_comparisons.Comparison:
     """One comparison with all its sides."""
-    return models.Comparison(
+    return models_of_comparisons.Comparison(
         id=view.id,
         run=view.run,
         service=view.service,
@@ -250,8 +250,8 @@ def comparison_out(view: SidesView) -> models.Comparison:
     )
 
 
-def _side(replica: Replica) -> models.Side:
-    return models.Side(
+def _side(replica: Replica) -> models_of_comparisons.Side:
+    return models_of_comparisons.Side(
         role=replica.role,
         version=replica.version,
         instance=replica.instance,
@@ -265,8 +265,8 @@ def _side(replica: Replica) -> models.Side:
     )
 
 
-def _difference(one: DifferenceRow) -> models.Difference:
-    return models.Difference(
+def _difference(one: DifferenceRow) -> models_of_comparisons.Difference:
+    return models_of_comparisons.Difference(
         path=one.path,
         pattern=one.pattern,
         kind=one.kind,
@@ -279,10 +279,10 @@ def _difference(one: DifferenceRow) -> models.Difference:
     )
 
 
-def _call(call: CallView) -> models.Call:
+def _call(call: CallView) -> models_of_comparisons.Call:
     shown = {name: tree.plain(node) for name, node in call.sections.items()}
     status = shown.get("status") or {}
-    return models.Call(
+    return models_of_comparisons.Call(
         status=call.status,
         status_message=call.status_message,
         ending=call.ending,
@@ -303,10 +303,10 @@ def _call(call: CallView) -> models.Call:
     )
 
 
-def _message(one: MessageView) -> models.Message:
+def _message(one: MessageView) -> models_of_comparisons.Message:
     fields = asdict(replace(one, node=None))
     fields.pop("node")
-    return models.Message(**fields)
+    return models_of_comparisons.Message(**fields)
 
 
 def _finite(value: Any) -> Any:

@@ -4,9 +4,10 @@ One writer (`Store`) commits what the pipeline gathered (`Changes`) in one trans
 number of readers (`Reader`) answer what pages, reports and verdicts ask. Start reading at `tables`.
 """
 
-from mirror.store.changes import Changes, InForce
+from mirror.store.changes import Changes
 from mirror.store.checkpoints import Checkpoint, Claim, FencedError
 from mirror.store.engine import StoreError
+from mirror.store.increments import InForce
 from mirror.store.judging import JudgeOptions
 from mirror.store.limits import Limits
 from mirror.store.queries import Reader

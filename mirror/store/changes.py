@@ -10,7 +10,6 @@ import uuid
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable, MutableMapping
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
 from grpc_mirror.v1 import schema_pb2
@@ -36,6 +35,7 @@ from mirror.core.run_facts import PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.core.speed.minute import MinuteSpeed
 from mirror.store import accounts
+from mirror.store.increments import Evidence, InForce, Kept, RuleUse, Seen, Served
 from mirror.store.keeping import Keeper, differing, unjudged
 from mirror.store.limits import BATCH_NAMES_MAX, OTHER, Limits
 from mirror.store.sampling import Sampler, SetChanges
@@ -51,65 +51,6 @@ _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGN
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
 EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
-
-
-@dataclass(slots=True)
-class Seen:
-    """An epoch in this batch: seconds of its first and last arrival, its first minute, whether a secondary was expected."""
-
-    started_s: float
-    last_s: float
-    minute: int
-    has_secondary: bool
-
-
-@dataclass(slots=True)
-class Served:
-    """Calls that one instance served in this batch, and seconds of the first and last arrival of their groups."""
-
-    calls: int = 0
-    first_s: float = 0.0
-    last_s: float = 0.0
-
-
-@dataclass(slots=True)
-class Evidence:
-    """Increments of one hypothesis in one minute.
-
-    b, c, d count triples (raw-only, noise-only, both), `left_out` those whose signature was made without it; `pairs` all
-    pairs in which the candidate differed.
-    """
-
-    b: int = 0
-    c: int = 0
-    d: int = 0
-    pairs: int = 0
-    left_out: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class RuleUse:
-    """Of one rule in one run, as it is written now: comparisons made in its scope, and differences under it."""
-
-    meaning: str  # Rule.digest
-    compared: int
-    applied: int
-
-
-@dataclass(frozen=True, slots=True)
-class InForce:
-    """The rules that calls are judged by now, and the runs that they are judged for."""
-
-    rules: RuleSet
-    runs: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Kept:
-    """One comparison to keep as an example; `blob` is a serialised mirror.v1.Comparison."""
-
-    judged: Judged
-    blob: bytes
 
 
 class Changes:

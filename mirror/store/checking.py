@@ -12,12 +12,13 @@ from typing import Final
 
 from sqlalchemy import Connection, Table, exists, func, inspect, select
 
+from mirror.store.columns import metadata
 from mirror.store.engine import StoreError, explained, open_engine, reading
 from mirror.store.limits import Limits
 from mirror.store.migrating import HEAD, revision_of
 from mirror.store.sizing import Sizes, file_findings, sizes_of
 from mirror.store.sums import sum_findings
-from mirror.store.tables import comparison_blobs, comparisons, metadata
+from mirror.store.tables_of_examples import comparison_blobs, comparisons
 
 LIMIT_SLACK_S: Final = 120.0  # a collector lets go once a minute
 RESTORE: Final = "stop the collectors, keep a copy of the database, and go back to a backup"

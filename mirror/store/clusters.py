@@ -16,7 +16,8 @@ from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.request_fields import RequestFields
 from mirror.store.hypotheses import SEVERITY
-from mirror.store.tables import difference_sets, methods, request_samples, set_examples
+from mirror.store.tables import methods
+from mirror.store.tables_of_examples import difference_sets, request_samples, set_examples
 from mirror.store.views import ClusterView, HypothesisView
 
 CLUSTERS_SHOWN: Final = 50

@@ -14,20 +14,14 @@ from typing import Final
 from sqlalchemy import Connection, bindparam, func, select, update
 
 from mirror.core.model import EpochKey, Kind
-from mirror.store.changes import Changes, Evidence
+from mirror.store.changes import Changes
 from mirror.store.engine import upsert
+from mirror.store.increments import Evidence
 from mirror.store.limits import OTHER, Limits
 from mirror.store.naming import stored
 from mirror.store.resolving import Ids, Place, resolve_epochs, resolve_hypotheses, resolve_methods
-from mirror.store.tables import (
-    COUNTS,
-    hypotheses,
-    hypothesis_minutes,
-    method_minutes,
-    method_reasons,
-    methods,
-    signatures,
-)
+from mirror.store.tables import COUNTS, hypotheses, hypothesis_minutes, method_minutes, method_reasons, methods
+from mirror.store.tables_of_examples import signatures
 
 OVERFLOW_DIGEST: Final = ""
 OVERFLOW_TEXT: Final = "[]"

@@ -11,13 +11,14 @@ from grpc_mirror.v1 import comparison_pb2
 from sqlalchemy import Connection, delete, func, insert, select
 
 from mirror.core.model import Role, Verdict
-from mirror.store.changes import Changes, Kept
+from mirror.store.changes import Changes
 from mirror.store.counting import Rows
 from mirror.store.engine import insert_row, upsert
+from mirror.store.increments import Kept
 from mirror.store.keeping import differing, unjudged
 from mirror.store.limits import Limits
 from mirror.store.naming import stored
-from mirror.store.tables import comparison_blobs, comparison_paths, comparisons
+from mirror.store.tables_of_examples import comparison_blobs, comparison_paths, comparisons
 
 PRUNE_AT_ONCE: Final = 500
 _CLOCK_SET_BACK_S: Final = 60.0

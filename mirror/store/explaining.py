@@ -13,7 +13,8 @@ from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import State
 from mirror.store.limits import OTHER
 from mirror.store.naming import stored
-from mirror.store.tables import epochs, hypotheses, methods, signatures
+from mirror.store.tables import epochs, hypotheses, methods
+from mirror.store.tables_of_examples import signatures
 
 # Stands in a signature for what went beyond the caps: no noise can explain it.
 OVERFLOW: Final = ("(overflow)", Kind.ANY)

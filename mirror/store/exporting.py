@@ -14,7 +14,8 @@ from sqlalchemy import Connection, Row, Table, select, tuple_
 
 from mirror.core.model import EpochKey
 from mirror.store.queries import Reader
-from mirror.store.tables import COUNTS, comparison_paths, comparisons, epochs, method_minutes, method_reasons, methods
+from mirror.store.tables import COUNTS, epochs, method_minutes, method_reasons, methods
+from mirror.store.tables_of_examples import comparison_paths, comparisons
 
 PAGE_ROWS: Final = 500
 _EPOCH: Final = (epochs.c.run, epochs.c.service, epochs.c.primary_version, epochs.c.candidate_version)

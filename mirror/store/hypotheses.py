@@ -13,7 +13,8 @@ from mirror.core.values.evidence import log_e_of
 from mirror.core.values.labels import text_of
 from mirror.store.deciding import decisions_of
 from mirror.store.judging import evidence_by_row, options_of
-from mirror.store.tables import comparison_paths, hypotheses, hypothesis_minutes, methods
+from mirror.store.tables import hypotheses, hypothesis_minutes, methods
+from mirror.store.tables_of_examples import comparison_paths
 from mirror.store.value_votes import voting_minutes
 from mirror.store.views import HypothesisView, LabelView
 

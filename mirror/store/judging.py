@@ -16,17 +16,8 @@ from sqlalchemy import ColumnElement, Connection, Row, bindparam, case, delete, 
 from mirror.core import noise
 from mirror.core.model import Kind
 from mirror.store.engine import parts, upsert
-from mirror.store.tables import (
-    epochs,
-    hypotheses,
-    hypothesis_hours,
-    hypothesis_minutes,
-    meta,
-    methods,
-    speed_hours,
-    speed_minutes,
-    value_hours,
-)
+from mirror.store.tables import epochs, hypotheses, hypothesis_hours, hypothesis_minutes, meta, methods
+from mirror.store.tables_of_values import speed_hours, speed_minutes, value_hours
 from mirror.store.value_votes import ByHour, count_votes, first_votes, label_votes_by_hour
 
 _MINUTES = hypothesis_minutes.c

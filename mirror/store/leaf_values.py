@@ -13,7 +13,8 @@ from mirror.store.counting import Rows
 from mirror.store.engine import upsert
 from mirror.store.limits import OTHER, Limits
 from mirror.store.naming import stored
-from mirror.store.tables import leaf_values, methods
+from mirror.store.tables import methods
+from mirror.store.tables_of_values import leaf_values
 
 _KEYS: Final = ("method_id", "pattern", "ignored", "hashed", "unhashed")
 

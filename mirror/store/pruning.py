@@ -17,17 +17,8 @@ from mirror.store.engine import StoreError, explained, upsert
 from mirror.store.examples import PRUNE_AT_ONCE, crowding
 from mirror.store.migrating import check
 from mirror.store.reports import PRUNED_FOR_AGE, PRUNED_FOR_BYTES, PRUNED_WITH_RUN, RUNS_PRUNED, add_totals
-from mirror.store.tables import (
-    comparisons,
-    epochs,
-    meta,
-    method_minutes,
-    methods,
-    rule_hits,
-    rule_statuses,
-    rule_uses,
-    totals,
-)
+from mirror.store.tables import epochs, meta, method_minutes, methods, rule_hits, rule_statuses, rule_uses, totals
+from mirror.store.tables_of_examples import comparisons
 
 OVER_AFTER_S: Final = 3600.0  # without a pair a run is over
 _DELETIONS: Final = "runs_pruned"  # in `meta`

@@ -26,18 +26,8 @@ from mirror.store.ruling import rule_views
 from mirror.store.schema_changes import schema_changes_of
 from mirror.store.speed_views import instances_of, speeds_of
 from mirror.store.summing import add_up, counts_by, minutes_of
-from mirror.store.tables import (
-    comparison_blobs,
-    comparison_paths,
-    comparisons,
-    epochs,
-    methods,
-    schema_problems,
-    schemas,
-    sources,
-    totals,
-    unknown_runs,
-)
+from mirror.store.tables import epochs, methods, schema_problems, schemas, sources, totals, unknown_runs
+from mirror.store.tables_of_examples import comparison_blobs, comparison_paths, comparisons
 from mirror.store.views import (
     ClustersView,
     ComparisonView,

@@ -15,8 +15,8 @@ from sqlalchemy import Connection, func, select, update
 
 from mirror.core.model import EpochKey, Kind
 from mirror.core.noise import State
-from mirror.store.changes import Seen
 from mirror.store.engine import insert_row, upsert
+from mirror.store.increments import Seen
 from mirror.store.limits import OTHER, Limits
 from mirror.store.naming import stored
 from mirror.store.tables import epochs, hypotheses, methods

@@ -26,7 +26,8 @@ from mirror.store.limits import OTHER
 from mirror.store.naming import stored
 from mirror.store.sets import forget_sets
 from mirror.store.summing import counts_by
-from mirror.store.tables import epoch_fails, hypotheses, methods, signatures
+from mirror.store.tables import epoch_fails, hypotheses, methods
+from mirror.store.tables_of_examples import signatures
 from mirror.store.views import RestartedPath, RestartView
 
 PATHS_LISTED: Final = 100  # in the history of one method's change; the true number is kept

@@ -21,7 +21,8 @@ from mirror.store.engine import upsert
 from mirror.store.limits import Limits
 from mirror.store.naming import stored
 from mirror.store.sampling import NUMBER_MAX, REFUSED, Bucket, Sample, SetKey, SetSeen, set_of
-from mirror.store.tables import comparisons, difference_sets, hypotheses, request_samples, set_examples
+from mirror.store.tables import hypotheses
+from mirror.store.tables_of_examples import comparisons, difference_sets, request_samples, set_examples
 
 SETS_OVER_LIMIT: Final = "difference_sets_over_limit"
 _IN_LIST_MAX: Final = 5000

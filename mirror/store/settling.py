@@ -18,9 +18,10 @@ from sqlalchemy import Connection, Row, bindparam, select, update
 
 from mirror.core.model import EpochKey
 from mirror.core.rules import RuleChange, RuleMark, RuleSet
-from mirror.store.changes import Changes, InForce
+from mirror.store.changes import Changes
 from mirror.store.counting import Rows
 from mirror.store.engine import upsert
+from mirror.store.increments import InForce
 from mirror.store.limits import OTHER
 from mirror.store.naming import stored
 from mirror.store.restarting import restart

@@ -9,7 +9,7 @@ from typing import Final
 
 from sqlalchemy import Connection, func, inspect, select, text
 
-from mirror.store.tables import comparisons
+from mirror.store.tables_of_examples import comparisons
 
 _SAID_MAX: Final = 10  # of what SQLite has to say of a damaged file
 

@@ -13,7 +13,8 @@ from mirror.core.run_facts import LatencyFacts
 from mirror.core.speed.minute import MinuteSpeed
 from mirror.core.speed.sketch import quantiles
 from mirror.core.speed.votes import Metric
-from mirror.store.tables import instances, methods, speed_hours, speed_minutes, speeds
+from mirror.store.tables import methods
+from mirror.store.tables_of_values import instances, speed_hours, speed_minutes, speeds
 from mirror.store.views import InstanceView, SpeedMinuteView, SpeedView
 
 SHARES: Final = (0.5, 0.9, 0.99)

@@ -22,7 +22,8 @@ from mirror.store.engine import upsert
 from mirror.store.judging import JudgeOptions
 from mirror.store.limits import OTHER, Limits
 from mirror.store.naming import stored
-from mirror.store.tables import epochs, instances, methods, speed_hours, speed_minutes, speeds
+from mirror.store.tables import epochs, methods
+from mirror.store.tables_of_values import instances, speed_hours, speed_minutes, speeds
 
 MINUTES_KEPT: Final = 360  # of which the counts are there; of an hour of which some went nothing is counted anew
 TOO_LATE: Final = "speeds_too_late"  # triples whose minute has gone, in `totals`

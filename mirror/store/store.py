@@ -18,13 +18,14 @@ from mirror.core.noise import LEFT_OUT_FROM
 from mirror.core.verdict import Policy
 from mirror.store import checkpoints as marks
 from mirror.store import judging, reports
-from mirror.store.changes import Changes, InForce
+from mirror.store.changes import Changes
 from mirror.store.checkpoints import Checkpoint, Claim
 from mirror.store.counting import add_counts, add_evidence, add_signatures, find_hypotheses, find_methods, unjudged_rows
 from mirror.store.deciding import accepted_of, day_of
 from mirror.store.engine import StoreError, explained, identity, named, open_engine, reading
 from mirror.store.examples import add_examples, prune
 from mirror.store.explaining import explained_members
+from mirror.store.increments import InForce
 from mirror.store.judging import JudgeOptions
 from mirror.store.keeping import Keeper
 from mirror.store.leaf_values import add_leaves

@@ -12,60 +12,32 @@ from sqlalchemy import (
     Boolean,
     Column,
     Double,
-    ForeignKey,
     Index,
-    Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
     false,
 )
 
-metadata: Final = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "fk": "fk_%(table_name)s_%(column_0_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-# SQLite gives out row ids only for a column called exactly INTEGER.
-_ID: Final = BigInteger().with_variant(Integer(), "sqlite")
+from mirror.store import tables_of_examples, tables_of_values  # noqa: F401 - who has some tables has all
+from mirror.store.columns import ID, count_of, metadata, of, second, text
 
-
-def _count(name: str) -> Column[int]:
-    return Column(name, BigInteger, nullable=False, server_default="0")
-
-
-def _text(name: str, *, key: bool = False) -> Column[str]:
-    return Column(name, Text, nullable=False, primary_key=key)
-
-
-def _second(name: str, *, known: bool = True) -> Column[float]:
-    return Column(name, Double, nullable=not known)
-
-
-def _of(table: str, column: str, *, key: bool = False) -> Column[int]:
-    return Column(column, _ID, ForeignKey(f"{table}.id", ondelete="CASCADE"), nullable=False, primary_key=key)
-
-
-meta: Final = Table("meta", metadata, _text("name", key=True), _text("value"))
+meta: Final = Table("meta", metadata, text("name", key=True), text("value"))
 
 epochs: Final = Table(
     "epochs",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _text("run"),
-    _text("service"),
-    _text("primary_version"),
-    _text("candidate_version"),
-    _second("started_s"),
-    _second("last_s"),
+    Column("id", ID, primary_key=True),
+    text("run"),
+    text("service"),
+    text("primary_version"),
+    text("candidate_version"),
+    second("started_s"),
+    second("last_s"),
     Column("start_minute", BigInteger, nullable=False),  # hours are counted from it; it never moves
-    _count("ranks"),  # the last rank given
-    _count("speed_ranks"),  # the same, among latencies and sizes
+    count_of("ranks"),  # the last rank given
+    count_of("speed_ranks"),  # the same, among latencies and sizes
     Column("has_secondary", Boolean, nullable=False, server_default=false()),  # one was expected at least once
     UniqueConstraint("run", "service", "primary_version", "candidate_version"),
 )
@@ -73,16 +45,16 @@ epochs: Final = Table(
 methods: Final = Table(
     "methods",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _of("epochs", "epoch_id"),
-    _text("name"),
-    _count("triples"),
+    Column("id", ID, primary_key=True),
+    of("epochs", "epoch_id"),
+    text("name"),
+    count_of("triples"),
     Column("rules", Text),  # digest of the rules that its counts were made under; NULL: not known yet
-    _count("triples_before"),  # at the last change of its rules: hypotheses found since then count from there
+    count_of("triples_before"),  # at the last change of its rules: hypotheses found since then count from there
     Column(
         "before", Text, nullable=False, server_default="{}"
     ),  # counts that its bound leaves out, JSON of MethodCounts
-    _count("leaf_calls"),  # of which the leaf values were counted
+    count_of("leaf_calls"),  # of which the leaf values were counted
     UniqueConstraint("epoch_id", "name"),
 )
 
@@ -100,51 +72,51 @@ COUNTS: Final = (
 method_minutes: Final = Table(
     "method_minutes",
     metadata,
-    _of("methods", "method_id", key=True),
+    of("methods", "method_id", key=True),
     Column("minute", BigInteger, primary_key=True),
-    *(_count(name) for name in COUNTS),
+    *(count_of(name) for name in COUNTS),
 )
 
 method_reasons: Final = Table(
     "method_reasons",
     metadata,
-    _of("methods", "method_id", key=True),
+    of("methods", "method_id", key=True),
     Column("minute", BigInteger, primary_key=True),
-    _text("reason", key=True),
-    _count("n"),
+    text("reason", key=True),
+    count_of("n"),
 )
 
 hypotheses: Final = Table(
     "hypotheses",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _of("methods", "method_id"),
-    _text("pattern"),
-    _text("kind"),
-    _count("rank"),  # 0: no vote yet
-    _text("state"),
-    _second("since_s"),
-    _second("first_seen_s"),
-    _second("regressed_at_s", known=False),
+    Column("id", ID, primary_key=True),
+    of("methods", "method_id"),
+    text("pattern"),
+    text("kind"),
+    count_of("rank"),  # 0: no vote yet
+    text("state"),
+    second("since_s"),
+    second("first_seen_s"),
+    second("regressed_at_s", known=False),
     Column("log_e_star", Double, nullable=False, server_default="0"),
-    _count("b"),
-    _count("c"),
-    _count("d"),
-    _count("pairs"),
-    _count("triples_before"),  # of its method, which do not count for it: they came under other rules
-    _count("left_out"),  # pairs whose signature was stored without it, since noise explained it then
+    count_of("b"),
+    count_of("c"),
+    count_of("d"),
+    count_of("pairs"),
+    count_of("triples_before"),  # of its method, which do not count for it: they came under other rules
+    count_of("left_out"),  # pairs whose signature was stored without it, since noise explained it then
     UniqueConstraint("method_id", "pattern", "kind"),
 )
 
 hypothesis_minutes: Final = Table(
     "hypothesis_minutes",
     metadata,
-    _of("hypotheses", "hypothesis_id", key=True),
+    of("hypotheses", "hypothesis_id", key=True),
     Column("minute", BigInteger, primary_key=True),
-    _count("b"),
-    _count("c"),
-    _count("d"),
-    _count("pairs"),
+    count_of("b"),
+    count_of("c"),
+    count_of("d"),
+    count_of("pairs"),
     Column(
         "counted", Boolean, nullable=False, server_default=false()
     ),  # whether it is in hypothesis_hours as it stands
@@ -154,117 +126,39 @@ hypothesis_minutes: Final = Table(
 hypothesis_hours: Final = Table(
     "hypothesis_hours",
     metadata,
-    _of("hypotheses", "hypothesis_id", key=True),
+    of("hypotheses", "hypothesis_id", key=True),
     Column("hour", BigInteger, primary_key=True),  # from the epoch's start
-    _count("votes_raw"),
-    _count("votes_noise"),
+    count_of("votes_raw"),
+    count_of("votes_noise"),
 )
 
 # Of hypotheses of the kind `values`: votes by label, as `hypothesis_minutes` and `hypothesis_hours` are of the others. Whether a
 # minute is counted stands there.
-value_minutes: Final = Table(
-    "value_minutes",
-    metadata,
-    _of("hypotheses", "hypothesis_id", key=True),
-    Column("minute", BigInteger, primary_key=True),
-    _text("family", key=True),
-    _text("label", key=True),
-    _count("b"),
-    _count("c"),
-)
-
-value_hours: Final = Table(
-    "value_hours",
-    metadata,
-    _of("hypotheses", "hypothesis_id", key=True),
-    _text("family", key=True),
-    _text("label", key=True),
-    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
-    _count("votes_raw"),
-    _count("votes_noise"),
-)
-
-# Leaf values in the sampled answers of a method (see methods.leaf_calls), by path pattern.
-leaf_values: Final = Table(
-    "leaf_values",
-    metadata,
-    _of("methods", "method_id", key=True),
-    _text("pattern", key=True),
-    Column("ignored", Boolean, primary_key=True),
-    Column("hashed", Boolean, primary_key=True),
-    Column("unhashed", Boolean, primary_key=True),
-    _count("n"),
-)
-
-# Latency and size of a method: what came in a minute, the votes of an hour, and how much more the candidate's is at least.
-speed_minutes: Final = Table(
-    "speed_minutes",
-    metadata,
-    _of("methods", "method_id", key=True),
-    _text("metric", key=True),
-    Column("minute", BigInteger, primary_key=True),
-    _text("counts"),  # JSON of a MinuteSpeed
-    Column("counted", Boolean, nullable=False, server_default=false()),  # whether it is in speed_hours as it stands
-    Index(None, "counted", "minute"),
-)
-
-speed_hours: Final = Table(
-    "speed_hours",
-    metadata,
-    _of("methods", "method_id", key=True),
-    _text("metric", key=True),
-    Column("hour", BigInteger, primary_key=True),  # from the epoch's start
-    _text("votes"),  # JSON: raw and noise at each ratio, of the median and each tail
-    _text("counts"),  # JSON: triples, minutes, and a sketch of each role
-)
-
-speeds: Final = Table(
-    "speeds",
-    metadata,
-    _of("methods", "method_id", key=True),
-    _text("metric", key=True),
-    _count("rank"),
-    Column("median_ratio", Double, nullable=False),  # 0: no sign that the candidate's is more
-    Column("tail_ratio", Double, nullable=False),
-    _second("since_s"),
-)
-
-instances: Final = Table(
-    "instances",
-    metadata,
-    _of("epochs", "epoch_id", key=True),
-    _text("role", key=True),
-    _text("instance", key=True),
-    _count("calls"),
-    _second("first_s"),
-    _second("last_s"),
-)
-
 epoch_fails: Final = Table(
     "epoch_fails",
     metadata,
-    _of("epochs", "epoch_id", key=True),
-    _text("code", key=True),
-    _text("place", key=True),
-    _text("text"),
-    _text("figures"),  # JSON object
-    _second("at_s"),
+    of("epochs", "epoch_id", key=True),
+    text("code", key=True),
+    text("place", key=True),
+    text("text"),
+    text("figures"),  # JSON object
+    second("at_s"),
 )
 
 # What people decided of a path: the newest row of an epoch, method, pattern and kind holds.
 decisions: Final = Table(
     "decisions",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _of("epochs", "epoch_id"),
-    _text("method"),
-    _text("pattern"),
-    _text("kind"),
-    _text("what"),
-    _text("owner"),
-    _text("reason"),
+    Column("id", ID, primary_key=True),
+    of("epochs", "epoch_id"),
+    text("method"),
+    text("pattern"),
+    text("kind"),
+    text("what"),
+    text("owner"),
+    text("reason"),
     Column("expires", Text),  # the last day of an acceptance, 2027-01-31
-    _second("at_s"),
+    second("at_s"),
     Index(None, "epoch_id"),
 )
 
@@ -272,12 +166,12 @@ decisions: Final = Table(
 verdict_changes: Final = Table(
     "verdict_changes",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _of("epochs", "epoch_id"),
-    _text("uid"),
-    _text("verdict"),
-    _text("body"),  # JSON object
-    _second("at_s"),
+    Column("id", ID, primary_key=True),
+    of("epochs", "epoch_id"),
+    text("uid"),
+    text("verdict"),
+    text("body"),  # JSON object
+    second("at_s"),
     Index(None, "epoch_id"),
     sqlite_autoincrement=True,  # no id is given out twice: positions are told by it
 )
@@ -285,102 +179,16 @@ verdict_changes: Final = Table(
 webhook_positions: Final = Table(
     "webhook_positions",
     metadata,
-    _text("name", key=True),
+    text("name", key=True),
     Column("change_id", BigInteger, nullable=False),  # up to this one everything was told or dropped
-)
-
-signatures: Final = Table(
-    "signatures",
-    metadata,
-    _of("methods", "method_id", key=True),
-    _text("digest", key=True),  # "": the overflow
-    _text("hypothesis_ids"),  # JSON list; empty: unexplained, whatever it was
-    _count("n"),
-)
-
-comparisons: Final = Table(
-    "comparisons",
-    metadata,
-    Column("seq", _ID, primary_key=True),  # in the order of keeping
-    _text("id"),
-    _of("methods", "method_id"),
-    _text("mirror_id"),
-    _text("trace_id"),
-    _text("verdict"),
-    _text("reason"),
-    _second("compared_at_s"),
-    Column("minute", BigInteger, nullable=False),
-    _count("size"),  # bytes of its blob
-    UniqueConstraint("id"),
-    Index(None, "method_id", "compared_at_s"),
-    Index(None, "compared_at_s", "size"),  # answers how much is held, and which is the oldest, by itself
-)
-
-# Beside the comparisons, so that lists of them read no payloads.
-comparison_blobs: Final = Table(
-    "comparison_blobs",
-    metadata,
-    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
-    Column("blob", LargeBinary, nullable=False),  # mirror.v1.Comparison
-)
-
-comparison_paths: Final = Table(
-    "comparison_paths",
-    metadata,
-    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
-    _text("pattern", key=True),
-    _text("kind", key=True),
-    Column("ignored", Boolean, primary_key=True),
-    _of("methods", "method_id"),
-    Index(None, "method_id", "pattern", "kind", "comparison_seq"),
-)
-
-# Every compared call stands in one of a method's sets: by what only the candidate differs in, a matched one in the empty set.
-difference_sets: Final = Table(
-    "difference_sets",
-    metadata,
-    Column("id", _ID, primary_key=True),
-    _of("methods", "method_id"),
-    _text("digest"),
-    _text("members"),  # JSON list of [pattern, kind], sorted; what is beyond the cap is [["(overflow)", "any"]]
-    _text("status"),  # "OK -> UNKNOWN" where the calls ended otherwise
-    _count("n"),
-    _second("first_s"),
-    _second("last_s"),
-    UniqueConstraint("method_id", "digest"),
-)
-
-# In which set a kept comparison is.
-set_examples: Final = Table(
-    "set_examples",
-    metadata,
-    Column("comparison_seq", _ID, ForeignKey("comparisons.seq", ondelete="CASCADE"), primary_key=True),
-    _of("difference_sets", "set_id"),
-    Index(None, "set_id", "comparison_seq"),
-)
-
-# Fields of a few calls: of all of a method (bucket 0), and of each of its sets (bucket: its id) that differs. Those of the
-# smallest numbers made from their mirror ids: a sample that does not depend on when they came.
-request_samples: Final = Table(
-    "request_samples",
-    metadata,
-    _of("methods", "method_id", key=True),
-    Column("bucket", BigInteger, primary_key=True, autoincrement=False),
-    Column("number", BigInteger, primary_key=True, autoincrement=False),
-    _of("difference_sets", "set_id"),
-    _text("instance"),  # of the candidate
-    _text("fields"),  # JSON of core.request_fields
-    _second("at_s"),
-    Index(None, "set_id"),
-    Index(None, "at_s"),
 )
 
 schemas: Final = Table(
     "schemas",
     metadata,
-    _text("fingerprint", key=True),
+    text("fingerprint", key=True),
     Column("blob", LargeBinary, nullable=False),  # mirror.v1.Schema
-    _second("first_s"),
+    second("first_s"),
 )
 
 
@@ -388,89 +196,89 @@ schemas: Final = Table(
 schema_changes: Final = Table(
     "schema_changes",
     metadata,
-    _of("methods", "method_id", key=True),
-    _text("primary_fingerprint", key=True),
-    _text("candidate_fingerprint", key=True),
-    _count("n"),  # the true count, where the list was cut
+    of("methods", "method_id", key=True),
+    text("primary_fingerprint", key=True),
+    text("candidate_fingerprint", key=True),
+    count_of("n"),  # the true count, where the list was cut
     Column("complete", Boolean, nullable=False),
-    _text("changes"),  # JSON list of objects
-    _second("first_s"),
+    text("changes"),  # JSON list of objects
+    second("first_s"),
 )
 
 
 def _named(table: str) -> Table:
-    return Table(table, metadata, _text("name", key=True), _count("n"), _second("first_s"), _second("last_s"))
+    return Table(table, metadata, text("name", key=True), count_of("n"), second("first_s"), second("last_s"))
 
 
 schema_problems: Final = _named("schema_problems")
 unknown_runs: Final = _named("unknown_runs")
 
-totals: Final = Table("totals", metadata, _text("name", key=True), _text("run", key=True), _count("n"))
+totals: Final = Table("totals", metadata, text("name", key=True), text("run", key=True), count_of("n"))
 
 sources: Final = Table(
     "sources",
     metadata,
-    _text("source_id", key=True),
-    _text("service"),
-    _text("version"),
-    _text("instance"),
-    _count("sequence"),
-    _count("captured"),
-    _text("dropped"),  # JSON object, cumulative
-    _text("conditions"),  # JSON object, cumulative
-    _second("first_s"),
-    _second("last_s"),
+    text("source_id", key=True),
+    text("service"),
+    text("version"),
+    text("instance"),
+    count_of("sequence"),
+    count_of("captured"),
+    text("dropped"),  # JSON object, cumulative
+    text("conditions"),  # JSON object, cumulative
+    second("first_s"),
+    second("last_s"),
 )
 
 # The rules of one method at one time, by RuleSet.digest: what a later set is held against.
-rule_sets: Final = Table("rule_sets", metadata, _text("digest", key=True), _text("rules"))  # JSON list of RuleMarks
+rule_sets: Final = Table("rule_sets", metadata, text("digest", key=True), text("rules"))  # JSON list of RuleMarks
 
 rule_changes: Final = Table(
     "rule_changes",
     metadata,
-    Column("id", _ID, primary_key=True),
-    _of("epochs", "epoch_id"),
-    _second("at_s"),
-    _text("added"),  # JSON list of RuleMarks, with what became of each
-    _text("removed"),
-    _text("restarts"),  # JSON list, one a method
+    Column("id", ID, primary_key=True),
+    of("epochs", "epoch_id"),
+    second("at_s"),
+    text("added"),  # JSON list of RuleMarks, with what became of each
+    text("removed"),
+    text("restarts"),  # JSON list, one a method
     Index(None, "epoch_id"),
 )
 
 rule_hits: Final = Table(
-    "rule_hits", metadata, _text("run", key=True), _text("rule", key=True), _count("n"), _second("last_s")
+    "rule_hits", metadata, text("run", key=True), text("rule", key=True), count_of("n"), second("last_s")
 )
 
 rule_uses: Final = Table(
     "rule_uses",
     metadata,
-    _text("run", key=True),
-    _text("rule", key=True),
-    _text("meaning"),  # digest of what it said when it was last in force; of another one nothing is counted
-    _count("compared"),
-    _count("applied"),
+    text("run", key=True),
+    text("rule", key=True),
+    text("meaning"),  # digest of what it said when it was last in force; of another one nothing is counted
+    count_of("compared"),
+    count_of("applied"),
 )
 
 rule_statuses: Final = Table(
     "rule_statuses",
     metadata,
-    _text("rule", key=True),
-    _text("run", key=True),
-    _text("method", key=True),
-    _text("status"),
-    _text("text"),
+    text("rule", key=True),
+    text("run", key=True),
+    text("method", key=True),
+    text("status"),
+    text("text"),
 )
 
 # How far each partition of a log of records was read: see core/ledger.
 partitions: Final = Table(
     "partitions",
     metadata,
-    _text("source", key=True),
+    text("source", key=True),
     Column("partition", BigInteger, primary_key=True, autoincrement=False),
-    _count("generation"),  # raised by whoever claims it; a checkpoint demands its own
-    _text("owner"),  # who claimed it last
-    _count("next_position"),  # everything below was read
-    _count("lowest_open"),  # where reading again begins
+    count_of("generation"),  # raised by whoever claims it; a checkpoint demands its own
+    text("owner"),  # who claimed it last
+    count_of("next_position"),  # everything below was read
+    count_of("lowest_open"),  # where reading again begins
     Column("open", LargeBinary, nullable=False),  # the open positions below, by ledger.encode_open
-    _second("changed_s"),
+    second("changed_s"),
 )

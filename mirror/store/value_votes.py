@@ -17,7 +17,8 @@ from mirror.store.changes import Changes
 from mirror.store.counting import Rows
 from mirror.store.engine import parts, upsert
 from mirror.store.limits import OTHER
-from mirror.store.tables import hypothesis_minutes, value_hours, value_minutes
+from mirror.store.tables import hypothesis_minutes
+from mirror.store.tables_of_values import value_hours, value_minutes
 
 OVER_LIMIT: Final = "values_over_limit"  # votes of labels at paths beyond the cap, in `totals`
 _VOTES = value_minutes.c

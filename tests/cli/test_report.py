@@ -7,7 +7,7 @@ import pytest
 from mirror.cli import reading
 from mirror.cli.reading import configured
 from mirror.store import JudgeOptions, Store
-from mirror.store.changes import RuleUse
+from mirror.store.increments import RuleUse
 from tests.cli.test_verdict import RUN, elsewhere, mirror, url  # noqa: F401 - fixtures
 from tests.serve.shopdata import METHODS, NOW_S, fill, store_url
 from tests.store.building import METHOD, faulty, ignore, several, under

@@ -10,7 +10,7 @@ from sqlalchemy import select
 from mirror.collect.app import open_store
 from mirror.collect.judge import Judge
 from mirror.store import Store
-from mirror.store.tables import request_samples
+from mirror.store.tables_of_examples import request_samples
 from tests.collect.otlp import METHOD, call_span, capture, request
 from tests.collect.shop import FINGERPRINT, VERSIONS, Product, schema_span
 from tests.collect.test_collector import config, run

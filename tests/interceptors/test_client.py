@@ -373,14 +373,6 @@ def test_outside_a_mirrored_call_a_shadow_is_guarded_all_the_same(flavour, setti
     assert back.seen == []
 
 
-def test_telemetry_passes_in_a_shadow():
-    """A shadow's spans and metrics are no side effect of its calls."""
-    with role("candidate"):
-        interceptor = grpc_mirror.client_interceptor()
-        details = type("Details", (), {"method": "/opentelemetry.proto.collector.trace.v1.TraceService/Export"})
-        assert interceptor.intercept_unary_unary(lambda *_: "made", details, b"") == "made"
-
-
 def test_a_stream_that_another_interceptor_gives_as_a_generator_is_passed_on():
     """It has no status: read to its end it went well, left before it was cancelled."""
     seen = []

@@ -12,6 +12,7 @@ from grpc_mirror.settings import SettingsError
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.interceptors.calling import role
 from tests.interceptors.echo import SERVICE, Note
 
 STUB = grpc_mirror.stub(Note())
@@ -155,3 +156,11 @@ def test_a_question_outlasts_neither_its_wait_nor_its_call(wait_s, timeout_s):
         assert patience.wait_s == pytest.approx(wait_s)
     else:
         assert patience.deadline_s <= max(0.0, timeout_s)
+
+
+def test_telemetry_passes_in_a_shadow():
+    """A shadow's spans and metrics are no side effect of its calls."""
+    with role("candidate"):
+        interceptor = grpc_mirror.client_interceptor()
+        details = type("Details", (), {"method": "/opentelemetry.proto.collector.trace.v1.TraceService/Export"})
+        assert interceptor.intercept_unary_unary(lambda *_: "made", details, b"") == "made"

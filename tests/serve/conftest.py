@@ -13,7 +13,7 @@ from mirror.core.path import PathPattern
 from mirror.core.rules import RuleSet, Scope, Tolerance, UnorderedList
 from mirror.serve.app import web_app
 from mirror.store import Reader, Store
-from mirror.store.changes import RuleUse
+from mirror.store.increments import RuleUse
 from tests.serve.shopdata import NOW_S, fill, store_url
 
 RULES = RuleSet(

@@ -12,7 +12,7 @@ from mirror.core.noise import State
 from mirror.core.request_fields import RequestFields
 from mirror.store import Limits, Reader, Store, StoreError
 from mirror.store.sampling import Sampler, SetChanges, number_of
-from mirror.store.tables import difference_sets, request_samples
+from mirror.store.tables_of_examples import difference_sets, request_samples
 from tests.store.building import METHOD, START_S, comparison, faulty, ignore, judged, several, under
 
 A, B, C = "response.a", "response.b", "response.c"

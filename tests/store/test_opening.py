@@ -14,9 +14,9 @@ from sqlalchemy import create_engine, text
 
 import mirror.store
 from mirror.store import Reader, Store, StoreError
+from mirror.store.columns import metadata
 from mirror.store.engine import open_engine
 from mirror.store.migrating import HEAD, migrate
-from mirror.store.tables import metadata
 from tests.store.building import commit, judged
 
 

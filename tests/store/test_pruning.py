@@ -7,8 +7,8 @@ from sqlalchemy import func, select
 
 from mirror.store import Store, StoreError
 from mirror.store.checking import check_store
+from mirror.store.columns import metadata
 from mirror.store.pruning import OVER_AFTER_S, Pruned, prune_kept, prune_run, would_prune
-from mirror.store.tables import metadata
 from tests.store.building import EPOCH, METHOD, RUN, START_S, commit, judged, several
 
 LATER_S = START_S + OVER_AFTER_S + 60

@@ -14,7 +14,7 @@ from mirror.core.verdict import decide
 from mirror.store import JudgeOptions, Reader, Store
 from mirror.store.limits import Limits
 from mirror.store.speeds import MINUTES_KEPT
-from mirror.store.tables import speed_hours, speed_minutes
+from mirror.store.tables_of_values import speed_hours, speed_minutes
 from mirror.store.verdicts import run_facts
 from mirror.store.views import SpeedView
 from tests.store.building import METHOD, START_S, commit, faulty, ignore, judged, several, under

@@ -14,7 +14,7 @@ from mirror.core.policy import Policy
 from mirror.core.values.evidence import log_e_values
 from mirror.store import JudgeOptions, Reader, Store
 from mirror.store.limits import Limits
-from mirror.store.tables import leaf_values, value_hours, value_minutes
+from mirror.store.tables_of_values import leaf_values, value_hours, value_minutes
 from mirror.store.verdicts import run_facts
 from mirror.store.views import HypothesisView
 from tests.store.building import EPOCH, METHOD, START_S, A, commit, ignore, judged, several, under

@@ -17,9 +17,9 @@ from mirror.cli.doctor.findings import Finding, note, ok, wrong
 from mirror.collect.app import journal_path
 from mirror.collect.journal.file import APPLICATION_ID
 from mirror.config import Config
+from mirror.store.columns import metadata
 from mirror.store.engine import StoreError, explained, named, open_engine
 from mirror.store.migrating import HEAD, revision_of
-from mirror.store.tables import metadata
 
 LEAST_FREE_BYTES: Final = 256 << 20
 _REACH: Final = "see that the database runs and store.url names its host, port, user and database"

@@ -2,7 +2,7 @@
 
 from alembic import context
 
-from mirror.store.tables import metadata
+from mirror.store.columns import metadata
 
 context.configure(
     connection=context.config.attributes["connection"], target_metadata=metadata, transaction_per_migration=False
