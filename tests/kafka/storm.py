@@ -102,14 +102,18 @@ class Storm:
         endpoint = self.ingest.ready().addresses["otlp_grpc"]
         for role, sent in self.sent.items():
             work = list(requests(role, self.pairs, BATCH, SEED))
-            self._threads.append(threading.Thread(target=export, args=(endpoint, work, sent, self._stop)))
+            self._threads.append(threading.Thread(target=export, args=(endpoint, work, sent, self._stop, lambda: 1.0)))
             self._threads[-1].start()
+
+    def _sending(self) -> bool:
+        return any(thread.is_alive() for thread in self._threads)
 
     def when(self, share: float, *befalls: Callable[[], Any]) -> None:
         """Do these things once that share of all was acknowledged, and the workers are at work."""
         least = share * self.pairs
         acknowledged = lambda: min(sent.acknowledged for sent in self.sent.values()) >= least  # noqa: E731
-        wait_until(acknowledged, f"{least} sent", timeout_s=600)
+        wait_until(lambda: acknowledged() or not self._sending(), f"{least} sent", timeout_s=600)
+        assert acknowledged(), f"the exporters have ended: {self.sent}"
         wait_until(self.balanced, "balance", timeout_s=120)
         before = pairs(self.url)
         wait_until(lambda: pairs(self.url) > before or before == self.pairs, "commit", timeout_s=120)
