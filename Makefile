@@ -3,6 +3,7 @@
 VENV ?= .venv
 BIN := $(VENV)/bin
 CALLS ?= 3000
+JOBS ?= 2  # test files at a time: most of them wait for processes
 
 .PHONY: help setup demo test soak lint format protos audit bench jaeger otelcol otelcolkafka kafka interop argo clean
 
@@ -18,7 +19,7 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 	@$(BIN)/mirror demo --calls $(CALLS) $(ARGS)
 
 test: $(VENV)/.ready ## unit, property and live tests
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
 soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; all that befalls workers
 	@$(BIN)/python -m pytest -m soak $(ARGS)
