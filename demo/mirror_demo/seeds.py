@@ -29,6 +29,11 @@ class Seed:
         return f"{SERVICE}/{self.method}"
 
     @property
+    def is_clustered(self) -> bool:
+        """Whether its calls can be told from others: where values alone are unlike, every call differs, and none is in a cluster."""
+        return any(kind != "values" for _, kind in self.expected)
+
+    @property
     def is_effect(self) -> bool:
         """Whether it is in what the service does, and nowhere in its answer."""
         return all(pattern.startswith("outbound") for pattern, _ in self.expected)

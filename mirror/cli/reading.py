@@ -6,11 +6,12 @@ Prints to standard output; control characters that came from calls are made harm
 from __future__ import annotations
 
 import os
+import re
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import IO, Final, cast
 
 from rich.console import Console
 from rich.table import Table
@@ -22,6 +23,7 @@ from mirror.serve.epochs import NotFoundError
 from mirror.store import Reader, StoreError
 
 DEFAULT_FILE: Final = Path("mirror.yaml")
+_BLANKS: Final = re.compile(r" +$", re.MULTILINE)
 _PIPE_WIDTH: Final = 10_000  # columns where nobody sees them: no path is ever cut
 _STYLES: Final = {
     "fail": "bold red",
@@ -79,7 +81,23 @@ def console() -> Console:
     """The console: coloured and fitted on a terminal, plain and as wide as needed in a pipe."""
     if sys.stdout.isatty():
         return Console(highlight=False)
-    return Console(file=sys.stdout, width=_PIPE_WIDTH, no_color=True, highlight=False)
+    return Console(file=cast("IO[str]", _Pipe(sys.stdout)), width=_PIPE_WIDTH, no_color=True, highlight=False)
+
+
+class _Pipe:
+    """A stream without the blanks by which tables fill their lines: there they are only noise in logs and diffs."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write it; the console gives whole lines."""
+        self._stream.write(_BLANKS.sub("", text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Pass on what was written."""
+        self._stream.flush()
 
 
 def table(*headers: str, numbers: tuple[str, ...] = ()) -> Table:

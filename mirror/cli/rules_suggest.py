@@ -11,6 +11,7 @@ from typing import Annotated, Final
 import typer
 from rich.console import Console
 
+from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, console, plain, reading
 from mirror.serve import epochs, words
 from mirror.serve.suggestions import NEVER_APPLIED, NOTHING, Suggested, Suggestion, suggest, suggestions_out
@@ -43,6 +44,9 @@ def suggest_rules(  # noqa: PLR0913 - one for each option
     with reading(settings) as reader:
         found = epochs.find_run(reader, run, settings.runs)
         asked = [epochs.find_epoch(found, epoch)] if epoch is not None else epochs.newest_by_service(found.epochs)
+        known = sorted({m.method for one in asked for m in reader.methods(one.id)})
+        if method is not None and known and method not in known:
+            raise UsageError(f"run {run!r} has no method {method!r}; it has {', '.join(known)}")
         told = [(one, suggest(reader, settings, one, today=today, method=method)) for one in asked]
     if as_json:
         records = [suggestions_out(run, one, each) for one, each in told] or [suggestions_out(run, None, NOTHING)]

@@ -102,7 +102,8 @@ def _show(run: str, found: list[tuple[EpochView, Warmup]], hint: str) -> None:
     for epoch, one in found:
         key = epoch.key
         versions = f"{words.version(key.primary_version)} -> {words.version(key.candidate_version)}"
-        out.print(plain(f"\n{key.service} {versions}, {words.count(epoch.counts.triples)} triples: {one.outcome}"))
+        out.print()
+        out.print(plain(f"{key.service} {versions}, {words.count(epoch.counts.triples)} triples: {one.outcome}"))
         for heading, reasons in (("faults of the setup", one.faults), ("still missing", one.missing)):
             if reasons:
                 out.print(f"{heading}:")

@@ -65,7 +65,11 @@ METRICS: Final = (
     Metric("mirror_triples_total", "counter", "Groups that gave evidence about noise."),
     Metric("mirror_lookups_total", "counter", "Shadows that asked what the primary was told, by result.", ("result",)),
     Metric("mirror_recordings_bytes", "gauge", "Bytes of what primaries were told, kept for shadows that ask."),
-    Metric("mirror_recordings_crowded_total", "counter", "Of these answers those that had to make room."),
+    Metric(
+        "mirror_recordings_crowded_total",
+        "counter",
+        "Answers that primaries were told and that had to make room for newer ones.",
+    ),
     Metric("mirror_internal_errors_total", "counter", "Faults of the collector itself; see its log.", ("stage",)),
     Metric("mirror_commits_total", "counter", "Transactions written to the store."),
     Metric("mirror_commit_failures_total", "counter", "Attempts to write that failed; they are tried again."),
@@ -119,7 +123,9 @@ METRICS: Final = (
         "Spans not counted yet that Kafka no longer held when they were to be read again.",
     ),
     Metric("mirror_dead_letters_total", "counter", "Messages put into the dead-letter topic.", ("reason",)),
-    Metric("mirror_dead_letters_lost_total", "counter", "Of these those that Kafka would not take there."),
+    Metric(
+        "mirror_dead_letters_lost_total", "counter", "Messages that Kafka would not take into the dead-letter topic."
+    ),
     Metric("mirror_ready", "gauge", "1 while the collector takes spans and can store what it judges."),
 )
 _BY_NAME: Final = {metric.name: metric for metric in METRICS}

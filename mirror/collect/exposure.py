@@ -65,7 +65,8 @@ def warnings(config: Config) -> Iterator[str]:
     """What an operator should know of the listeners that can be reached from other machines."""
     for listener, address in _reachable(config):
         if not asked(config, listener):
-            yield f"listen.{listener.name}: {address} asks nobody who they are, as insecure allows"
+            if config.insecure:  # else it is a problem
+                yield f"listen.{listener.name}: {address} asks nobody who they are, as insecure allows"
         elif not config.tls.cert_file:
             yield f"listen.{listener.name}: tokens come to {address} unencrypted, unless a mesh encrypts; see tls.cert_file"
 

@@ -66,9 +66,11 @@ def targets(webhooks: Sequence[Webhook], env: Mapping[str, str] | None = None) -
         url, key = one.url or env.get(one.url_env, ""), None
         if one.url_env and not url.startswith(("http://", "https://")):
             problems.append(f"{where}: the environment has no address in {one.url_env}")
-        if one.secret_env:
+        if one.secret_env and not env.get(one.secret_env):
+            problems.append(f"{where}: the environment has no secret in {one.secret_env}")
+        elif one.secret_env:
             try:
-                key = key_of(env.get(one.secret_env, ""))
+                key = key_of(env[one.secret_env])
             except ValueError as problem:
                 problems.append(f"{where}: the secret in {one.secret_env} {problem}")
         found.append(Target(one, url, key))

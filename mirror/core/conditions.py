@@ -108,7 +108,7 @@ def _blind(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         most = max(facts.methods, key=lambda m: (m.blind_values, m.method))
         text = (
             f"{blind / leaves:.0%} of leaf values are blind, ignored or unjudged, over {policy.max_blind:.0%}; most of them in "
-            f"{most.method}"
+            f"{most.method}; a narrow rule has a blind path judged again (mirror rules suggest), policy.max_blind is the limit"
         )
         yield Lack(Reason("blind", text, {"blind": blind, "leaf_values": leaves}))
 

@@ -78,10 +78,16 @@ def _alone(total: HypothesisFacts, facts: RunFacts) -> bool:
 
 def _differs(fact: HypothesisFacts, side: str) -> Reason:
     e = fact.evidence
+    if fact.hypothesis.kind is Kind.VALUES:  # of these there is no direction
+        shown = f"holds other values in the candidate than in the secondary, though both are one build: unlike in {e.d:,} of {e.n:,} triples"
+    else:
+        shown = (
+            f"differs more in the {side}, though both shadows are one build: in the candidate alone in {e.b:,}, in the secondary "
+            f"alone in {e.c:,} of {e.n:,} triples, from {e.votes_raw:,} and {e.votes_noise:,} votes"
+        )
     text = (
-        f"{name_of(fact.hypothesis)} differs more in the {side}, though both shadows are one build: in the candidate alone in "
-        f"{e.b:,}, in the secondary alone in {e.c:,} of {e.n:,} triples, from {e.votes_raw:,} and {e.votes_noise:,} votes. Look for what sets the {side} "
-        "apart: age, cache, zone, configuration, data, or the order in which Envoy sends the shadows"
+        f"{name_of(fact.hypothesis)} {shown}. Look for what sets the {side} apart: age, cache, zone, configuration, data, or the "
+        "order in which Envoy sends the shadows"
     )
     figures: dict[str, float | str] = {
         "where": name_of(fact.hypothesis),

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
@@ -76,6 +76,12 @@ def _wanted(asker: models_of_use.Asker | None, run: str | None, service: str | N
     return Wanted(run, None, service, candidate)
 
 
+def _only_json(request: Request) -> None:
+    """Another site's form could be sent by a browser without asking; JSON cannot. Asked before the body is looked at."""
+    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
+        raise HTTPException(415, "Send JSON: content-type: application/json.")
+
+
 def _decisions(api: APIRouter, site: Site) -> None:
     @api.get("/runs/{run}/decisions", tags=["decisions"])
     def run_decisions(run: str, epoch: Annotated[int | None, Query(ge=1)] = None) -> models_of_use.Decisions:
@@ -92,12 +98,9 @@ def _decisions(api: APIRouter, site: Site) -> None:
             history = history_of(connection, shown.id)
         return models_of_use.Decisions(run=run, epoch=shown.id, decisions=[decision_out(one) for one in history])
 
-    @api.post("/runs/{run}/decisions", tags=["decisions"], status_code=201)
-    def decide(run: str, asked: models_of_use.DecisionAsked, request: Request) -> models_of_use.Decision:
+    @api.post("/runs/{run}/decisions", tags=["decisions"], status_code=201, dependencies=[Depends(_only_json)])
+    def decide(run: str, asked: models_of_use.DecisionAsked) -> models_of_use.Decision:
         """Accept a path (it leaves the verdict until a day), reject it (the run fails), or withdraw that. Wants a write token."""
-        if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-            # Another site's form could be sent by a browser without asking; JSON cannot.
-            raise HTTPException(415, "Send JSON: content-type: application/json.")
         if site.engine is None:
             raise HTTPException(405, "This server only reads; decide by mirror accept and mirror reject.")
         said = Asked(

@@ -66,7 +66,7 @@ def cluster_out(one: ClusterView) -> models.Cluster:
         log_e_star=one.log_e_star,
         leads=[_lead(lead) for lead in one.leads],
         sampled=one.sampled,
-        instances=[models.Instance(instance=name, calls=n) for name, n in one.instances],
+        instances=[models.ClusterInstance(instance=name, calls=n) for name, n in one.instances],
         examples=[shape.comparison_line(example) for example in one.examples],
     )
 

@@ -99,7 +99,11 @@ def find_run(reader: Reader, name: str, allowed: Sequence[str] = ()) -> RunView:
     near = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = f" Known runs: {', '.join(known[:20])}." if known else " No run has been seen yet."
-    raise NotFoundError("unknown_run", f"There is no run {name!r}.{hint}{listed}")
+    refused = next((one.n for one in reader.unknown_runs() if one.name == name), 0)
+    came = (
+        f" {refused:,} calls that came for it were refused: add it to `runs`, or mend x-mirror-run." if refused else ""
+    )
+    raise NotFoundError("unknown_run", f"There is no run {name!r}.{hint}{listed}{came}")
 
 
 def find_epoch(run: RunView, epoch_id: int) -> EpochView:

@@ -32,7 +32,7 @@ class Lead(_Model):
     log_evidence: float = Field(description="natural logarithm of how unlikely so good a fit is by chance")
 
 
-class Instance(_Model):
+class ClusterInstance(_Model):
     """An instance of the candidate, and how many of the calls looked at it served."""
 
     instance: str
@@ -54,7 +54,7 @@ class Cluster(_Model):
     log_e_star: float = Field(description="natural logarithm of the evidence of its strongest path")
     leads: list[Lead] = Field(description="the best first; empty where no field of the request sets its calls apart")
     sampled: int = Field(description="calls in it whose request's fields were looked at")
-    instances: list[Instance]
+    instances: list[ClusterInstance]
     examples: list[ComparisonLine] = Field(description="kept comparisons, the newest first")
 
 

@@ -77,3 +77,5 @@ def test_a_run_that_is_not_there_is_said(capsys, monkeypatch, url):  # noqa: F81
     code, _, err = mirror(capsys, monkeypatch, "rules", "suggest", "--store", url, "--run", "chekout")
     assert code == 2
     assert "There is no run 'chekout'" in err
+    code, _, err = mirror(capsys, monkeypatch, "rules", "suggest", "--store", url, "--run", RUN, "--method", "Nope")
+    assert (code, "has no method 'Nope'; it has " in err, METHODS[0] in err) == (2, True, True)

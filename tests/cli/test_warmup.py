@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 
-from mirror.core.model import Role
+from mirror.core.model import EpochKey, Hypothesis, Kind, Role
+from mirror.core.noise import Evidence, State, judge
+from mirror.core.policy import Policy
+from mirror.core.run_facts import HypothesisFacts, MethodFacts, RunFacts
+from mirror.core.warmup import judge_warmup
 from tests.cli.test_verdict import mirror
 from tests.serve.using import filled
 from tests.store.building import RUN, A, several
@@ -86,7 +91,21 @@ def test_in_words(warmed, monkeypatch, capsys):
     warmed(several(800, **OLD) + several(60, named="x", candidate=[A], **OLD))
     out = mirror(capsys, monkeypatch, "warmup", "--run", RUN)[1]
     assert out.startswith(f"FAULTY  warm-up of run {RUN}\n")
-    assert "shop 1.0 -> 1.0, 860 triples: faulty" in out
+    assert "\n\nshop 1.0 -> 1.0, 860 triples: faulty\n" in out
+    assert not any(line.endswith(" ") for line in out.splitlines())
+
+
+def test_values_have_no_direction():
+    hypothesis = Hypothesis("shop.v1.Shop/GetProduct", "response.offer_id", Kind.VALUES)
+    judgement = replace(judge(None, Evidence(), alpha=0.01), state=State.REGRESSED)
+    facts = HypothesisFacts(hypothesis, Evidence(d=84, n=1050), judgement)
+    method = MethodFacts(hypothesis.method, hypotheses=(facts,))
+    fault, *_ = judge_warmup(RunFacts(EpochKey(RUN, "shop", "1", "1"), (method,)), Policy()).faults
+    assert (
+        "other values in the candidate than in the secondary, though both are one build: unlike in 84 of 1,050"
+        in fault.text
+    )
+    assert "alone" not in fault.text
 
 
 def test_waiting_ends_once_it_is_known(warmed):

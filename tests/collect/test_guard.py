@@ -79,6 +79,11 @@ def test_who_says_insecure_is_let_and_warned(said: str) -> None:
     assert list(exposure.warnings(config(INSECURE=said))) == []
 
 
+def test_what_is_a_problem_is_no_warning_besides() -> None:
+    open_to_all = config(LISTEN_WEB="0.0.0.0:0")
+    assert (len(list(exposure.problems(open_to_all))), list(exposure.warnings(open_to_all))) == (1, [])
+
+
 def test_tokens_in_the_open_are_warned_of() -> None:
     (warning,) = exposure.warnings(config(LISTEN_WEB="0.0.0.0:0", AUTH_READ_TOKENS=TOKEN))
     assert "unencrypted" in warning

@@ -135,6 +135,7 @@ def test_counters_and_sources_tell_what_was_lost(served):
     ("path", "query", "status", "code", "told"),
     [
         ("runs/chekout-rewrite", {}, 404, "unknown_run", "Did you mean 'checkout-rewrite'?"),
+        ("runs/chekout-rewrite", {}, 404, "unknown_run", "14 calls that came for it were refused: add it to"),
         ("verdict", {"run": "nope"}, 404, "unknown_run", "Known runs: checkout-rewrite, java-21."),
         (f"runs/{RUN}", {"epoch": 999}, 404, "unknown_epoch", "Its epochs: "),
         ("comparisons/abc", {}, 404, "unknown_comparison", "went over the caps"),

@@ -191,7 +191,7 @@ def text_of(label: Label) -> str:  # noqa: PLR0911 - one for each family
         case Family.QUANTILE:
             return f"is over the {name.removeprefix('over_')}% quantile of the primary's first values"
         case Family.DISTANCE:
-            return "is over twice as far from the primary's"
+            return "is over twice as far from the primary's as the other shadow's"
     raise ValueError(f"no family {family!r}")
 
 
