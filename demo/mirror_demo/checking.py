@@ -88,8 +88,7 @@ def check_groups(groups: Iterable[Group], seeds: Iterable[Seed]) -> CheckedGroup
     """Hold the clusters against the faults that were on.
 
     A cluster is a fault if all that it holds is the fault's. It names it if its first lead is about the field that brings
-    the fault out; of too few calls (under CALLS_ENOUGH) no lead is asked for. One with anything else in it is false. Of a fault
-    that shows in the distribution of values alone no cluster is asked for.
+    the fault out; of too few calls (under CALLS_ENOUGH) no lead is asked for. One with anything else in it is false.
     """
     seeds = tuple(seeds)
     named, false = [], []
@@ -100,4 +99,4 @@ def check_groups(groups: Iterable[Group], seeds: Iterable[Seed]) -> CheckedGroup
         elif group.path == seed.condition or (group.calls < CALLS_ENOUGH and not group.path):
             named.append(replace(group, seed=seed.name))
     shown = {group.seed for group in named}
-    return CheckedGroups(tuple(named), tuple(s for s in seeds if s.is_clustered and s.name not in shown), tuple(false))
+    return CheckedGroups(tuple(named), tuple(s for s in seeds if s.name not in shown), tuple(false))

@@ -225,14 +225,11 @@ def summary(result: Result) -> Iterator[str]:
         finding = states.get(seed.name)
         where = f"{finding.state:9}  {finding.pattern}" if finding else "MISSED"
         yield f"  {seed.name:16} {seed.method:14} {where}"
-    spread = [seed for seed in result.seeded if not seed.is_clustered]
-    yield f"named as a cluster, with what brings it out: {len(result.seeded) - len(spread) - len(result.groups.unnamed)}"
+    yield f"named as a cluster, with what brings it out: {len(result.seeded) - len(result.groups.unnamed)}"
     for group in result.groups.named:
         yield f"  {group.seed:16} {group.lead or 'in every call, or in too few to tell'}"
     for seed in result.groups.unnamed:
         yield f"  {seed.name:16} NOT NAMED"
-    for seed in spread:
-        yield f"  {seed.name:16} in no cluster: values differ in every call here"
     for group in result.groups.false:
         patterns = ", ".join(sorted(pattern for pattern, _ in group.members))
         yield f"  FALSE CLUSTER: {group.method} {patterns}, which nobody seeded"

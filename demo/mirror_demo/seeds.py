@@ -29,11 +29,6 @@ class Seed:
         return f"{SERVICE}/{self.method}"
 
     @property
-    def is_clustered(self) -> bool:
-        """Whether its calls can be told from others: where values alone are unlike, every call differs, and none is in a cluster."""
-        return any(kind != "values" for _, kind in self.expected)
-
-    @property
     def is_effect(self) -> bool:
         """Whether it is in what the service does, and nowhere in its answer."""
         return all(pattern.startswith("outbound") for pattern, _ in self.expected)
@@ -166,6 +161,7 @@ SEEDS: Final = (
         (("response.offer_id", "values"),),
         "product number % 100 in 80..87",
         0.08,
+        "request.number",
     ),
     Seed(
         "clock_late",
@@ -174,6 +170,7 @@ SEEDS: Final = (
         (("response.priced_at", "values"),),
         "product number % 100 in 90..95",
         0.06,
+        "request.number",
     ),
     Seed(
         "id_empty",

@@ -15,6 +15,7 @@ from typing import Final, TypeAlias
 
 from mirror.core.model import EpochKey, Judged, Kind, Role, Verdict
 from mirror.core.request_fields import RequestFields
+from mirror.core.values.labels import shows
 from mirror.store.keeping import differing
 from mirror.store.limits import Limits
 
@@ -68,14 +69,16 @@ class SetSeen:
 def set_of(judged: Judged) -> SetKey | None:
     """The set that a call belongs to; None where it was not compared.
 
-    What differs in the candidate alone, less what noise explained when it was judged; of a call that is no triple all that
-    differs.
+    What differs in the candidate alone, less what noise explained when it was judged, and the noisy paths at which its values
+    show it (see values.labels.shows); of a call that is no triple all that differs.
     """
     outcome = judged.outcomes.get(Role.CANDIDATE)
     primary = judged.group.calls.get(Role.PRIMARY)
     if outcome is None or primary is None:
         return None
     members = differing(judged) if judged.triple is None else judged.triple.signature
+    if judged.values:
+        members |= {(pattern, Kind.VALUES) for pattern, votes in judged.values.items() if shows(votes)}
     if outcome.verdict not in _COMPARED and not members:
         return None
     status = ""

@@ -90,8 +90,3 @@ def group(*members, calls=20, path="", method="shop.v1.Shop/PlaceOrder"):
 def test_clusters_against_seeds(groups, expected):
     found = check_groups(groups, [GIFT, ALWAYS])
     assert ([g.seed for g in found.named], [s.name for s in found.unnamed], len(found.false)) == expected
-
-
-def test_of_a_fault_in_the_distribution_of_values_no_cluster_is_asked():
-    spread = Seed("late", "", "GetProduct", (("response.priced_at", "values"),), "", 0.1)
-    assert check_groups([], [spread, ALWAYS]).unnamed == (ALWAYS,)

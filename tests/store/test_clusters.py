@@ -11,7 +11,7 @@ from mirror.core.model import Kind, Role
 from mirror.core.noise import State
 from mirror.core.request_fields import RequestFields
 from mirror.store import Limits, Reader, Store, StoreError
-from mirror.store.sampling import Sampler, SetChanges, number_of
+from mirror.store.sampling import Sampler, SetChanges, number_of, set_of
 from mirror.store.tables_of_examples import difference_sets, request_samples
 from tests.store.building import METHOD, START_S, comparison, faulty, ignore, judged, several, under
 
@@ -259,3 +259,14 @@ def test_a_commit_that_failed_can_be_tried_again(store: Store, reader: Reader, m
     store.commit(changes, START_S)
     assert named(clusters(reader)) == {(A,): 5}
     assert rows(store, request_samples) == 30
+
+
+def test_a_noisy_path_is_in_the_set_of_a_call_whose_value_shows_the_fault():
+    both = judged("x", START_S, candidate=(A,), secondary=(A,))
+    for votes, members in (
+        ({("class", "empty"): 1, ("class", "uuid"): -1}, {(A, Kind.VALUES)}),
+        ({("length", "3"): 1}, set()),
+    ):
+        found = set_of(replace(both, values={A: votes}))
+        assert found is not None
+        assert found[2] == members

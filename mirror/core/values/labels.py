@@ -47,6 +47,8 @@ class Family(StrEnum):
 
 
 Label: TypeAlias = tuple[str, str]  # of a Family, the label's own name
+# By these one call can be told to show what differs; a length or a size is telling only of many.
+_TELLING: Final = frozenset({Family.CLASS, Family.TIME, Family.REPEATED})
 CLASSES: Final = (
     "unset",
     "empty",
@@ -215,3 +217,8 @@ def _is_timestamp(value: Any) -> bool:
 def _since(distance_ns: float) -> str:
     within = next((name for name, span_s in SPANS_S if abs(distance_ns) <= span_s * NS_PER_S), "beyond")
     return within if within == SPANS_S[0][0] else f"{'-' if distance_ns < 0 else '+'}{within}"
+
+
+def shows(votes: Mapping[Label, int]) -> bool:
+    """Whether this one call shows it: the candidate's value is of a class, time or repetition that the secondary's is not."""
+    return any(vote > 0 and label[0] in _TELLING for label, vote in votes.items())

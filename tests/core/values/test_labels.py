@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.model import Hashed
-from mirror.core.values.labels import DECLARED, Family, class_of, labels_of, number_of, slack_of, text_of
+from mirror.core.values.labels import DECLARED, Family, class_of, labels_of, number_of, shows, slack_of, text_of
 from mirror.core.values.memory import FIRST, RECENT, PathMemory
 
 START_NS = 1_700_000_000 * 10**9
@@ -125,3 +125,21 @@ def test_a_family_has_at_most_sixteen_labels_with_words_of_their_own():
     for family, names in DECLARED.items():
         assert 1 <= len(names) <= 16
         assert len({text_of((family, name)) for name in names}) == len(set(names)) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("votes", "told"),
+    [
+        ({(Family.CLASS, "empty"): 1, (Family.CLASS, "uuid"): -1}, True),
+        ({(Family.TIME, "+1h"): 1}, True),
+        (
+            {(Family.CLASS, "empty"): -1, (Family.CLASS, "uuid"): 1},
+            True,
+        ),  # the secondary's is empty, and the candidate's is not
+        ({(Family.CLASS, "uuid"): -1}, False),
+        ({(Family.LENGTH, "3"): 1, (Family.MAGNITUDE, "++1"): 1, (Family.QUANTILE, "over_90"): 1}, False),
+        ({}, False),
+    ],
+)
+def test_one_call_shows_a_class_or_time_of_its_own_and_no_length_or_size(votes, told):
+    assert shows(votes) is told
