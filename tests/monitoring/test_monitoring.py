@@ -116,7 +116,7 @@ def test_the_documented_table_is_what_is_exported(collector):
     text = (ROOT / "docs/api.md").read_text().partition("## Metrics and health")[2]
     documented = {
         name: set(labels.replace(" ", "").split(","))
-        for name, labels in re.findall(r"^\| `(mirror_\w+)` \| ([^|]*?) \|", text, re.MULTILINE)
+        for name, labels in re.findall(r"^\| `(mirror_run_\w+)` \| \w+ \| ([^|]*?) \|", text, re.MULTILINE)
     }
     families = text_string_to_metric_families(collector.get("/metrics").text)
     exported = {s.name: set(s.labels) for f in families for s in f.samples if s.name.startswith("mirror_run_")}

@@ -9,15 +9,14 @@ from mirror.cli.doctor import beyond, storing
 from mirror.cli.doctor.findings import State
 from mirror.config import load
 from mirror.store import Store
+from tests.live.postgres import Postgres
 
 
 @pytest.fixture
 def url(request: pytest.FixtureRequest) -> str:
     """An empty database of its own."""
-    server = str(request.getfixturevalue("postgres")).replace("postgresql://", "postgresql+psycopg://")
-    name = f"d{abs(hash(request.node.nodeid)):x}"
-    run(server, f"CREATE DATABASE {name}")
-    return f"{server.rsplit('/', 1)[0]}/{name}".replace("+psycopg", "")
+    server: Postgres = request.getfixturevalue("postgres")
+    return server.database(f"d{abs(hash(request.node.nodeid)):x}")
 
 
 def run(url: str, *statements: str) -> None:

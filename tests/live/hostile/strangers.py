@@ -192,7 +192,7 @@ CASES = [
     Case("otlp_http: a bomb without a token", post(lambda: bomb(64 << 20), content_encoding="gzip"), "401", "token is missing"),
     Case("otlp_grpc: too large, without a token", call(LARGE), "UNAUTHENTICATED", "token is missing"),
     Case("lookup without a token", call(b"", LOOKUP), "UNAUTHENTICATED", "token is missing"),
-    Case("lookup with a token that reads", call(b"", LOOKUP, metadata=_bearer(READ)), "PERMISSION_DENIED", "may send captures"),
+    Case("lookup with a token that sends", call(b"", LOOKUP, metadata=_bearer(WRITE)), "PERMISSION_DENIED", "may read"),
     Case("no method at all without a token", call(b"", "/a/b"), "UNAUTHENTICATED", "token is missing"),
     *(Case(f"web without a token: {path}", get(path), "401", "token is missing") for path in ("/", "/metrics", "/static/mirror.css", "/api/openapi.json", "/no", "//healthz", "/healthz/", "/HEALTHZ", "/static/../healthz/..")),
     *(
