@@ -97,6 +97,27 @@ def test_a_pair_without_candidate_goes_to_the_candidate_seen_last_also_after_a_r
         assert (epoch.key.candidate_version, epoch.counts.pairs, epoch.counts.incomplete) == ("2.0", 3, 1)
 
 
+def test_pairs_come_together_as_ever_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    """By an hour: their deadlines are before what came last, and nothing of them is late for that."""
+    settings, now = config(tmp_path), [time.time()]
+
+    async def lifetime(store: Store) -> None:
+        collector = Collector(settings, store, clock=lambda: now[0])
+        addresses = await collector.start()
+        for nth, after_s in enumerate((0, 600, -3600), start=1):
+            now[0] += after_s
+            await export(addresses, *(body for n in range(5) for body in batches(range(n, n + 1), f"{after_s}-")))
+            await until(
+                lambda nth=nth: collector.counters.value("mirror_groups_released_total", reason="complete") == 5 * nth
+            )
+        assert await collector.stop()
+
+    with open_store(settings) as store:
+        asyncio.run(lifetime(store))
+        (epoch,) = store.reader().epochs("checkout")
+        assert (epoch.counts.triples, epoch.counts.incomplete, epoch.counts.secondary_status) == (15, 0, 0)
+
+
 def test_duplicates_of_a_retried_batch_count_once(tmp_path: Path) -> None:
     settings = config(tmp_path)
     with open_store(settings) as store:
