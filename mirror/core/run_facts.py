@@ -14,8 +14,6 @@ from mirror.core.policy import Policy
 PARTLY: Final = "partly"  # before the reason why a part of a pair was not seen, whose other part differs
 _BY_SIZE: Final = ("too_large", "not_serializable", "private")
 _OUTBOUND: Final = tuple(f"outbound_{reason}" for reason in ("incomplete", *_BY_SIZE))
-# Reasons that may follow from what a shadow answered, or from what it did.
-_BY_ANSWER: Final = (*_BY_SIZE, *_OUTBOUND, "request_cut_short")
 # Reasons that are not the request's own: something between the calls and us keeps them from being compared.
 UNREADABLE: Final = (
     *_BY_SIZE,
@@ -27,6 +25,9 @@ UNREADABLE: Final = (
     "outbound_schema",
     "outbound_redaction_key",
 )
+# Reasons that may follow from what a shadow answered, or from what it did: answers without a schema are incomparable only
+# where they differ, and those of one instance (another key, a broken capture) are no sample of the others.
+_BY_ANSWER: Final = (*UNREADABLE, "request_cut_short")
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,12 +121,12 @@ class MethodFacts:
     def hidden_of(self, *, has_secondary: bool) -> int:
         """Pairs that may well differ, since the candidate alone made them incomparable.
 
-        Answers left out for their size are incomparable only where their hashes differ, and a candidate that ends early
-        has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths. Of what
+        Answers left out for their size, or without a schema, are incomparable only where they differ, and a candidate that
+        ends early has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths. Of what
         differs after calls were blocked it says nothing: its own were blocked too.
         """
         if not has_secondary:
-            return self.blocked + sum(self.not_seen(reason) for reason in (*_BY_SIZE, *_OUTBOUND))
+            return self.blocked + self.unreadable
         sides = ((self._because(f"only_candidate.{r}"), self._because(f"only_secondary.{r}")) for r in _BY_ANSWER)
         return self.blocked + sum(b for b, c in sides if not (c and b <= 3 * c + 3))
 
