@@ -296,7 +296,7 @@ def _remember_versions(judge: Judge, store: Store) -> None:
         for epoch in run.epochs:
             judge.primaries.start_with(run.name, Resource(epoch.key.service, epoch.key.primary_version, ""))
             if epoch.key.candidate_version:
-                judge.candidates.start_with(run.name, Resource("", epoch.key.candidate_version, ""))
+                judge.candidates.start_with(run.name, Resource(epoch.key.service, epoch.key.candidate_version, ""))
 
 
 def _explained(store: Store, counters: Counters) -> Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]:
