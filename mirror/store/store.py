@@ -109,6 +109,11 @@ class Store:
         with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
             return marks.claim(connection, source, partition, owner=owner, now_s=now_s)
 
+    def open_elsewhere(self, source: str) -> dict[str, int]:
+        """Other sources of the sort of `source` with spans that were not counted yet, and how many. Raises StoreError."""
+        with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
+            return marks.open_elsewhere(connection, source)
+
     def commit(
         self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
     ) -> tuple[RuleChangeView, ...]:

@@ -178,6 +178,29 @@ def test_a_damaged_journal_is_a_state_and_no_loop(killed: CollectorProcess) -> N
     killed.until(lambda: killed.pairs() == 8, "counted the new ones")
 
 
+def test_a_journal_that_is_gone_at_a_start_is_missed(killed: CollectorProcess) -> None:
+    """Emptied, or on a disk that did not come back: a new one is begun, and what the old one held is not forgotten in silence."""
+    killed.export(of_role(range(50), "primary"), of_role(range(50), "candidate"))
+    killed.until(
+        lambda: killed.reader().runs() or killed.reader().account("checkout").calls.received == 100, "read them"
+    )
+    kill(killed)
+    journal = killed.folder / "mirror.journal"
+    kept = {path: path.read_bytes() for path in killed.folder.glob("mirror.journal*")}
+    for path in kept:
+        path.write_bytes(b"")
+    killed.start()
+    assert "100 spans of another one (journal:" in killed.log
+    kill(killed)
+    journal.with_name("mirror.journal-wal").unlink(missing_ok=True)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    killed.start()
+    killed.export(of_role(range(50), "secondary"))
+    killed.until(lambda: killed.pairs() == 50, "counted them")
+    assert killed.log.count("of another one") == 1
+
+
 def test_a_journal_that_another_collector_has_stops_the_start(killed: CollectorProcess, tmp_path_factory) -> None:
     other = tmp_path_factory.mktemp("other")
     text = (killed.folder / "mirror.yaml").read_text()
