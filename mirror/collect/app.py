@@ -225,10 +225,20 @@ def _inlet(  # noqa: PLR0913 - it wires everything, once
         intake=intake,
         journal=journal,
         slicer=Slicer(keep_spans=keep_spans),
-        claim=lambda source, partition: store.claim(source, partition, owner=owner(), now_s=clock()),
+        claim=lambda source, partition: _claim(store, source, partition, clock()),
         new_lane=lambda claim: new_lane(config, claim),
         grace_s=2 * pairing.batch_age_s + pairing.retry_margin_s,
     )
+
+
+def _claim(store: Store, source: str, partition: int, now_s: float) -> Claim:
+    """The journal's place in the store. What another journal held, where this is a new one, is missed now or never."""
+    claim = store.claim(source, partition, owner=owner(), now_s=now_s)
+    if claim.generation == 1:
+        for other, spans in store.open_elsewhere(source).items():
+            text = "this journal is new to the store, and %d spans of another one (%s) were acknowledged and never counted: stop, and put its file back, or they are lost"
+            _log.error(text, spans, other)
+    return claim
 
 
 def parts_of(config: Config, store: Store, counters: Counters, forwarder: Forwarder | None, writer: Writer) -> Parts:
@@ -296,7 +306,7 @@ def _remember_versions(judge: Judge, store: Store) -> None:
         for epoch in run.epochs:
             judge.primaries.start_with(run.name, Resource(epoch.key.service, epoch.key.primary_version, ""))
             if epoch.key.candidate_version:
-                judge.candidates.start_with(run.name, Resource("", epoch.key.candidate_version, ""))
+                judge.candidates.start_with(run.name, Resource(epoch.key.service, epoch.key.candidate_version, ""))
 
 
 def _explained(store: Store, counters: Counters) -> Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]:

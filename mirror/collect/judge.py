@@ -5,7 +5,7 @@ One owner, the pipeline. Time comes in as an argument; what noise explains is as
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Final
@@ -23,31 +23,47 @@ from mirror.core.triples import judge_group
 from mirror.core.values.watch import ValueWatch
 
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
+SERVICES_MAX: Final = 1000  # of a run, likewise
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
 
 
 class LastSeen:
-    """The resource last seen of each run and method, and of each run where the method has none yet. Bounded."""
+    """The resource last seen of each method of a run, and of each service where the method has none yet. Bounded.
+
+    Several services may take part in a run: what one was seen with says nothing of the others.
+    """
 
     def __init__(self) -> None:
         self._by_method: OrderedDict[tuple[str, str], Resource] = OrderedDict()
-        self._by_run: dict[str, Resource] = {}
+        self._by_service: defaultdict[str, OrderedDict[str, Resource]] = defaultdict(OrderedDict)  # of each run
 
     def see(self, call: CallRecord) -> None:
         """Note a call."""
         key = (call.key.run, call.key.method)
         self._by_method[key] = call.resource
-        self._by_run[call.key.run] = call.resource
+        self._note(call.key.run, call.resource)
         if len(self._by_method) > METHODS_MAX:
             self._by_method.popitem(last=False)
 
     def start_with(self, run: str, resource: Resource) -> None:
         """What an earlier life of the collector saw last."""
-        self._by_run.setdefault(run, resource)
+        if resource.service not in self._by_service[run]:
+            self._note(run, resource)
 
-    def of(self, run: str, method: str) -> Resource | None:
-        """The last one, or None."""
-        return self._by_method.get((run, method)) or self._by_run.get(run)
+    def of(self, run: str, method: str, service: str) -> Resource | None:
+        """The last one; None where there is none, or only of several other services."""
+        found = self._by_method.get((run, method))
+        if found is not None:
+            return found
+        of_run = self._by_service.get(run) or OrderedDict[str, Resource]()
+        only = next(iter(of_run.values())) if len(of_run) == 1 else None  # a shadow may go by another name
+        return of_run.get(service, only)
+
+    def _note(self, run: str, resource: Resource) -> None:
+        of_run = self._by_service[run]
+        of_run[resource.service] = resource
+        if len(of_run) > SERVICES_MAX:
+            of_run.popitem(last=False)
 
 
 class Judge:
@@ -95,7 +111,8 @@ class Judge:
     def judge(self, group: Group, now_s: float) -> Judged:
         """Judge one group at `now_s` (unix seconds)."""
         run, method = group.key.run, group.key.method
-        last_candidate = self.candidates.of(run, method)
+        service = next((group.calls[role].resource.service for role in Role if role in group.calls), "")
+        last_candidate = self.candidates.of(run, method, service)
         version = last_candidate.version if last_candidate else ""
 
         def explained(asked: str) -> frozenset[tuple[str, Kind]]:
@@ -111,7 +128,7 @@ class Judge:
             explained=explained,
             candidate_version_last_seen=version,
             now_s=now_s,
-            primary_last_seen=self.primaries.of(run, method),
+            primary_last_seen=self.primaries.of(run, method, service),
         )
         return self._looked_into(judged)
 

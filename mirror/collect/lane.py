@@ -22,8 +22,15 @@ class Lane:
         self.pairer = pairer
         self.waiting = waiting
         self.claim = claim
-        self.seen_s = 0.0  # up to this arrival everything has been added to the pairer
+        self.seen_s = 0.0  # the arrival up to which everything has been added to the pairer
         self._ledger = Ledger(claim.progress if claim else None)
+
+    def see(self, arrived_s: float) -> None:
+        """Everything up to this arrival was added.
+
+        A clock that was set back takes the lane's time along: else all that comes would be over at once for so long.
+        """
+        self.seen_s = arrived_s
 
     def read(self, batch: Batch) -> None:
         """A request was read for the first time: all of its records are open."""

@@ -108,7 +108,7 @@ class Pipeline:
             stages.read(batch)
         for lane in stages.lanes.values():
             if batch is None and idle:
-                lane.seen_s = max(lane.seen_s, now_s)
+                lane.see(now_s)
             stages.expire(lane)
         stages.counters.set("mirror_queue_bytes", intake.bytes)
         stages.tell_of_rules()

@@ -58,6 +58,11 @@ class Recovery:
         return True
 
     def _one(self, record: Record) -> None:
+        expected = self._lane.progress.next_position
+        if not self.requests and 0 < expected < record.position:
+            # The store went back to a backup, and what it had counted since had left the journal.
+            text = "%d requests between what the store knows and what the journal holds are gone, and count no more"
+            _log.error(text, record.position - expected)
         self.requests += 1
         try:
             batch = self._slicer.slice(record.body, arrived_s=record.arrived_s)

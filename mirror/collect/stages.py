@@ -191,7 +191,7 @@ class Stages:
         if not self._known(call.key.run):
             lane.close(call)
             return
-        lane.seen_s = max(lane.seen_s, call.arrived_s)
+        lane.see(call.arrived_s)
         self.see(call)
         self.release(lane, lane.pairer.add(call, call.arrived_s))
 
@@ -199,7 +199,7 @@ class Stages:
         if not self._known(outbound.key.run):
             lane.close(outbound)
             return
-        lane.seen_s = max(lane.seen_s, outbound.arrived_s)
+        lane.see(outbound.arrived_s)
         self._parts.watch.see_outbound(outbound)
         self.release(lane, lane.pairer.add_outbound(outbound, outbound.arrived_s))
 

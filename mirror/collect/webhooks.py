@@ -9,9 +9,11 @@ from __future__ import annotations
 import http.client
 import logging
 import os
+import socket
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib import error, request
@@ -29,7 +31,10 @@ from mirror.store.verdict_changes import ChangeQueue, VerdictChange
 
 QUEUE_MAX: Final = 1000
 GIVE_UP_S: Final = 86_400.0
-TIMEOUT_S: Final = 10.0
+TIMEOUT_S: Final = 10.0  # without a byte
+ATTEMPT_S: Final = (
+    30.0  # for the whole of it: a byte now and then, or one interim answer after the other, could go on for ever
+)
 POLL_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 1.0
 BACKOFF_MAX_S: Final = 300.0
@@ -125,7 +130,8 @@ class Teller:
         self._target, self._counters, self._stop, self._clock = target, counters, stop, clock
         self._web_url = web_url.rstrip("/")
         self._queue = ChangeQueue(engine, target.settings.name)
-        self._opener = request.build_opener(_NoRedirect())
+        self._line = _Line()
+        self._opener = request.build_opener(_NoRedirect(), _Http(self._line), _Https(self._line))
         self._begun = self._failing = False
 
     def run(self) -> None:
@@ -188,7 +194,7 @@ class Teller:
         headers = headers_of(change, body, self._target.key, self._clock())
         asked = request.Request(self._target.url, body, headers, method="POST")  # noqa: S310 - http or https, checked
         try:
-            with self._opener.open(asked, timeout=TIMEOUT_S):
+            with self._line.cut_after(ATTEMPT_S), self._opener.open(asked, timeout=TIMEOUT_S):
                 pass
         except (OSError, http.client.HTTPException, ValueError) as problem:
             self._failed(problem)
@@ -208,6 +214,59 @@ class Teller:
 
     def _count(self, result: str) -> None:
         self._counters.inc("mirror_webhooks_total", hook=self._target.settings.name, result=result)
+
+
+class _Line:
+    """The connection of one thread's attempt, which another thread can cut."""
+
+    def __init__(self) -> None:
+        self._connection: http.client.HTTPConnection | None = None
+
+    def over(self, kind: type[http.client.HTTPConnection]) -> Callable[..., http.client.HTTPConnection]:
+        """What makes a connection of this kind, to be remembered here."""
+
+        def make(*args: Any, **named: Any) -> http.client.HTTPConnection:
+            self._connection = kind(*args, **named)
+            return self._connection
+
+        return make
+
+    @contextmanager
+    def cut_after(self, seconds: float) -> Iterator[None]:
+        """Whatever is still read from it after so long ends with an error."""
+        timer = threading.Timer(seconds, self._cut)
+        timer.daemon = True
+        timer.start()
+        try:
+            yield
+        finally:
+            timer.cancel()
+            self._connection = None
+
+    def _cut(self) -> None:
+        connection = self._connection
+        held: socket.socket | None = connection.sock if connection is not None else None
+        if held is not None:
+            with suppress(OSError):
+                held.shutdown(socket.SHUT_RDWR)
+
+
+class _Http(request.HTTPHandler):
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def http_open(self, req: request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._line.over(http.client.HTTPConnection), req)
+
+
+class _Https(request.HTTPSHandler):
+    def __init__(self, line: _Line) -> None:
+        super().__init__()
+        self._line = line
+
+    def https_open(self, req: request.Request) -> http.client.HTTPResponse:
+        return self.do_open(self._line.over(http.client.HTTPSConnection), req)
 
 
 class _NoRedirect(request.HTTPRedirectHandler):

@@ -69,7 +69,8 @@ def needed(share: float, x: int, policy: Policy) -> float:
 def words_of_hidden(facts: RunFacts) -> str:
     """What the bound counts beside x, in words; empty where there is nothing."""
     who = "blocked calls or the candidate alone" if facts.blocked else "the candidate alone"
-    return f" and {facts.hidden:,} more, which {who} made incomparable, may" if facts.hidden else ""
+    late = " or kept waiting until memory was full" if facts.kept_waiting else ""
+    return f" and {facts.hidden:,} more, which {who} made incomparable{late}, may" if facts.hidden else ""
 
 
 def _versions(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:

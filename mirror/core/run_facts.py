@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from mirror.core.model import EpochKey, Hypothesis, MethodCounts, Verdict
+from mirror.core.model import EpochKey, Hypothesis, MethodCounts, Role, Verdict
 from mirror.core.noise import Evidence, Judgement
 from mirror.core.outcomes import BLOCKED
 from mirror.core.policy import Policy
@@ -14,8 +14,6 @@ from mirror.core.policy import Policy
 PARTLY: Final = "partly"  # before the reason why a part of a pair was not seen, whose other part differs
 _BY_SIZE: Final = ("too_large", "not_serializable", "private")
 _OUTBOUND: Final = tuple(f"outbound_{reason}" for reason in ("incomplete", *_BY_SIZE))
-# Reasons that may follow from what a shadow answered, or from what it did.
-_BY_ANSWER: Final = (*_BY_SIZE, *_OUTBOUND, "request_cut_short")
 # Reasons that are not the request's own: something between the calls and us keeps them from being compared.
 UNREADABLE: Final = (
     *_BY_SIZE,
@@ -27,6 +25,11 @@ UNREADABLE: Final = (
     "outbound_schema",
     "outbound_redaction_key",
 )
+# Reasons that may follow from what a shadow answered, or from what it did: answers without a schema are incomparable only
+# where they differ, and those of one instance (another key, a broken capture) are no sample of the others.
+_BY_ANSWER: Final = (*UNREADABLE, "request_cut_short")
+# Groups that were let go by a full memory after a wait in which one shadow alone was missing: it may be one that hangs.
+EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,15 +121,17 @@ class MethodFacts:
         return sum(self._because(f"{how}.{reason}") for how in (Verdict.INCOMPARABLE, PARTLY))
 
     def hidden_of(self, *, has_secondary: bool) -> int:
-        """Pairs that may well differ, since the candidate alone made them incomparable.
+        """Pairs that may well differ, since the candidate alone made them incomparable, or had not answered when memory was full.
 
-        Answers left out for their size are incomparable only where their hashes differ, and a candidate that ends early
-        has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths. Of what
+        Answers left out for their size, or without a schema, are incomparable only where they differ, and a candidate that
+        ends early has seen fewer requests. The secondary says how much of that is noise, by the rule that explains paths. Of what
         differs after calls were blocked it says nothing: its own were blocked too.
         """
         if not has_secondary:
-            return self.blocked + sum(self.not_seen(reason) for reason in (*_BY_SIZE, *_OUTBOUND))
-        sides = ((self._because(f"only_candidate.{r}"), self._because(f"only_secondary.{r}")) for r in _BY_ANSWER)
+            return self.blocked + self.unreadable
+        names = [(f"only_candidate.{r}", f"only_secondary.{r}") for r in _BY_ANSWER]
+        names.append((EVICTED_WITHOUT[Role.CANDIDATE], EVICTED_WITHOUT[Role.SECONDARY]))
+        sides = [(self._because(ours), self._because(theirs)) for ours, theirs in names]
         return self.blocked + sum(b for b, c in sides if not (c and b <= 3 * c + 3))
 
     def _absent(self) -> int:
@@ -170,6 +175,11 @@ class RunFacts:
     def hidden(self) -> int:
         """How many incomparable pairs may differ as well: the bound of a pass counts them, a fail does not."""
         return sum(m.hidden_of(has_secondary=self.has_secondary) for m in self.methods)
+
+    @property
+    def kept_waiting(self) -> bool:
+        """Whether the candidate alone was missing from groups that a full memory let go."""
+        return any(EVICTED_WITHOUT[Role.CANDIDATE] in m.counts.reasons for m in self.methods)
 
     @property
     def blocked(self) -> int:

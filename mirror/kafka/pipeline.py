@@ -185,7 +185,7 @@ class WorkerPipeline:
         arrived_s = stamp_ms / 1000 if kind else now_s
         recovered = track.note(position, arrived_s, now_s)
         batch = self._cut(track, message, arrived_s)
-        track.lane.seen_s = max(track.lane.seen_s, arrived_s)
+        track.lane.see(arrived_s)
         if batch is None:
             track.lane.reread(position, ())
         else:

@@ -31,7 +31,7 @@ from mirror.core.model import (
 )
 from mirror.core.request_fields import RequestFields
 from mirror.core.rules import RuleSet
-from mirror.core.run_facts import PARTLY
+from mirror.core.run_facts import EVICTED_WITHOUT, PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.core.speed.minute import MinuteSpeed
 from mirror.store import accounts
@@ -50,7 +50,6 @@ REPLACED_RULES = "pairs_under_replaced_rules"
 _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
-EVICTED_WITHOUT: Final = {Role.CANDIDATE: "evicted_without.candidate", Role.SECONDARY: "evicted_without.secondary"}
 
 
 class Changes:

@@ -6,6 +6,7 @@ a checkpoint demands its own, so that a writer which lost the partition to anoth
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
@@ -82,6 +83,16 @@ def progress_of(connection: Connection, source: str) -> dict[int, Progress]:
     """The progress of each partition of a source, for those who only look."""
     rows = connection.execute(select(partitions).where(partitions.c.source == source))
     return {row.partition: _progress(row) for row in rows}
+
+
+def open_elsewhere(connection: Connection, source: str) -> dict[str, int]:
+    """Other sources of the same sort ("journal:...") of which spans are open, and how many. Raises StoreError."""
+    sort = source.partition(":")[0]
+    query = select(partitions).where(partitions.c.source.startswith(f"{sort}:", autoescape=True))
+    found: Counter[str] = Counter()
+    for row in connection.execute(query.where(partitions.c.source != source)):
+        found[row.source] += _progress(row).open_spans
+    return {name: n for name, n in found.items() if n}
 
 
 def _insert(connection: Connection, source: str, partition: int, now_s: float) -> None:

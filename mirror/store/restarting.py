@@ -32,6 +32,7 @@ from mirror.store.views import RestartedPath, RestartView
 
 PATHS_LISTED: Final = 100  # in the history of one method's change; the true number is kept
 _IN_LIST_MAX: Final = 5000
+_HIDDEN: Final = ("only_", "evicted_without.")  # reasons that the bound counts beside the signatures
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,8 +170,8 @@ def _count_from_here(connection: Connection, method: Row[Any], before: MethodCou
     """Note the counts so far. Signatures are of triples: without a secondary nothing can be counted anew."""
     so_far = counts_by(connection, methods.c.id, methods.c.id == method.id).get(method.id, MethodCounts())
     if recounted:
-        reasons = {name: n for name, n in so_far.reasons.items() if not name.startswith("only_")}
-        held = {name: n for name, n in before.reasons.items() if name.startswith("only_")}
+        reasons = {name: n for name, n in so_far.reasons.items() if not name.startswith(_HIDDEN)}
+        held = {name: n for name, n in before.reasons.items() if name.startswith(_HIDDEN)}
         so_far = replace(so_far, triples=before.triples, reasons=reasons | held)
     connection.execute(
         update(methods)

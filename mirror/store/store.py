@@ -53,7 +53,15 @@ EXPLAINED_MAX: Final = 10_000  # (epoch, method)s whose explained patterns are r
 class Store:
     """Opened by `Store.open`; closed by `close` or as a context manager."""
 
-    def __init__(self, engine: Engine, options: JudgeOptions, limits: Limits, *, shared: bool = False) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        options: JudgeOptions,
+        limits: Limits,
+        *,
+        shared: bool = False,
+        deleted: tuple[int, int],
+    ) -> None:
         self.engine = engine
         self.shared = shared
         self.options = options
@@ -63,7 +71,7 @@ class Store:
         self._ids = Ids()
         self._file = identity(engine)
         self._pruned_s = 0.0
-        self._deletions = (-1, -1)  # and acceptances, at the last commit; below 0: there was none yet
+        self._deletions = deleted  # and acceptances, at the last commit, or when it was opened
         self._now_s = 0.0  # of the last commit
         self._standing = Standing()
         self._explained: OrderedDict[tuple[EpochKey, str], frozenset[tuple[str, Kind]]] = OrderedDict()
@@ -86,10 +94,11 @@ class Store:
                 ready_turns(connection)
                 judging.remember(connection, options)
                 note_deletions(connection)
+                deleted = deletions(connection)
         except BaseException:
             engine.dispose()
             raise
-        return cls(engine, options, limits or Limits(), shared=shared)
+        return cls(engine, options, limits or Limits(), shared=shared, deleted=deleted)
 
     def changes(self, in_force: InForce | None = None, *, takes_over: bool = False) -> Changes:
         """An empty builder that knows what has been kept this minute, for what is judged by the rules `in_force`."""
@@ -99,6 +108,11 @@ class Store:
         """Make a partition the caller's alone: whoever had it before can write no checkpoint of it any more. Raises StoreError."""
         with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
             return marks.claim(connection, source, partition, owner=owner, now_s=now_s)
+
+    def open_elsewhere(self, source: str) -> dict[str, int]:
+        """Other sources of the sort of `source` with spans that were not counted yet, and how many. Raises StoreError."""
+        with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
+            return marks.open_elsewhere(connection, source)
 
     def commit(
         self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
@@ -110,7 +124,7 @@ class Store:
         no longer ours; then nothing of it is in the store, and the same changes can be committed again.
         """
         self._require_same_file()
-        checkpoints = tuple(checkpoints)
+        checkpoints, deleted = tuple(checkpoints), self._deletions
         place = min((f"{one.claim.source} {one.claim.partition}" for one in checkpoints), default="")
         try:
             with explained(self.engine, "cannot be written"), self.engine.begin() as connection:
@@ -122,8 +136,9 @@ class Store:
                 judged_methods, settled, sampled = self._write(connection, changes, now_s)
                 history = tuple(changes_by_id(connection, settled.changed))
         except BaseException:
-            # Rows that were created with it are gone again.
+            # Rows that were created with it are gone again, and what was accepted meanwhile is still to be left out of it.
             self._ids.clear()
+            self._deletions = deleted
             raise
         self._standing = settled.standing
         self.sampler.learn(sampled)
@@ -210,7 +225,7 @@ class Store:
             self.sampler.clear()
             self._standing = Standing(self._standing.taken_over, self._standing.rules)
             was, self._deletions = self._deletions, found
-            return 0 <= was[1] < found[1]
+            return was[1] < found[1]
         return False
 
     def _write(

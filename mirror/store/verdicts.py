@@ -14,10 +14,9 @@ from sqlalchemy import Connection, Row, and_, func, or_, select
 from mirror.core.decisions import Ruling
 from mirror.core.model import EpochKey, Kind, Leaf, Role
 from mirror.core.noise import Evidence
-from mirror.core.run_facts import LatencyFacts
+from mirror.core.run_facts import EVICTED_WITHOUT, LatencyFacts
 from mirror.core.unseen import leaf_share
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
-from mirror.store.changes import EVICTED_WITHOUT
 from mirror.store.deciding import accepted_members, day_of
 from mirror.store.engine import StoreError, upsert
 from mirror.store.explaining import unexplained_pairs

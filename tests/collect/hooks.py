@@ -27,12 +27,12 @@ class Told:
 class Hook:
     """`statuses` are answered one after the other, the last for ever; `told` are the requests in order."""
 
-    def __init__(self, *statuses: int, location: str = "") -> None:
+    def __init__(self, *statuses: int, location: str = "", url: str = "") -> None:
         self.statuses, self.location = list(statuses) or [204], location
         self.told: queue.Queue[Told] = queue.Queue()
         self.may_answer = threading.Event()
         self.may_answer.set()
-        self.url = ""
+        self.url = url
 
     def next(self) -> Told:
         """The next request, waited for."""

@@ -74,10 +74,12 @@ def call_span(
     )
 
 
-def request(*spans: otlp_slices_pb2.Span, version: str = "1.0") -> otlp_slices_pb2.ExportTraceServiceRequest:
+def request(
+    *spans: otlp_slices_pb2.Span, version: str = "1.0", service: str = "shop"
+) -> otlp_slices_pb2.ExportTraceServiceRequest:
     """One ExportTraceServiceRequest of one process."""
     resource = otlp_slices_pb2.Resource(
-        attributes=keys({"service.name": "shop", "service.version": version, "service.instance.id": f"shop-{version}"})
+        attributes=keys({"service.name": service, "service.version": version, "service.instance.id": f"shop-{version}"})
     )
     scope = otlp_slices_pb2.ScopeSpans(scope=otlp_slices_pb2.InstrumentationScope(name=names.SCOPE), spans=spans)
     resource_spans = otlp_slices_pb2.ResourceSpans(resource=resource, scope_spans=[scope])

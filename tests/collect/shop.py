@@ -53,12 +53,14 @@ def product_call(
     return call_span(mirror_id, role, data=data, mirror__run=run, mirror__expect=expect)
 
 
-def triples(ids: range, role: str) -> list[otlp_slices_pb2.Span]:
+def triples(ids: range, role: str, named: str = "m") -> list[otlp_slices_pb2.Span]:
     """The calls of one replica. The candidate's price is wrong in every call; its id, as the secondary's, is random."""
     price = 999 if role == "candidate" else 100
     own = {"primary": 0, "candidate": 1, "secondary": 2}[role]
     return [
-        product_call(f"m{n}", role, id=f"{role}-{n}" if n % 3 == own else "same", name=f"product {n}", price=price)
+        product_call(
+            f"{named}{n}", role, id=f"{role}-{n}" if n % 3 == own else "same", name=f"product {n}", price=price
+        )
         for n in ids
     ]
 
@@ -66,9 +68,9 @@ def triples(ids: range, role: str) -> list[otlp_slices_pb2.Span]:
 VERSIONS = {"primary": "1.0", "candidate": "2.0", "secondary": "1.0"}
 
 
-def batches(ids: range) -> list[bytes]:
+def batches(ids: range, named: str = "m") -> list[bytes]:
     """One serialised batch of each replica, its schema first."""
     return [
-        request(schema_span(), *triples(ids, role), version=version).SerializeToString()
+        request(schema_span(), *triples(ids, role, named), version=version).SerializeToString()
         for role, version in VERSIONS.items()
     ]

@@ -20,9 +20,9 @@ from mirror.config import Config, load
 from mirror.core.model import Group, Judged
 from mirror.core.path import PathPattern
 from mirror.core.rules import Ignore, RuleSet, Scope
-from mirror.store import Changes, Checkpoint, Store, StoreError
+from mirror.store import Changes, Checkpoint, Reader, Store, StoreError
 from mirror.store.views import RuleChangeView
-from tests.collect.otlp import keys, request
+from tests.collect.otlp import call_span, keys, request
 from tests.collect.servers import EXPORT
 from tests.collect.shop import batches, product_call, schema_span
 
@@ -95,6 +95,56 @@ def test_a_pair_without_candidate_goes_to_the_candidate_seen_last_also_after_a_r
         run(settings, store, request(product_call("alone", "primary")).SerializeToString())
         (epoch,) = store.reader().epochs("checkout")
         assert (epoch.key.candidate_version, epoch.counts.pairs, epoch.counts.incomplete) == ("2.0", 3, 1)
+
+
+def of_service(service: str, name: str, **versions: str) -> list[bytes]:
+    """A call of one service, as these roles saw it."""
+    spans = {
+        role: call_span(name, role, rpc__method=f"{service}.v1/Get{name}", mirror__run="checkout") for role in versions
+    }
+    return [request(spans[role], version=versions[role], service=service).SerializeToString() for role in versions]
+
+
+@pytest.mark.parametrize("restarted", [True, False])
+def test_a_dead_candidate_is_held_against_its_own_service_and_no_other_s_version(
+    tmp_path: Path, *, restarted: bool
+) -> None:
+    settings = config(tmp_path)
+    seen = [
+        *of_service("cart", "1", primary="1.0", candidate="2.0", secondary="1.0"),
+        *of_service("tax", "2", primary="7.0", candidate="7.1", secondary="7.0"),
+    ]
+    dead = of_service("cart", "3", primary="1.0", secondary="1.0")
+    dead += of_service("cart", "4", primary="1.0", secondary="1.0")
+    for bodies in (seen, dead) if restarted else ([*seen, *dead],):
+        with open_store(settings) as store:
+            run(settings, store, *bodies)
+    found = {
+        (e.key.service, e.key.candidate_version): e.counts.pairs
+        for e in Reader.open(settings.store.url).epochs("checkout")
+    }
+    assert found == {("cart", "2.0"): 3, ("tax", "7.1"): 1}
+
+
+def test_pairs_come_together_as_ever_after_the_clock_was_set_back(tmp_path: Path) -> None:
+    """By an hour: their deadlines are before what came last, and nothing of them is late for that."""
+    settings, now = config(tmp_path), [time.time()]
+
+    async def lifetime(store: Store) -> None:
+        collector = Collector(settings, store, clock=lambda: now[0])
+        addresses = await collector.start()
+        for nth, after_s in enumerate((0, 600, -3600), start=1):
+            now[0] += after_s
+            await export(addresses, *(body for n in range(5) for body in batches(range(n, n + 1), f"{after_s}-")))
+            await until(
+                lambda nth=nth: collector.counters.value("mirror_groups_released_total", reason="complete") == 5 * nth
+            )
+        assert await collector.stop()
+
+    with open_store(settings) as store:
+        asyncio.run(lifetime(store))
+        (epoch,) = store.reader().epochs("checkout")
+        assert (epoch.counts.triples, epoch.counts.incomplete, epoch.counts.secondary_status) == (15, 0, 0)
 
 
 def test_duplicates_of_a_retried_batch_count_once(tmp_path: Path) -> None:

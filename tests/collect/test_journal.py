@@ -164,6 +164,27 @@ def test_a_full_disk_is_said_once_and_nothing_is_lost(path: Path, caplog: pytest
         assert [body for _, _, body in stored(again)] == [b"before", b"after"]
 
 
+@pytest.mark.parametrize("which", ["mirror.journal", "mirror.journal-wal"])
+@pytest.mark.parametrize("by", [None, b"another"])
+def test_files_that_are_gone_are_a_state_and_nothing_is_acknowledged_into_them(
+    path: Path, tmp_path: Path, which: str, by: bytes | None
+):
+    """SQLite would write on, and all of it would be gone with the process."""
+    with made(path) as one:
+        one.append(b"before")
+        aside = (tmp_path / which).rename(tmp_path / "aside")
+        if by is not None:
+            (tmp_path / which).write_bytes(by)
+        told = one.append(b"meanwhile")
+        assert told == ["refused"] or "was deleted or replaced while the collector runs" in told[0]
+        one.until(lambda: "was deleted or replaced" in one.journal.problem)
+        aside.replace(tmp_path / which)
+        one.until(lambda: not one.journal.problem)
+        assert one.append(b"after") == [""]
+    with made(path) as again:
+        assert [body for _, _, body in stored(again)] == [b"before", b"after"]
+
+
 def test_a_damaged_file_is_a_state_that_a_person_ends(path: Path):
     with made(path) as one:
         one.append(*[BODY] * 50)

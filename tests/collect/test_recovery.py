@@ -17,7 +17,7 @@ from mirror.collect.app import Collector, open_store
 from mirror.config import Config
 from mirror.store import Store, StoreError
 from tests.collect.otlp import request
-from tests.collect.process import CollectorProcess, failed_start
+from tests.collect.process import FAST, CollectorProcess, failed_start
 from tests.collect.servers import EXPORT
 from tests.collect.shop import VERSIONS, batches, product_call, schema_span
 from tests.collect.test_collector import config, export, until
@@ -176,6 +176,57 @@ def test_a_damaged_journal_is_a_state_and_no_loop(killed: CollectorProcess) -> N
     killed.start()
     killed.export(*batches(range(5, 8)))
     killed.until(lambda: killed.pairs() == 8, "counted the new ones")
+
+
+def test_a_journal_that_is_gone_at_a_start_is_missed(killed: CollectorProcess) -> None:
+    """Emptied, or on a disk that did not come back: a new one is begun, and what the old one held is not forgotten in silence."""
+    killed.export(of_role(range(50), "primary"), of_role(range(50), "candidate"))
+    killed.until(
+        lambda: killed.reader().runs() or killed.reader().account("checkout").calls.received == 100, "read them"
+    )
+    kill(killed)
+    journal = killed.folder / "mirror.journal"
+    kept = {path: path.read_bytes() for path in killed.folder.glob("mirror.journal*")}
+    for path in kept:
+        path.write_bytes(b"")
+    killed.start()
+    assert "100 spans of another one (journal:" in killed.log
+    kill(killed)
+    journal.with_name("mirror.journal-wal").unlink(missing_ok=True)
+    for path, content in kept.items():
+        path.write_bytes(content)
+    killed.start()
+    killed.export(of_role(range(50), "secondary"))
+    killed.until(lambda: killed.pairs() == 50, "counted them")
+    assert killed.log.count("of another one") == 1
+
+
+def test_what_an_older_store_misses_of_the_journal_is_told(tmp_path: Path) -> None:
+    """A backup is put back, and the journal has let go meanwhile of what the store had counted since."""
+    large = request(schema_span(), product_call("large", "primary", expect="candidate", name="x" * 200_000))
+    with CollectorProcess(tmp_path, journal={"keep_s": 0}, pairing=FAST) as one:
+        one.export(*batches(range(5)))
+        one.until(lambda: one.pairs() == 5, "counted them")
+        assert one.end(signal.SIGTERM) == 0
+        backup = (tmp_path / "mirror.db").read_bytes()
+        one.start()
+        one.export(large.SerializeToString())
+        one.until(lambda: one.pairs() == 6, "counted one more")
+        one.until(lambda: held_bytes(one) < 200_000, "let go of it")
+        one.export(of_role(range(10, 12), "primary"))
+        kill(one)
+        for path in tmp_path.glob("mirror.db*"):
+            path.unlink()
+        (tmp_path / "mirror.db").write_bytes(backup)
+        one.start()
+        one.until(
+            lambda: "1 requests between what the store knows and what the journal holds are gone" in one.log, "told"
+        )
+
+
+def held_bytes(one: CollectorProcess) -> float:
+    lines = one.get("/metrics").text.splitlines()
+    return next(float(line.split()[1]) for line in lines if line.startswith("mirror_journal_bytes "))
 
 
 def test_a_journal_that_another_collector_has_stops_the_start(killed: CollectorProcess, tmp_path_factory) -> None:

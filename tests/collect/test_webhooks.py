@@ -5,7 +5,10 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import socket
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 
 import pytest
 
@@ -110,6 +113,39 @@ def test_each_change_is_told_in_order(store):
         commit(store, several(300, named="x", candidate=[A]))
         store.look(POLICY, START_S)
         assert [hook.next().json["verdict"] for _ in range(2)] == ["pass", "fail"]
+
+
+@pytest.mark.parametrize("line", [b"x: y\r\n", b"\r\nHTTP/1.1 100 Continue\r\n"], ids=["headers", "interim answers"])
+def test_an_address_that_never_comes_to_an_end_holds_nobody_up(store, monkeypatch, line):
+    """Each line comes in time, and there is always one more."""
+    monkeypatch.setattr(webhooks, "ATTEMPT_S", 0.3)
+    with dripping(b"HTTP/1.1 100 Continue\r\n", line) as url, Telling(store, Hook(url=url)) as telling:
+        failing(store)
+        telling.until("failed", 2)
+
+
+@contextmanager
+def dripping(first: bytes, again: bytes) -> Iterator[str]:
+    """An address that sends `first` and then `again`, ten times a second."""
+    ended = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer(connection: socket.socket) -> None:
+            with connection, suppress(OSError):
+                connection.sendall(first)
+                while not ended.wait(0.1):
+                    connection.sendall(again)
+
+        def serve() -> None:
+            with suppress(OSError):
+                while not ended.is_set():
+                    threading.Thread(target=answer, args=(server.accept()[0],), daemon=True).start()
+
+        threading.Thread(target=serve, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{server.getsockname()[1]}/hook"
+        finally:
+            ended.set()
 
 
 def test_what_fails_is_tried_again_under_the_same_id(store):

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from mirror.core.grounds import broken
 from mirror.core.model import EpochKey, Hypothesis, Kind, MethodCounts
 from mirror.core.noise import Evidence, State, judge
+from mirror.core.run_facts import UNREADABLE
 from mirror.core.verdict import HypothesisFacts, MethodFacts, MinuteFacts, Policy, Reason, RunFacts, decide
 
 EPOCH = EpochKey("run", "shop", "1", "2")
@@ -310,7 +311,7 @@ def test_what_befell_the_request_is_nobodys_fault(reason):
     assert decide(run(method(triples=4000, pairs=5000, reasons=counted)), POLICY).verdict == "pass"
 
 
-@pytest.mark.parametrize("reason", ["too_large", "not_serializable", "request_cut_short"])
+@pytest.mark.parametrize("reason", [*UNREADABLE, "request_cut_short"])
 def test_what_the_candidate_alone_made_incomparable_may_differ(reason):
     counted = {f"incomparable.{reason}": 2, f"only_candidate.{reason}": 2}
     report = decide(run(method(triples=4000, pairs=4005, reasons=counted)), POLICY)
@@ -321,8 +322,9 @@ def test_what_the_candidate_alone_made_incomparable_may_differ(reason):
     assert decide(run(method(triples=4000, pairs=4009, reasons=both)), POLICY).verdict == "pass"
 
 
-def test_without_a_secondary_what_was_too_large_holds_the_pass_and_fails_nothing():
-    some = method(triples=0, pairs=4005, matched=4000, reasons={"incomparable.too_large": 2})
+@pytest.mark.parametrize("reason", ["too_large", "schema"])
+def test_without_a_secondary_what_could_not_be_compared_holds_the_pass_and_fails_nothing(reason):
+    some = method(triples=0, pairs=4005, matched=4000, reasons={f"incomparable.{reason}": 2})
     assert codes(decide(run(some, has_secondary=False), POLICY)) == ["more_triples"]
 
 

@@ -10,12 +10,12 @@ import pytest
 from mirror.core.decisions import Decision, Ruling
 from mirror.core.model import Hypothesis, Kind
 from mirror.core.verdict import Policy, decide
-from mirror.store import Reader, Store, StoreError
+from mirror.store import Changes, Reader, Store, StoreError
 from mirror.store.deciding import DECISIONS_MAX, history_of
 from mirror.store.deciding import decide as keep
 from mirror.store.tables import decisions
 from mirror.store.verdicts import run_facts
-from tests.store.building import METHOD, START_S, A, commit, several
+from tests.store.building import EPOCH, METHOD, START_S, A, commit, several
 
 POLICY = Policy(vote_by="call", min_duration_s=0, min_triples=1, budget=0.01)
 TODAY = date(2023, 11, 14)  # the day of START_S
@@ -75,6 +75,41 @@ def test_further_calls_that_differ_there_change_nothing(by_call: Store, reader: 
     commit(by_call, several(200, named="more", candidate=[A], explained=explained))
     after = report(reader)
     assert (after.verdict, after.x, after.n) == ("pass", 0, 3320)
+
+
+def gathered(store: Store) -> Changes:
+    """Calls that differ in A, judged before anybody accepted it."""
+    changes, explained = store.changes(), store.explained(EPOCH, METHOD)
+    for one in several(60, named="meanwhile", candidate=[A], explained=explained):
+        changes.add(one)
+    return changes
+
+
+def test_what_was_gathered_before_an_acceptance_is_left_out_of_a_commit_that_is_tried_again(
+    by_call: Store, reader: Reader, monkeypatch: pytest.MonkeyPatch
+):
+    failing(by_call)
+    changes = gathered(by_call)
+    decided(by_call, ruling())
+    with monkeypatch.context() as broken:
+        broken.setattr("mirror.store.judging.judge_touched", full)
+        with pytest.raises(StoreError):
+            by_call.commit(changes, START_S)
+    by_call.commit(changes, START_S)
+    assert report(reader).verdict == "pass"
+
+
+def full(*_, **__) -> None:
+    raise OSError("no space left")
+
+
+def test_what_was_gathered_before_an_acceptance_is_left_out_of_the_first_commit_too(by_call: Store, reader: Reader):
+    failing(by_call)
+    with Store.open(by_call.engine.url.render_as_string(hide_password=False), judge=by_call.options) as restarted:
+        changes = gathered(restarted)
+        decided(restarted, ruling())
+        restarted.commit(changes, START_S)
+    assert report(reader).verdict == "pass"
 
 
 def test_another_path_still_fails(by_call: Store, reader: Reader):

@@ -164,6 +164,21 @@ def test_groups_evicted_at_once_accuse_nobody(store: Store, reader: Reader):
     assert decide(facts_of(reader), POLICY).verdict == "inconclusive"
 
 
+def test_a_candidate_that_hangs_hides_nothing_where_memory_is_full(store: Store, reader: Reader):
+    """Few enough for the run to be complete, and more than the budget: nobody knows what it would have answered."""
+    hanging = {"came": [Role.PRIMARY, Role.SECONDARY], "release": Release.EVICTED, "compared_after_s": 6.0}
+    commit(store, several(5000) + several(40, named="hangs", **hanging))
+    found = decide(facts_of(reader), replace(POLICY, budget=0.002))
+    assert (found.verdict, [one.code for one in found.missing]) == ("inconclusive", ["over_budget"])
+    assert (
+        "and 40 more, which the candidate alone made incomparable or kept waiting until memory was full"
+        in found.missing[0].text
+    )
+    as_often = hanging | {"came": [Role.PRIMARY, Role.CANDIDATE]}
+    commit(store, several(40, named="both", **as_often))
+    assert decide(facts_of(reader), replace(POLICY, budget=0.002)).verdict == "pass"
+
+
 def test_which_side_was_incomparable_is_counted(store: Store, reader: Reader):
     commit(
         store, [*several(3, incomparable="too_large"), judged("1", incomparable="too_large", expect=[Role.CANDIDATE])]

@@ -59,6 +59,7 @@ class JournalFile:
             with self._explained("cannot be opened"):
                 self._set_up()
                 (self.id,) = self._one("SELECT value FROM meta WHERE name = 'id'")
+            self._files = self._identity()
         except BaseException:
             self._connection.close()
             raise
@@ -86,8 +87,18 @@ class JournalFile:
                 "SELECT position, arrived_s, length(body) FROM requests ORDER BY position"
             )
 
+    def require_same_files(self) -> None:
+        """SQLite goes on writing to files that were deleted, and all that is in them would be gone with the process."""
+        if self._identity() != self._files:
+            raise JournalError(
+                f"journal {self.path}: the file, or its log beside it, was deleted or replaced while the collector runs; put it "
+                "back, or restart the collector to begin a new one",
+                "failing",
+            )
+
     def write(self, rows: Sequence[Row]) -> None:
         """Add rows in one transaction; once it returns they survive whatever happens to process and machine."""
+        self.require_same_files()
         with self._explained("cannot be written"), self._lock, self._transaction():
             self._connection.executemany("INSERT INTO requests (position, arrived_s, body) VALUES (?, ?, ?)", rows)
 
@@ -104,6 +115,7 @@ class JournalFile:
 
     def probe(self) -> None:
         """Write as much as a request may be, and take it back: whether it works again."""
+        self.require_same_files()
         with self._explained("cannot be written"), self._lock:
             with self._transaction():
                 self._connection.execute("INSERT INTO probes VALUES (zeroblob(?))", (PROBE_BYTES,))
@@ -140,6 +152,10 @@ class JournalFile:
             run("CREATE TABLE IF NOT EXISTS probes (body BLOB NOT NULL)")
             run("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))
 
+    def _identity(self) -> tuple[tuple[int, int] | None, ...]:
+        """Which files the paths of the database and of its log name now."""
+        return tuple(_file_at(path) for path in (self.path, self.path.with_name(f"{self.path.name}-wal")))
+
     def _one(self, query: str) -> tuple[int, ...]:
         row: tuple[int, ...] = self._connection.execute(query).fetchone()
         return row
@@ -161,6 +177,14 @@ class JournalFile:
             yield
         except sqlite3.Error as error:
             raise _journal_error(self.path, doing, error) from error
+
+
+def _file_at(path: Path) -> tuple[int, int] | None:
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _create(path: Path) -> None:

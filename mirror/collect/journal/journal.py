@@ -214,6 +214,7 @@ class Journal:
         if self._damaged:
             return
         try:
+            self._opened.require_same_files()
             if self.problem:
                 self._opened.probe()
             # Where there is no room, taking is worth more than telling repeats apart after a start.
