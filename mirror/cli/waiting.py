@@ -12,6 +12,7 @@ from mirror.serve import models, shape, words
 
 EVERY_S: Final = 2.0
 TELL_EVERY_S: Final = 60.0
+MISSING_TOLD: Final = 3  # of what a pass lacks, in a line of progress
 START_GRACE_S: Final = (
     60.0  # who has never answered by then is not there: a wrong address must not wait for half an hour
 )
@@ -79,7 +80,8 @@ def _progress(found: models.RunVerdict | None, problem: str, now_s: float) -> st
     if last.eta_s is not None:
         text += f", at this rate {words.span(last.eta_s)} to go"
     elif last.missing:
-        text += f"; {last.missing[0].text}"
+        text += "".join(f"; {reason.text}" for reason in last.missing[:MISSING_TOLD])
+        text += f"; and {more} more" if (more := len(last.missing) - MISSING_TOLD) > 0 else ""
     return text + (f". {quiet}" if (quiet := quiet_words(last, now_s)) else "")
 
 

@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib import error, request
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from sqlalchemy import Engine
 
@@ -71,6 +71,10 @@ def targets(webhooks: Sequence[Webhook], env: Mapping[str, str] | None = None) -
         url, key = one.url or env.get(one.url_env, ""), None
         if one.url_env and not url.startswith(("http://", "https://")):
             problems.append(f"{where}: the environment has no address in {one.url_env}")
+        if urlsplit(url).username is not None:
+            problems.append(
+                f"{where}: an address with a name or password in it stands in logs; sign with secret_env instead"
+            )
         if one.secret_env and not env.get(one.secret_env):
             problems.append(f"{where}: the environment has no secret in {one.secret_env}")
         elif one.secret_env:

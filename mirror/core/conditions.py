@@ -8,6 +8,7 @@ from math import ceil, inf
 from typing import Final
 
 from mirror.core.bound import upper
+from mirror.core.evalue import votes_needed
 from mirror.core.grounds import name_of, together
 from mirror.core.model import Kind
 from mirror.core.noise import State
@@ -205,6 +206,25 @@ def _duration(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         yield Lack(Reason("duration", text, figures), policy.min_duration_s - lasted_s)
 
 
+def _on_the_way(facts: RunFacts, policy: Policy) -> str:
+    """The path that most of it may be, with what a fail there still takes: votes come by the minute, however many calls do."""
+    suspects = [
+        h
+        for m in facts.methods
+        for h in m.hypotheses
+        if h.judgement.state is State.SUSPECT and h.hypothesis.kind is not Kind.ANY and not h.accepted
+    ]
+    if not suspects:
+        return ""
+    worst = max(suspects, key=lambda h: (h.evidence.b, h.hypothesis))
+    e, unit = worst.evidence, "a minute is" if policy.vote_by == "minute" else "a call is"
+    needed_votes = votes_needed(max(e.rank, 1), policy.alpha_fail)
+    return (
+        f"; {name_of(worst.hypothesis)} is suspect: in {e.b:,} of {e.n:,} triples of the candidate alone, with {e.votes_raw:,} of the "
+        f"about {needed_votes} votes after which it is regressed ({unit} one vote)"
+    )
+
+
 def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     x, n, hidden = facts.unexplained, facts.judged, facts.hidden
     whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(facts)}"
@@ -216,7 +236,8 @@ def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     figures: dict[str, float | str] = {"x": x, "n": n, "bound": bound, "budget": policy.budget}
     enough = needed(x / n if n else 0.0, x, policy)
     if enough == inf:
-        yield Lack(Reason("over_budget", f"{text}; at this rate of differences more calls will not help", figures))
+        text += f"; at this rate of differences more calls will not help{_on_the_way(facts, policy)}"
+        yield Lack(Reason("over_budget", text, figures))
         return
     eta_s = (enough - n) / facts.rate_per_s if facts.rate_per_s > 0 else None
     text += f"; about {enough:,.0f} {facts.unit} are needed"

@@ -7,14 +7,14 @@ also where its values are judged by their distribution: a single wrong one would
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
 from mirror.core.model import Kind, Leaf
-from mirror.core.noise import State
+from mirror.core.noise import BLIND_OVER, State
 from mirror.core.run_facts import HypothesisFacts
 
 _VALUED: Final = frozenset({Kind.VALUE, Kind.MISSING, Kind.ADDED})
@@ -25,7 +25,7 @@ class Unseen(StrEnum):
 
     IGNORED = "ignored"  # a rule says so
     UNJUDGED = "unjudged"  # private and without a hash, or it differed only where calls had been blocked
-    BLIND = "blind"  # the secondary differs there in over 90% of triples
+    BLIND = "blind"  # the secondary differs there in over 90% of triples, in whatever kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,13 @@ class LeafShare:
 def leaf_share(calls: int, leaves: Mapping[Leaf, int], hypotheses: Iterable[HypothesisFacts]) -> LeafShare:
     """The share of one method, of the leaves counted in `calls` calls and its hypotheses at this look."""
     valued = [one for one in hypotheses if one.hypothesis.kind in _VALUED]
-    blind = {one.hypothesis.pattern for one in valued if one.judgement.blind}
+    rates: defaultdict[str, float] = defaultdict(
+        float
+    )  # of a path: what is missing here and of another value there is one noise
+    for one in valued:
+        if one.judgement.state is State.NOISY:
+            rates[one.hypothesis.pattern] += one.judgement.noise_rate
+    blind = {pattern for pattern, rate in rates.items() if rate > BLIND_OVER}
     unjudged = {one.hypothesis.pattern for one in valued if one.judgement.state is State.UNJUDGED}
     found: Counter[Unseen] = Counter()
     for leaf, n in leaves.items():

@@ -273,6 +273,7 @@ def test_a_secret_or_address_that_is_missing_stops_the_start_and_is_not_told(sto
         Webhook(name="b", url_env="NOT_THERE"),
         Webhook(name="c"),
         Webhook(name="d", url="http://x", secret_env="BAD"),
+        Webhook(name="e", url="http://user:hunter2@x"),
     ]
     with pytest.raises(FilesError) as caught:
         targets(wrong, {"SHORT": "hunter2", "BAD": "whsec_hunter2!"})
@@ -284,6 +285,7 @@ def test_a_secret_or_address_that_is_missing_stops_the_start_and_is_not_told(sto
         "another one has this name",
         "say either url or url_env",
         "not base64",
+        "(e): an address with a name or password",
     ):
         assert part in told
     assert "hunter2" not in told

@@ -122,6 +122,15 @@ def hypothesis(pattern: str, d: int, *, kind=Kind.VALUE, previous=None, n=100) -
     return HypothesisFacts(Hypothesis("s/M", pattern, kind), evidence, judge(previous, evidence, alpha=0.01))
 
 
+def test_a_path_is_blind_by_all_kinds_of_its_noise_together():
+    """An optional random value: another one in most triples, missing or added in the others."""
+    leaves = {Leaf("response.code"): 10}
+    kinds = {Kind.VALUE: 56, Kind.MISSING: 19, Kind.ADDED: 19}
+    judged = [hypothesis("response.code", d, kind=kind) for kind, d in kinds.items()]
+    assert leaf_share(10, leaves, judged).unseen == {Unseen.BLIND: 10}
+    assert leaf_share(10, leaves, judged[:2]).unseen == {}
+
+
 def test_a_leaf_counts_once_for_the_first_reason_that_holds():
     leaves = {
         Leaf("response.id"): 10,

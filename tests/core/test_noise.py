@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mirror.core.evalue import log_e_star_reaches, log_sum_exp
+from mirror.core.evalue import votes_needed as of_a_clean_path
 from mirror.core.noise import Evidence, State, judge, log_e, log_e_star, may_leave_out, weight
 
 ALPHA = 0.01
@@ -99,6 +100,13 @@ def test_e_star_is_expected_to_be_one_under_the_null():
 @given(st.one_of(hours, sparse_hours), st.floats(0, 60))
 def test_the_short_cut_decides_like_the_value(votes, goal):
     assert log_e_star_reaches(votes, goal) == (log_e_star(votes) >= goal)
+
+
+@pytest.mark.parametrize(
+    ("rank", "alpha", "expected"), [(1, 0.05, 14), (1000, 0.05, 21), (1, 0.01, 16), (100, 0.01, 19)]
+)
+def test_votes_that_a_clean_path_takes_to_be_regressed(rank, alpha, expected):
+    assert of_a_clean_path(rank, alpha) == expected
 
 
 @pytest.mark.parametrize(("rank", "expected"), [(1, 90), (100, 528), (300, 2_224), (1_000, 13_388)])

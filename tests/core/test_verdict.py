@@ -66,6 +66,20 @@ def test_more_calls_do_not_help_where_too_many_differ():
     assert (codes(report), report.eta_s) == (["over_budget"], None)
 
 
+def test_too_much_that_differs_names_the_suspect_and_the_votes_that_a_fail_takes():
+    """Thousands of calls of one minute are one vote: who waits for a fail is told."""
+    evidence = Evidence(b=900, c=0, d=0, n=4000, votes_raw=2, votes_noise=0, hours=((2, 0),), rank=1)
+    fact = HypothesisFacts(
+        Hypothesis(BUY, "response.price", Kind.VALUE), evidence, judge(None, evidence, alpha=POLICY.alpha_fail)
+    )
+    report = decide(run(method(unexplained=900, hypotheses=[fact])), POLICY)
+    assert codes(report) == ["over_budget"]
+    assert report.reasons[0].text.endswith(
+        "response.price (value) is suspect: in 900 of 4,000 triples of the candidate alone, with 2 of the about 16 votes after "
+        "which it is regressed (a minute is one vote)"
+    )
+
+
 def test_a_run_without_calls_is_inconclusive():
     report = decide(RunFacts(EPOCH), POLICY)
     assert (report.verdict, report.bound, report.eta_s) == ("inconclusive", 1.0, None)
