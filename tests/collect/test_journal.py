@@ -204,6 +204,29 @@ def test_a_damaged_file_is_a_state_that_a_person_ends(path: Path):
         one.journal.close()
 
 
+def test_one_bit_that_the_disk_changed_costs_its_request_and_is_told(path: Path, caplog: pytest.LogCaptureFixture):
+    """SQLite has no checksums: what a capture says must not come from a failing disk."""
+    with made(path) as one:
+        one.append(*[letter * 100 for letter in (b"A", b"Q", b"Z")])
+    raw = path.read_bytes()
+    assert raw.count(b"Q" * 100) == 1
+    path.write_bytes(raw.replace(b"Q" * 100, b"Q" * 50 + b"P" + b"Q" * 49))
+    with made(path) as again:
+        assert [body[:1] for _, _, body in stored(again)] == [b"A", b"Z"]
+        assert again.journal._counters.value("mirror_journal_failures_total") == 1
+    assert "position 1 is not what was written" in caplog.text
+
+
+def test_a_journal_of_another_version_is_left_alone(path: Path):
+    with made(path):
+        pass
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version=1")
+    connection.close()
+    with pytest.raises(JournalError, match="was written by an older mirror"):
+        Made(path).journal.open()
+
+
 def test_a_file_that_is_no_database_is_a_damaged_one(path: Path):
     path.write_bytes(b"run: checkout\n" * 5000)
     one = Made(path)

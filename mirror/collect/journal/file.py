@@ -13,9 +13,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final, Literal, NamedTuple
+from zlib import crc32
 
 APPLICATION_ID: Final = 0x6D69726A  # "mirj"
-FORMAT: Final = 1
+FORMAT: Final = 2  # with a checksum beside each body, since SQLite has none
 LOCK_TIMEOUT_S: Final = 5.0
 PAGE_BYTES: Final = 16384  # bodies are large: half the processor time of 4096
 WAL_PAGES: Final = 2000  # after which the log beside the file goes into it: 32 MiB
@@ -35,11 +36,12 @@ class JournalError(Exception):
 
 
 class Row(NamedTuple):
-    """One request. Positions rise and are never given twice."""
+    """One request. Positions rise and are never given twice. `intact`: it was read as it was written."""
 
     position: int
     arrived_s: float
     body: bytes
+    intact: bool = True
 
 
 class JournalFile:
@@ -100,7 +102,10 @@ class JournalFile:
         """Add rows in one transaction; once it returns they survive whatever happens to process and machine."""
         self.require_same_files()
         with self._explained("cannot be written"), self._lock, self._transaction():
-            self._connection.executemany("INSERT INTO requests (position, arrived_s, body) VALUES (?, ?, ?)", rows)
+            self._connection.executemany(
+                "INSERT INTO requests (position, arrived_s, body, crc) VALUES (?, ?, ?, ?)",
+                ((row.position, row.arrived_s, row.body, crc32(row.body)) for row in rows),
+            )
 
     def delete(self, below: int) -> None:
         """Let go of the rows below this position."""
@@ -109,9 +114,13 @@ class JournalFile:
 
     def read(self, first: int, below: int, at_most: int) -> list[Row]:
         """Up to `at_most` rows from `first` on, in order."""
-        query = "SELECT position, arrived_s, body FROM requests WHERE position >= ? AND position < ? ORDER BY position LIMIT ?"
+        query = (
+            "SELECT position, arrived_s, body, crc FROM requests WHERE position >= ? AND position < ? "
+            "ORDER BY position LIMIT ?"
+        )
         with self._explained("cannot be read"), self._lock:
-            return [Row(*row) for row in self._connection.execute(query, (first, below, at_most))]
+            rows = self._connection.execute(query, (first, below, at_most)).fetchall()
+        return [Row(position, arrived_s, body, crc32(body) == crc) for position, arrived_s, body, crc in rows]
 
     def probe(self) -> None:
         """Write as much as a request may be, and take it back: whether it works again."""
@@ -132,8 +141,9 @@ class JournalFile:
         (application,) = self._one("PRAGMA application_id")
         (tables,) = self._one("SELECT count(*) FROM sqlite_master")
         (version,) = self._one("PRAGMA user_version")
-        if (tables and application != APPLICATION_ID) or version > FORMAT:
-            what = "was written by a newer mirror" if application == APPLICATION_ID else "is another database"
+        if (tables and (application != APPLICATION_ID or version != FORMAT)) or version > FORMAT:
+            age = "a newer" if version > FORMAT else "an older"
+            what = f"was written by {age} mirror" if application == APPLICATION_ID else "is another database"
             raise JournalError(f"journal {self.path}: the file {what}; name another journal.path", "setting")
         run(f"PRAGMA page_size={PAGE_BYTES}")
         run("PRAGMA locking_mode=EXCLUSIVE")
@@ -147,7 +157,7 @@ class JournalFile:
             run("CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID")
             run(
                 "CREATE TABLE IF NOT EXISTS requests"
-                " (position INTEGER PRIMARY KEY, arrived_s REAL NOT NULL, body BLOB NOT NULL)"
+                " (position INTEGER PRIMARY KEY, arrived_s REAL NOT NULL, body BLOB NOT NULL, crc INTEGER NOT NULL)"
             )
             run("CREATE TABLE IF NOT EXISTS probes (body BLOB NOT NULL)")
             run("INSERT OR IGNORE INTO meta VALUES ('id', ?)", (uuid.uuid4().hex,))

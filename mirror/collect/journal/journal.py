@@ -131,6 +131,14 @@ class Journal:
                 self._fails(problem)
                 raise
             for row in rows:
+                if not row.intact:
+                    self._counters.inc("mirror_journal_failures_total")
+                    _log.error(
+                        "journal %s: the request at position %d is not what was written: its disk is failing; it is left out",
+                        self.path,
+                        row.position,
+                    )
+                    continue
                 yield Record(partition, row.position, row.arrived_s, row.body)
             if not rows:
                 return
