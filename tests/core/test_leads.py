@@ -3,8 +3,6 @@
 from random import Random
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from mirror.core.leads import find_leads
 from mirror.core.request_fields import RequestFields
@@ -92,16 +90,17 @@ def test_other_fields_are_named_too_the_best_first():
     assert [lead.path for lead in find_leads(inside, outside)] == ["r.country", "r.currency"]
 
 
-@given(seed=st.integers(0, 100_000), n=st.integers(3, 60))
-@settings(max_examples=150, deadline=None)
-def test_calls_drawn_alike_have_no_lead(seed, n):
-    """Inside and outside from one distribution: whatever is found then is found by chance. Once in a thousand may be."""
-    chance = Random(seed)
+def test_calls_drawn_alike_have_no_lead_but_once_in_a_thousand():
+    """Inside and outside from one distribution: whatever is found then is found by chance. Seeds are fixed."""
 
-    def one():
+    def one(chance: Random):
         values = {f"r.v{i}": (chance.choice(["a", "b-1", "b-2", "", None]),) for i in range(6)}
         numbers = {f"r.n{i}": (chance.randrange(10**i + 1),) for i in range(6)}
         lists = {"r.l[*]": tuple(chance.randrange(50) for _ in range(chance.randrange(4)))}
         return RequestFields(values | numbers | lists, {"r.l": len(lists["r.l[*]"])})
 
-    assert find_leads([one() for _ in range(n)], [one() for _ in range(200)]) == ()
+    found = 0
+    for seed in range(200):
+        chance = Random(seed)
+        found += bool(find_leads([one(chance) for _ in range(3 + seed % 58)], [one(chance) for _ in range(200)]))
+    assert found <= 1
