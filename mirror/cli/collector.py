@@ -12,12 +12,13 @@ import logging
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Final
+from typing import Final
 
 import typer
 
 from mirror.cli.errors import UsageError
 from mirror.cli.logs import LogFormat, begin_log, say
+from mirror.cli.options import AddressesOption, LogFormatOption, OwnConfigOption
 from mirror.cli.process import (
     allow_many_files,
     load_settings,
@@ -42,16 +43,9 @@ _log: Final = logging.getLogger("mirror.collector")
 
 @app.command()
 def collector(
-    config: Annotated[
-        Path | None, typer.Option("--config", help="The configuration; without it mirror.yaml, if it is there.")
-    ] = None,
-    addresses_file: Annotated[
-        Path | None,
-        typer.Option("--addresses-file", help="Write the addresses listened on there, as JSON, once ready."),
-    ] = None,
-    log_format: Annotated[
-        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
-    ] = LogFormat.TEXT,
+    config: OwnConfigOption = None,
+    addresses_file: AddressesOption = None,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Take captures by OTLP, compare and judge them, and serve the page, the API and the metrics."""
     begin_log(log_format)

@@ -16,6 +16,7 @@ import typer
 from mirror.cli.asking import Connection, UnavailableError
 from mirror.cli.db.common import opened
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, reading
 from mirror.core.decisions import Ruling
 from mirror.serve import epochs
@@ -34,12 +35,6 @@ KindOption: TypeAlias = Annotated[
 ]
 EpochOption: TypeAlias = Annotated[
     int | None, typer.Option("--epoch", help="An epoch's id; the default is the newest.")
-]
-ConfigOption: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-]
-StoreOption: TypeAlias = Annotated[
-    str | None, typer.Option("--store", help="The store's URL, in the place of the configured one.")
 ]
 UrlOption: TypeAlias = Annotated[
     str | None,

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from mirror.cli.errors import UsageError
+from mirror.cli.options import DEFAULT_FILE
 from mirror.collect.addresses import Address
 from mirror.collect.counters import Counters
 from mirror.collect.guard import Guard
@@ -23,7 +24,6 @@ from mirror.collect.hosting import Host
 from mirror.config import Config, load
 from mirror.store import Store
 
-DEFAULT_FILE: Final = Path("mirror.yaml")
 FILES_WANTED: Final = 16_384
 FORCED_EXIT_CODE: Final = 130  # what a shell says of a process that SIGINT ended
 _log: Final = logging.getLogger("mirror")

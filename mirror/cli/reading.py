@@ -18,11 +18,11 @@ from rich.table import Table
 from rich.text import Text
 
 from mirror.cli.errors import UsageError
+from mirror.cli.options import DEFAULT_FILE
 from mirror.config import Config, ConfigError, load
 from mirror.serve.epochs import NotFoundError
 from mirror.store import Reader, StoreError
 
-DEFAULT_FILE: Final = Path("mirror.yaml")
 _BLANKS: Final = re.compile(r" +$", re.MULTILINE)
 _PIPE_WIDTH: Final = 10_000  # columns where nobody sees them: no path is ever cut
 _STYLES: Final = {

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from mirror.cli.errors import UsageError
 from mirror.cli.junit import junit_xml
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, page_url, plain, reading, styled, table, why_nothing
 from mirror.cli.report_clusters import clusters_as_data, show_clusters
 from mirror.cli.report_rules import rules_as_data, rules_of, show_rule_changes, show_rules
@@ -51,10 +52,8 @@ app = typer.Typer(add_completion=False, rich_markup_mode=None)
 @app.command()
 def report(  # noqa: PLR0913 - the options of a command
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-    ] = None,
-    store: Annotated[str | None, typer.Option(help="The store's URL, in the place of the configured one.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
     run: Annotated[
         str | None, typer.Option(help="The run's name; the default is the one with the newest pairs.")
     ] = None,

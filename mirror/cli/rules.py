@@ -20,7 +20,7 @@ from rich.table import Table
 
 from mirror.cli.descriptor_set import ServedMethod, read_methods
 from mirror.cli.errors import UsageError
-from mirror.cli.reading import DEFAULT_FILE
+from mirror.cli.options import DEFAULT_FILE
 from mirror.cli.rules_suggest import suggest_rules
 from mirror.config import Config, ConfigError, load
 from mirror.core.path import (

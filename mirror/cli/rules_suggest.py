@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 from rich.console import Console
 
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, plain, reading
 from mirror.serve import epochs, words
 from mirror.serve.suggestions import NEVER_APPLIED, NOTHING, Suggested, Suggestion, suggest, suggestions_out
@@ -23,10 +23,8 @@ _WITHOUT_SHOWN: Final = 10
 def suggest_rules(  # noqa: PLR0913 - one for each option
     *,
     run: Annotated[str, typer.Option(metavar="R", help="The run's name.", show_default=False)],
-    config: Annotated[
-        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-    ] = None,
-    store: Annotated[str | None, typer.Option(help="The store's URL, in the place of the configured one.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
     epoch: Annotated[int | None, typer.Option(help="An epoch's id; the default is the newest of each service.")] = None,
     method: Annotated[
         str | None, typer.Option(metavar="M", help="Only for this method: shop.v1.Shop/Checkout.")

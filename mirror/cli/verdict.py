@@ -15,6 +15,7 @@ from mirror.cli import asking, waiting
 from mirror.cli.asking import Asks, UnavailableError
 from mirror.cli.db.common import seconds
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, page_url, plain, styled, table
 from mirror.cli.waiting import Waiting, quiet_words
 from mirror.config import Config
@@ -49,10 +50,8 @@ def verdict(  # noqa: PLR0913 - the options of a command
             help="Ask a collector (http://collector:4319) in the place of the store; MIRROR_BEARER is its token."
         ),
     ] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-    ] = None,
-    store: Annotated[str | None, typer.Option(help="The store's URL, in the place of the configured one.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
     epoch: Annotated[int | None, typer.Option(help="An epoch's id; the default is the newest of each service.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="The answer of GET /api/v1/verdict.")] = False,
 ) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import time
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated, Final
 
 import typer
 
 from mirror.cli.db.common import seconds
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, plain, reading, styled, table, why_nothing
 from mirror.cli.waiting import EVERY_S, TELL_EVERY_S
 from mirror.config import Config
@@ -31,10 +31,8 @@ def warmup(  # noqa: PLR0913 - the options of a command
     *,
     service: Annotated[str | None, typer.Option(help="Only this service of the run.")] = None,
     wait: Annotated[str | None, typer.Option(help="Wait so long (30m), and end once the answer is known.")] = None,
-    config: Annotated[
-        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-    ] = None,
-    store: Annotated[str | None, typer.Option(help="The store's URL, in the place of the configured one.")] = None,
+    config: ConfigOption = None,
+    store: StoreOption = None,
     as_json: Annotated[bool, typer.Option("--json", help="As JSON.")] = False,
 ) -> None:
     """Judge an A/A run: the old build as its own candidate. Exit code: 0 sound, 1 faulty, 3 not known yet, 2 usage."""

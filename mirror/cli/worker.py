@@ -16,6 +16,7 @@ import typer
 
 from mirror.cli.errors import UsageError
 from mirror.cli.logs import LogFormat, begin_log, say
+from mirror.cli.options import LogFormatOption, OwnConfigOption
 from mirror.cli.process import (
     allow_many_files,
     load_settings,
@@ -41,16 +42,12 @@ _log: Final = logging.getLogger("mirror.worker")
 
 @app.command()
 def worker(
-    config: Annotated[
-        Path | None, typer.Option("--config", help="The configuration; without it mirror.yaml, if it is there.")
-    ] = None,
+    config: OwnConfigOption = None,
     addresses_file: Annotated[
         Path | None,
         typer.Option("--addresses-file", help="Write the address of the page there, as JSON, once started."),
     ] = None,
-    log_format: Annotated[
-        LogFormat, typer.Option("--log-format", envvar="MIRROR_LOG_FORMAT", help="Lines of the log: text or json.")
-    ] = LogFormat.TEXT,
+    log_format: LogFormatOption = LogFormat.TEXT,
 ) -> None:
     """Read captures from Kafka, compare and judge them, and serve the page, the API and the metrics."""
     begin_log(log_format)

@@ -31,6 +31,7 @@ from mirror.store.views import NO_CLUSTERS, EpochView, RunView
 
 COMPARISONS_MAX: Final = 500
 _EpochId = Annotated[int | None, Query(description="an epoch's id; the default is the newest", ge=1)]
+_OfMethod = Annotated[str | None, Query(description="only of this method")]
 _Run = Annotated[str, Query(description="the run's name")]
 _RunInPath = Annotated[str, Path(description="the run's name")]
 _ERRORS: Final = {
@@ -43,6 +44,8 @@ def router(site: Site) -> APIRouter:
     """All endpoints over one site."""
     api = APIRouter(prefix="/api/v1", responses=dict(_ERRORS))  # type: ignore[arg-type]
     _runs(api, site)
+    _paths(api, site)
+    _changes(api, site)
     _verdict(api, site)
     _comparisons(api, site)
     _collector(api, site)
@@ -84,11 +87,15 @@ def _runs(api: APIRouter, site: Site) -> None:
         """What became of every call of the run, from what services captured to what was compared."""
         return shape.account_out(site.reader.account(site.run(run).name))
 
+
+def _paths(api: APIRouter, site: Site) -> None:
+    """What differs in a run, and what is made of it."""
+
     @api.get("/runs/{run}/paths", tags=["runs"])
     def run_paths(
         run: _RunInPath,
         epoch: _EpochId = None,
-        method: Annotated[str | None, Query(description="only of this method")] = None,
+        method: _OfMethod = None,
         state: Annotated[State | None, Query(description="only in this state")] = None,
     ) -> models.Paths:
         """What differs, the worst first: every (method, path pattern, kind) with its evidence."""
@@ -108,7 +115,7 @@ def _runs(api: APIRouter, site: Site) -> None:
     def run_speeds(
         run: _RunInPath,
         epoch: _EpochId = None,
-        method: Annotated[str | None, Query(description="only of this method")] = None,
+        method: _OfMethod = None,
     ) -> models_of_speed.Speeds:
         """Latency and size of the candidate against the secondary, the primary beside them, and who served how many calls."""
         found = site.run(run)
@@ -122,25 +129,11 @@ def _runs(api: APIRouter, site: Site) -> None:
             instances=[models_of_speed.Instance.model_validate(one) for one in served],
         )
 
-    @api.get("/runs/{run}/schema-changes", tags=["runs"])
-    def run_schema_changes(
-        run: _RunInPath,
-        epoch: _EpochId = None,
-        method: Annotated[str | None, Query(description="only of this method")] = None,
-    ) -> models.SchemaChanges:
-        """What the candidate's schemas changed. Changes of a schema are no differences and never change a verdict."""
-        found = site.run(run)
-        shown = chosen(found, epoch)
-        by_method = site.reader.schema_changes(shown.id, method) if shown else []
-        return models.SchemaChanges(
-            run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
-        )
-
     @api.get("/runs/{run}/clusters", tags=["runs"])
     def run_clusters(
         run: _RunInPath,
         epoch: _EpochId = None,
-        method: Annotated[str | None, Query(description="only of this method")] = None,
+        method: _OfMethod = None,
     ) -> models_of_clusters.Clusters:
         """Mismatches grouped by what differs, with the request fields that set them apart: leads, no proof."""
         found = site.run(run)
@@ -159,6 +152,24 @@ def _runs(api: APIRouter, site: Site) -> None:
         shown = chosen(found, epoch)
         told = suggest(site.reader, site.config, shown, today=site.today(), method=method) if shown else NOTHING
         return suggestions_out(found.name, shown, told)
+
+
+def _changes(api: APIRouter, site: Site) -> None:
+    """What changed beside the answers: schemas, and the rules that they are judged by."""
+
+    @api.get("/runs/{run}/schema-changes", tags=["runs"])
+    def run_schema_changes(
+        run: _RunInPath,
+        epoch: _EpochId = None,
+        method: _OfMethod = None,
+    ) -> models.SchemaChanges:
+        """What the candidate's schemas changed. Changes of a schema are no differences and never change a verdict."""
+        found = site.run(run)
+        shown = chosen(found, epoch)
+        by_method = site.reader.schema_changes(shown.id, method) if shown else []
+        return models.SchemaChanges(
+            run=found.name, epoch=shown.id if shown else None, methods=[shape.schema_changes_out(m) for m in by_method]
+        )
 
     @api.get("/runs/{run}/rule-changes", tags=["runs"])
     def run_rule_changes(run: _RunInPath, epoch: _EpochId = None) -> models_of_rules.RuleChanges:

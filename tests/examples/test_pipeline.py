@@ -9,7 +9,6 @@ import shutil
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -21,6 +20,7 @@ from typer.main import get_command
 from mirror.cli import verdict
 from tests.conftest import ROOT, require
 from tests.examples.deploying import withdraw
+from tests.live.mesh import wait_until
 
 SCRIPT = ROOT / "examples/pipeline/deploy-and-judge.sh"
 HELPER = Path(__file__).with_name("deploying.py")
@@ -48,13 +48,6 @@ def mirror_on_the_path(folder: Path) -> None:
     command = folder / "bin/mirror"
     command.write_text(f'#!/bin/sh\nexec {sys.executable} -m mirror "$@"\n')
     command.chmod(0o755)
-
-
-def wait_for(path: Path) -> None:
-    end_s = time.monotonic() + 120
-    while not path.exists():
-        assert time.monotonic() < end_s, path
-        time.sleep(0.05)
 
 
 @pytest.mark.live
@@ -93,7 +86,7 @@ def judged(folder: Path, shop: running.Running, version: str, faults: str, *, ca
     reading = threading.Thread(target=lambda: said.extend(script.stderr))
     reading.start()
     try:
-        wait_for(folder / f"deployed-{version}")
+        wait_until((folder / f"deployed-{version}").exists, f"deployed-{version}", timeout_s=120)
         shop.load(calls, seed=len(version) + len(faults), progress=lambda _: None)
         code = script.wait(600)
     finally:

@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from mirror.cli.db.common import ConfigOption, JsonOption, StoreOption, human
+from mirror.cli.db.common import JsonOption, human
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, plain, table
 from mirror.config import Config
 from mirror.store import Limits, StoreError

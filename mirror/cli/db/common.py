@@ -7,7 +7,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Annotated, NoReturn, TypeAlias
 
 import typer
@@ -20,12 +19,6 @@ from mirror.config.values import Duration, Size
 from mirror.store import StoreError
 from mirror.store.engine import open_engine
 
-ConfigOption: TypeAlias = Annotated[
-    Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-]
-StoreOption: TypeAlias = Annotated[
-    str | None, typer.Option(help="The store's URL, in the place of the configured one.")
-]
 JsonOption: TypeAlias = Annotated[bool, typer.Option("--json", help="As JSON.")]
 
 

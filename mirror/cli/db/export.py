@@ -12,9 +12,10 @@ from typing import Annotated, Any
 import typer
 from google.protobuf.message import DecodeError
 
-from mirror.cli.db.common import ConfigOption, StoreOption, failed, opened, since
+from mirror.cli.db.common import failed, opened, since
 from mirror.cli.db.sinks import Format, sink_for
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured
 from mirror.serve import shape, words
 from mirror.serve.epochs import NotFoundError, find_run

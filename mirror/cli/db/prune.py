@@ -10,8 +10,9 @@ from typing import Annotated, Any
 import typer
 from sqlalchemy import Engine
 
-from mirror.cli.db.common import ConfigOption, JsonOption, StoreOption, human, opened, seconds, size
+from mirror.cli.db.common import JsonOption, human, opened, seconds, size
 from mirror.cli.errors import UsageError
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured
 from mirror.serve import words
 from mirror.serve.epochs import NotFoundError, find_run

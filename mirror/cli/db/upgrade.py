@@ -7,7 +7,8 @@ from typing import Final
 
 import typer
 
-from mirror.cli.db.common import ConfigOption, JsonOption, StoreOption, opened
+from mirror.cli.db.common import JsonOption, opened
+from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured
 from mirror.store.engine import named
 from mirror.store.migrating import HEAD, migrate

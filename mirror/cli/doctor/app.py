@@ -17,7 +17,8 @@ from mirror.cli.doctor.asking import ask
 from mirror.cli.doctor.findings import Check, Finding, Named, State, examine, ok, wrong
 from mirror.cli.doctor.listening import Client, Prober
 from mirror.cli.errors import UsageError
-from mirror.cli.reading import DEFAULT_FILE, console, plain
+from mirror.cli.options import DEFAULT_FILE, ConfigOption
+from mirror.cli.reading import console, plain
 from mirror.config import Config, ConfigError, load
 
 app = typer.Typer(add_completion=False, rich_markup_mode=None)
@@ -30,9 +31,7 @@ _NEEDS_SETTINGS: Final = "store, journal, certificates, tokens, listeners, forwa
 @app.command()
 def doctor(  # noqa: PLR0913 - its options
     *,
-    config: Annotated[
-        Path | None, typer.Option(help="The collector's mirror.yaml; ./mirror.yaml if there is one.")
-    ] = None,
+    config: ConfigOption = None,
     envoy: Annotated[str, typer.Option(help="Envoy's admin address, host:port: are its routes right?")] = "",
     running: Annotated[
         bool, typer.Option("--running", help="A collector should be running: a free port is wrong.")
