@@ -39,9 +39,12 @@ class LastSeen:
 
     def see(self, call: CallRecord) -> None:
         """Note a call."""
-        key = (call.key.run, call.key.method)
-        self._by_method[key] = call.resource
-        self._note(call.key.run, call.resource)
+        run, method, _ = call.key
+        key, resource = (run, method), call.resource
+        if self._by_method.get(key) is resource and self._by_service[run].get(resource.service) is resource:
+            return
+        self._by_method[key] = resource
+        self._note(run, resource)
         if len(self._by_method) > METHODS_MAX:
             self._by_method.popitem(last=False)
 

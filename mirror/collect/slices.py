@@ -19,9 +19,10 @@ from typing import Final
 from google.protobuf.message import DecodeError
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import schema_pb2
-from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceRequest, Span
+from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceRequest, SliceSpan, Span
 from grpc_mirror.v1.otlp_slices_pb2 import Resource as OtlpResource
 
+from mirror.collect.heads import Head, Heads, Parts, text_of
 from mirror.collect.span_fields import (
     NAME_MAX_CHARS,
     REJECTIONS,
@@ -29,9 +30,15 @@ from mirror.collect.span_fields import (
     WANTED,
     Place,
     Rejected,
+    Served,
+    bytes_of,
     call_of,
+    capture_of,
+    head_of,
+    id_of,
     message_bytes,
     outbound_of,
+    without_payload,
 )
 from mirror.core.model import NOWHERE, CallRecord, Origin, OutboundRecord, Resource
 
@@ -90,7 +97,7 @@ class Batch:
 
 
 class Slicer:
-    """Cuts requests. Holds nothing but the interned resources, at most RESOURCES_MAX.
+    """Cuts requests. Holds nothing but the interned resources, at most RESOURCES_MAX, and what attributes mean that repeat.
 
     `keep_spans`: keep each call's span, less its payload attributes, for forwarding.
     """
@@ -98,6 +105,7 @@ class Slicer:
     def __init__(self, *, keep_spans: bool = False) -> None:
         self._keep_spans = keep_spans
         self._resources: dict[bytes, Resource] = {}
+        self._heads = Heads(WANTED)
 
     def slice(self, body: bytes, *, arrived_s: float) -> Batch:
         """Cut one serialised ExportTraceServiceRequest that arrived at `arrived_s` (unix seconds).
@@ -108,7 +116,7 @@ class Slicer:
             request = SliceRequest.FromString(body)
         except DecodeError:
             raise BadBatch("the body is not a serialised ExportTraceServiceRequest") from None
-        cut = _Cut(arrived_s, keep_spans=self._keep_spans)
+        cut = _Cut(self._heads, arrived_s, keep_spans=self._keep_spans)
         for resource_spans in request.resource_spans:
             raw = resource_spans.resource
             for scope_spans in resource_spans.scope_spans:
@@ -129,7 +137,8 @@ class Slicer:
 class _Cut:
     """The growing result of one request."""
 
-    def __init__(self, arrived_s: float, *, keep_spans: bool) -> None:
+    def __init__(self, heads: Heads, arrived_s: float, *, keep_spans: bool) -> None:
+        self._heads = heads
         self._arrived_s = arrived_s
         self._keep_spans = keep_spans
         self._calls: list[CallRecord] = []
@@ -154,9 +163,19 @@ class _Cut:
 
     def _span(self, raw: bytes, resource: Callable[[], Resource]) -> None:
         try:
-            span = Span.FromString(raw)
+            span = SliceSpan.FromString(raw)
+            parts = self._heads.parts(span.attributes)
+            head = parts and self._heads.get(parts.told)
+            if parts and head and parts.capture:
+                data = bytes_of(KeyValue.FromString(parts.capture).value, "capture_encoding")
+                self._call(raw, head, text_of(parts.mirror_id), data, span, resource)
+            else:
+                self._unusual(raw, Span.FromString(raw), parts, resource)
         except DecodeError:
             raise Rejected("malformed_span") from None
+
+    def _unusual(self, raw: bytes, span: Span, parts: Parts | None, resource: Callable[[], Resource]) -> None:
+        """A span that is no call, or the first of its head."""
         found = {item.key: item.value for item in span.attributes if item.key in WANTED}
         if names.SCHEMA in found:
             self._schemas.append(message_bytes(found[names.SCHEMA], schema_pb2.Schema, "malformed_schema"))
@@ -166,10 +185,24 @@ class _Cut:
         elif names.OUTBOUND in found:
             self._outbound.append(outbound_of(span, found, self._here(), keep_span=self._keep_spans))
         elif names.CAPTURE in found or (names.ROLE in found and VERDICT not in found):
-            call = call_of(span, found, resource(), self._here(), keep_span=self._keep_spans)
-            self._calls.append(call)
+            data, head = capture_of(found), head_of(found)
+            self._call(raw, head, id_of(found), data, span, resource)
+            if parts:
+                self._heads.learn(parts.told, head)
         else:
             self._ordinary += 1  # a span that only carries an id of ours, or our own mirror.compare coming back
+
+    def _call(  # noqa: PLR0913, PLR0917 - the parts of a span
+        self,
+        raw: bytes,
+        head: Head,
+        mirror_id: str,
+        data: bytes,
+        span: SliceSpan | Span,
+        resource: Callable[[], Resource],
+    ) -> None:
+        kept = without_payload(Span.FromString(raw)) if self._keep_spans else b""
+        self._calls.append(call_of(head, mirror_id, data, span, Served(resource(), self._here()), kept=kept))
 
     def _here(self) -> Place:
         return Place(self._arrived_s, self._origin, self._place)

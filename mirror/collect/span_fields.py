@@ -11,8 +11,9 @@ from typing import Final, NamedTuple, TypeAlias
 from google.protobuf.message import DecodeError, Message
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import capture_pb2
-from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, Span
+from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, SliceSpan, Span
 
+from mirror.collect.heads import Head
 from mirror.collect.status import STATUS_NAMES, status_name
 from mirror.core.model import CallRecord, Origin, OutboundRecord, PairKey, Resource, Role
 
@@ -61,37 +62,65 @@ class Place(NamedTuple):
     span_index: int
 
 
+class Served(NamedTuple):
+    """By which process a call was served, and where its span came."""
+
+    resource: Resource
+    place: Place
+
+
 class Rejected(Exception):  # noqa: N818 - not an error of the program: it names why one span is left out
     """One span cannot be used; its text is a key of REJECTIONS."""
 
 
-def call_of(span: Span, found: Found, resource: Resource, place: Place, *, keep_span: bool) -> CallRecord:
-    """The record of a call from its span and those attributes of it that are WANTED. Raises Rejected.
+def head_of(found: Found) -> Head:
+    """What the attributes that are WANTED say of a call. Raises Rejected."""
+    return Head(
+        _usual(_text(found, names.RUN)),
+        _usual(_method(found)),
+        _role(found),
+        _expect(found),
+        _int(found.get(names.ATTEMPT)),
+        _status(found),
+    )
 
-    With `keep_span` the record holds the span less its payload attributes, which are taken out of `span` for that.
-    """
-    data, capture = _capture(found)
+
+def call_of(  # noqa: PLR0913 - the parts of a span
+    head: Head, mirror_id: str, data: bytes, span: SliceSpan | Span, served: Served, *, kept: bytes
+) -> CallRecord:
+    """The record of a call: `data` is its serialised Capture, `kept` what is kept of the span. Raises Rejected."""
+    try:
+        capture = capture_pb2.Capture.FromString(data)
+    except DecodeError:
+        raise Rejected("malformed_capture") from None
+    key = _key(mirror_id, head.run, head.method or _usual(capture.method.removeprefix("/")))
+    resource, place = served
     return CallRecord(
-        key=_key(found, _method(found) or capture.method.removeprefix("/")),
-        role=_role(found),
-        expect=_expect(found),
-        attempt=_int(found.get(names.ATTEMPT)) or capture.attempt,
-        status=_status(found, capture),
-        resource=resource,
-        trace_id=_identifier(span.trace_id, 16, "trace_id"),
-        span_id=_identifier(span.span_id, 8, "span_id"),
-        capture=data,
-        arrived_s=place.arrived_s,
-        origin=place.origin,
-        span_index=place.span_index,
-        span=_without_payload(span) if keep_span else b"",
-        outbound_calls=capture.outbound_calls,
+        key,
+        head.role,
+        head.expect,
+        head.attempt or capture.attempt,
+        head.status or status_name(capture.status_code),
+        resource,
+        _identifier(span.trace_id, 16, "trace_id"),
+        _identifier(span.span_id, 8, "span_id"),
+        data,
+        place.arrived_s,
+        kept,
+        capture.outbound_calls,
+        (),
+        place.origin,
+        place.span_index,
     )
 
 
 def outbound_of(span: Span, found: Found, place: Place, *, keep_span: bool) -> OutboundRecord:
     """The record of a call that a service made while it served a mirrored one. `keep_span`: see `call_of`. Raises Rejected."""
-    data, capture = _capture(found)
+    data = capture_of(found)
+    try:
+        capture = capture_pb2.Capture.FromString(data)
+    except DecodeError:
+        raise Rejected("malformed_capture") from None
     outbound = capture.outbound
     method = found[names.OUTBOUND].string_value or capture.method
     if not (outbound.served_method and outbound.served_span_id and method):
@@ -99,7 +128,7 @@ def outbound_of(span: Span, found: Found, place: Place, *, keep_span: bool) -> O
     if len(method) > NAME_MAX_CHARS:
         raise Rejected("too_long")
     return OutboundRecord(
-        key=_key(found, outbound.served_method),
+        key=_key(id_of(found), _usual(_text(found, names.RUN)), _usual(outbound.served_method)),
         role=_role(found),
         expect=_expect(found),
         served_span_id=_identifier(outbound.served_span_id, 8, "no_outbound"),
@@ -114,18 +143,20 @@ def outbound_of(span: Span, found: Found, place: Place, *, keep_span: bool) -> O
         request_hash=outbound.request_hash,
         ordinal=outbound.ordinal,
         sent=outbound.policy == capture_pb2.OUTBOUND_POLICY_SENT,
-        span=_without_payload(span) if keep_span else b"",
+        span=without_payload(span) if keep_span else b"",
     )
 
 
-def _capture(found: Found) -> tuple[bytes, capture_pb2.Capture]:
+def capture_of(found: Found) -> bytes:
+    """The serialised Capture of a span. Raises Rejected."""
     if names.CAPTURE not in found:
         raise Rejected("no_capture")
-    data = bytes_of(found[names.CAPTURE], "capture_encoding")
-    try:
-        return data, capture_pb2.Capture.FromString(data)
-    except DecodeError:
-        raise Rejected("malformed_capture") from None
+    return bytes_of(found[names.CAPTURE], "capture_encoding")
+
+
+def id_of(found: Found) -> str:
+    """The ID of a span's call; empty where it has none."""
+    return _text(found, names.ID)
 
 
 def message_bytes(value: AnyValue, kind: type[Message], reason: str) -> bytes:
@@ -161,9 +192,11 @@ def _int(value: AnyValue | None) -> int:
     return value.int_value or (int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0)
 
 
-def _key(found: Found, method: str) -> PairKey:
-    mirror_id = found[names.ID].string_value if names.ID in found else ""
-    run = found[names.RUN].string_value if names.RUN in found else ""
+def _text(found: Found, key: str) -> str:
+    return found[key].string_value if key in found else ""
+
+
+def _key(mirror_id: str, run: str, method: str) -> PairKey:
     if not mirror_id:
         raise Rejected("no_id")
     if not run:
@@ -172,7 +205,7 @@ def _key(found: Found, method: str) -> PairKey:
         raise Rejected("no_method")
     if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:
         raise Rejected("too_long")
-    return PairKey(_usual(run), _usual(method), mirror_id)
+    return PairKey(run, method, mirror_id)
 
 
 @lru_cache(maxsize=4096)
@@ -182,9 +215,9 @@ def _usual(name: str) -> str:
 
 
 def _method(found: Found) -> str:
-    method = found[names.RPC_METHOD].string_value.removeprefix("/") if names.RPC_METHOD in found else ""
+    method = _text(found, names.RPC_METHOD).removeprefix("/")
     if method and "/" not in method:
-        service = found[_RPC_SERVICE].string_value if _RPC_SERVICE in found else ""
+        service = _text(found, _RPC_SERVICE)
         return f"{service}/{method}" if service else ""
     return method
 
@@ -197,7 +230,7 @@ def _role(found: Found) -> Role:
 
 
 def _expect(found: Found) -> frozenset[Role]:
-    text = found[names.EXPECT].string_value if names.EXPECT in found else ""
+    text = _text(found, names.EXPECT)
     return _usual_roles(text) if len(text) <= EXPECT_USUAL_CHARS else _roles_of(text)
 
 
@@ -211,7 +244,8 @@ def _roles_of(text: str) -> frozenset[Role]:
 _usual_roles: Final = lru_cache(maxsize=64)(_roles_of)
 
 
-def _status(found: Found, capture: capture_pb2.Capture) -> str:
+def _status(found: Found) -> str:
+    """Empty: no attribute says it."""
     for name in _STATUS_ATTRIBUTES:
         if name in found:
             value = found[name]
@@ -223,7 +257,7 @@ def _status(found: Found, capture: capture_pb2.Capture) -> str:
                 return _STATUSES[text]
             if value.WhichOneof("value") == "int_value" or text.isdecimal():
                 return status_name(_int(value))
-    return status_name(capture.status_code)
+    return ""
 
 
 def _identifier(value: bytes, size: int, reason: str) -> bytes:
@@ -232,7 +266,8 @@ def _identifier(value: bytes, size: int, reason: str) -> bytes:
     return value
 
 
-def _without_payload(span: Span) -> bytes:
+def without_payload(span: Span) -> bytes:
+    """The span as bytes, less its payload attributes, which are taken out of it."""
     for place in reversed(range(len(span.attributes))):
         if span.attributes[place].key in names.PAYLOAD_ATTRIBUTES:
             del span.attributes[place]

@@ -78,6 +78,8 @@ class Stages:
         self._flushed_s = 0.0
         self._today: date | None = None  # by whose rules calls are judged
         self._missing: set[str] = set()  # fingerprints that groups wait for
+        # Counted since the last flush, by metric and labels: the counters have a lock, and this is done for each pair.
+        self._told: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
         self.lanes: dict[int, Lane] = {}
 
     @property
@@ -289,14 +291,14 @@ class Stages:
 
     def _judged(self, judged: Judged) -> None:
         """Tell the counters and the forwarder. It is in the changes already."""
-        parts, group = self._parts, judged.group
-        parts.counters.inc("mirror_groups_released_total", reason=str(group.release))
+        told, group = self._told, judged.group
+        told["mirror_groups_released_total", (("reason", group.release.value),)] += 1
         for role, outcome in judged.outcomes.items():
-            parts.counters.inc("mirror_comparisons_total", role=str(role), verdict=str(outcome.verdict))
+            told["mirror_comparisons_total", (("role", role.value), ("verdict", outcome.verdict.value))] += 1
         if judged.triple is not None:
-            parts.counters.inc("mirror_triples_total")
-        if parts.forwarder is not None:
-            parts.forwarder.offer(judged)
+            told["mirror_triples_total", ()] += 1
+        if self._parts.forwarder is not None:
+            self._parts.forwarder.offer(judged)
 
     def _schema_changes(self, judged: Judged) -> None:
         """They are no differences: they never touch what was judged."""
@@ -328,6 +330,9 @@ class Stages:
 
     def _figures(self) -> None:
         """Bring the gauges, and what other parts count, up to date."""
+        told, self._told = self._told, Counter()
+        for (name, labels), n in told.items():
+            self._parts.counters.inc(name, n, **dict(labels))
         put, lanes = self._parts.counters.set, list(self.lanes.values())
         put("mirror_groups_open", sum(lane.pairer.open for lane in lanes))
         put("mirror_groups_open_bytes", sum(lane.pairer.open_bytes for lane in lanes))

@@ -162,7 +162,8 @@ class CallComparer:
         if size is None:
             return None
         ours, theirs = essence(primary.capture), essence(shadow.capture)
-        return alone(Compared(sizes=(size, size)), Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns))
+        timing = Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns)
+        return Outcome(Verdict.MATCHED, sizes=(size, size), timing=timing)
 
     def _comparer(self, run: str, method: str) -> Comparer:
         rules = self._rules.for_method(run, method)

@@ -1,4 +1,4 @@
-"""The records that flow through the collector, all frozen: capture -> pair -> compare -> judge -> store.
+"""The records that flow through the collector, none of which is ever changed: capture -> pair -> compare -> judge -> store.
 
 Every stage takes the record of the one before and returns its own; none changes what it was given. What happened
 (`CallRecord`, `Group`) never mixes with what we think of it (`Outcome`, `Judged`).
@@ -12,6 +12,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from mirror.core.path import Path, pattern_of, render
+from mirror.core.record import record
 
 
 class Role(StrEnum):
@@ -65,8 +66,7 @@ class Release(StrEnum):
     DRAIN = "drain"  # the collector is stopping
 
 
-@dataclass(frozen=True, slots=True)
-class Resource:
+class Resource(NamedTuple):
     """Which process served a call. Interned by the slicer: one object for each distinct resource."""
 
     service: str
@@ -85,10 +85,10 @@ class Origin:
 
 
 NOWHERE: Final = Origin()
+_NONE: Final[frozenset[tuple[str, Kind]]] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class PairKey:
+class PairKey(NamedTuple):
     """What all replicas' calls of one request share."""
 
     run: str
@@ -96,7 +96,7 @@ class PairKey:
     mirror_id: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OutboundRecord:
     """One call that a service made while it served a mirrored one, whose pair key, role and span this names.
 
@@ -128,7 +128,7 @@ class OutboundRecord:
         return len(self.capture) + len(self.span)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class CallRecord:
     """One RPC served by one replica, as the pairer holds it: raw bytes and the few figures that pairing needs.
 
@@ -157,10 +157,11 @@ class CallRecord:
     @property
     def size(self) -> int:
         """Bytes of payload held."""
-        return len(self.capture) + len(self.span) + sum(call.size for call in self.outbound)
+        own = len(self.capture) + len(self.span)
+        return own + sum(call.size for call in self.outbound) if self.outbound else own
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Group:
     """All calls of one request that came, released by the pairer."""
 
@@ -215,7 +216,7 @@ class Timing(NamedTuple):
     shadow_ns: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Outcome:
     """What we think of one pair (primary against one shadow).
 
@@ -245,6 +246,8 @@ class Outcome:
     @property
     def reasons(self) -> tuple[str, ...]:
         """Why some of it, or all, could not be compared."""
+        if self.verdict is not Verdict.INCOMPARABLE and not self.unseen:
+            return ()
         whole = (self.reason,) if self.verdict is Verdict.INCOMPARABLE else ()
         return tuple(dict.fromkeys((*whole, *self.unseen.values())))
 
@@ -256,11 +259,10 @@ class Outcome:
     @property
     def hypotheses(self) -> frozenset[tuple[str, Kind]]:
         """The (path pattern, kind)s in which this pair differs."""
-        return frozenset((d.pattern, d.kind) for d in self.differences)
+        return frozenset((d.pattern, d.kind) for d in self.differences) if self.differences else _NONE
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class Hypothesis:
+class Hypothesis(NamedTuple):
     """(method, path pattern, kind): what is judged. Ordered by name, which breaks ties between ranks."""
 
     method: str
@@ -268,8 +270,7 @@ class Hypothesis:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True, order=True)
-class EpochKey:
+class EpochKey(NamedTuple):
     """Counters of two epochs never mix. A missing version is the empty string."""
 
     run: str
@@ -278,7 +279,7 @@ class EpochKey:
     candidate_version: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Triple:
     """One request's evidence: in which (path pattern, kind)s candidate and secondary differ from the primary.
 
@@ -304,7 +305,7 @@ class Leaf(NamedTuple):
     unhashed: bool = False  # private: not even that
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Judged:
     """One group, judged: what the store counts and may keep."""
 

@@ -59,6 +59,8 @@ class _Open:
         return self.ready_s if self.all_there() else self.deadline_s
 
     def all_calls(self) -> bool:
+        if len(self.calls) <= len(self.expect):
+            return False  # the primary, or one that is expected
         here = [call.role for call in self.calls]
         return Role.PRIMARY in here and all(role in here for role in self.expect)
 
@@ -66,15 +68,20 @@ class _Open:
         if not self.all_calls():
             return False
         if self.outbound is None:
-            return not any(call.outbound_calls for call in self.calls)
+            return all(not call.outbound_calls for call in self.calls)
         return self.outbound.has_all(self.calls)
 
     def held(self, role: Role) -> CallRecord | None:
-        return next((call for call in self.calls if call.role is role), None)
+        for call in self.calls:
+            if call.role is role:
+                return call
+        return None
 
-    def hold(self, record: CallRecord) -> None:
-        """In place of the one of its role."""
-        self.calls = (*(call for call in self.calls if call.role is not record.role), record)
+    def hold(self, record: CallRecord, instead: CallRecord | None) -> None:
+        """In place of the one of its role, if there is one."""
+        self.calls = (
+            (*(call for call in self.calls if call is not instead), record) if instead else (*self.calls, record)
+        )
 
     def await_roles(self, expect: frozenset[Role]) -> None:
         if not expect <= self.expect:
@@ -259,7 +266,7 @@ class Pairer:
                 return self._drop(record, "lower_attempt")
             self._drop(held, "replaced_attempt")
             self._grow(group, -_held_bytes(held))
-        group.hold(record)
+        group.hold(record, held)
         group.await_roles(record.expect)
         self._grow(group, _held_bytes(record))
         if record.role is Role.PRIMARY:

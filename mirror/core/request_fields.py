@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from itertools import islice
 from math import isfinite
 from typing import Any, Final, TypeAlias
@@ -32,6 +33,7 @@ ELEMENTS_MAX: Final = 50  # of a list, or messages of a stream, that are looked 
 LOOKED_AT_MAX: Final = 500  # fields of one request, set or not
 ENTRIES_MAX: Final = 8  # of a map by key; one with more is only counted
 DEPTH_MAX: Final = 6
+TYPES_MAX: Final = 256  # whose fields are remembered
 TEXT_MAX: Final = 64  # characters of one text
 BYTES_MAX: Final = 4096  # of one request's fields as JSON; what came first stays
 _WRAPPERS: Final = frozenset(
@@ -125,19 +127,18 @@ class _Walk:
     def message(self, message: Message, path: str, depth: int) -> None:
         """All fields of a message, those that are not set too; lists last, since they may take all the room."""
         kind: Any = type(message)
-        descriptor: Descriptor = kind.DESCRIPTOR
         there = {found.number: value for found, value in set_fields(message)}
-        for one in sorted(descriptor.fields, key=is_repeated):
+        for one, number, name, repeated, absent in _fields_of(kind.DESCRIPTOR):
             self._room -= 1
             if self._room < 0:
                 return
-            at = f"{path}.{one.name}"
-            if is_repeated(one):
-                self._repeated(one, there.get(one.number), at, depth)
-            elif one.number in there:
-                self._single(one, there[one.number], at, depth)
+            at = f"{path}.{name}"
+            if repeated:
+                self._repeated(one, there.get(number), at, depth)
+            elif number in there:
+                self._single(one, there[number], at, depth)
             else:
-                self.put(at, None if one.has_presence else _scalar(one, one.default_value))
+                self.put(at, absent)
 
     def _repeated(self, one: FieldDescriptor, value: Any, path: str, depth: int) -> None:
         self.count(path, len(value) if value is not None else 0)
@@ -169,6 +170,21 @@ class _Walk:
             self.put(path, _scalar(field_of, next((v for _, v in set_fields(value)), field_of.default_value)))
         elif depth and self._room > 0:
             self.message(value, path, depth - 1)
+
+
+@lru_cache(maxsize=TYPES_MAX)
+def _fields_of(descriptor: Descriptor) -> tuple[tuple[FieldDescriptor, int, str, bool, Value], ...]:
+    """Each field's descriptor, number and name, whether it is repeated, and what it is where it is not set; lists last."""
+    return tuple(
+        (
+            one,
+            one.number,
+            one.name,
+            is_repeated(one),
+            None if is_repeated(one) or one.has_presence else _scalar(one, one.default_value),
+        )
+        for one in sorted(descriptor.fields, key=is_repeated)
+    )
 
 
 def _key(key: str | int | bool) -> str:  # noqa: FBT001 - a map's key may be a bool

@@ -1,6 +1,6 @@
 """Calls that hold the same: by far the most pairs, told apart from the rest without decoding a message. Pure.
 
-Of a capture all is cleared that is never compared, and what is left is written down. Where two such texts are equal, and
+Of a capture all is left out that is never compared, and the rest is written down. Where two such texts are equal, and
 one capture is whole, the long way round (see `calls`) finds nothing that differs under any rules, and nothing that cannot be
 compared. Other texts mean nothing: the two may still match.
 """
@@ -8,15 +8,21 @@ compared. Other texts mean nothing: the two may still match.
 from __future__ import annotations
 
 from functools import lru_cache
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from grpc_mirror.v1 import capture_pb2
 
 MESSAGES_MAX: Final = 1000  # of one capture that is looked at
 KEPT: Final = 4  # captures are asked about several times in a row
 _ENDED: Final = (capture_pb2.ENDING_RETURNED, capture_pb2.ENDING_RAISED)
-# How long it took and what came before the call; nobody holds these against each other.
-_NOT_COMPARED: Final = ("request_metadata", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "exception_type")
+_REQUEST: Final = capture_pb2.DIRECTION_REQUEST
+# What came before the call and what went on beside it; nobody holds these against each other. By message.
+_NOT_COMPARED: Final = {
+    "Capture": {"request_metadata", "deadline_ns", "attempt", "exception_type"},
+    "CapturedMessage": {"offset_ns"},
+}
+_PACKAGE: Final = "mirror.essence"
 
 
 class Essence(NamedTuple):
@@ -27,15 +33,34 @@ class Essence(NamedTuple):
     duration_ns: int
 
 
+def _narrow() -> Any:
+    """The class of a Capture that knows nothing of what is not compared: to parse is to leave it out."""
+    file = descriptor_pb2.FileDescriptorProto()
+    capture_pb2.DESCRIPTOR.CopyToProto(file)
+    file.name, file.package = "essence.proto", _PACKAGE
+    for message in file.message_type:
+        fields = [field for field in message.field if field.name not in _NOT_COMPARED.get(message.name, ())]
+        del message.field[:]
+        message.field.extend(fields)
+        for field in message.field:
+            if field.type_name:
+                field.type_name = f".{_PACKAGE}.{field.type_name.rpartition('.')[2]}"
+    pool = descriptor_pool.DescriptorPool()
+    pool.AddSerializedFile(file.SerializeToString())
+    return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{_PACKAGE}.Capture"))
+
+
+_Narrow: Final = _narrow()
+
+
 @lru_cache(maxsize=KEPT)
 def essence(data: bytes) -> Essence:
     """Of a serialised capture. Raises DecodeError."""
-    capture = capture_pb2.Capture.FromString(data)
+    capture = _Narrow.FromString(data)
+    capture.DiscardUnknownFields()
     start_unix_ns, duration_ns = capture.start_unix_ns, capture.duration_ns
-    for name in _NOT_COMPARED:
-        capture.ClearField(name)
-    for message in capture.messages:
-        message.ClearField("offset_ns")
+    capture.ClearField("start_unix_ns")
+    capture.ClearField("duration_ns")
     return Essence(capture.SerializePartialToString(), start_unix_ns, duration_ns)
 
 
@@ -46,17 +71,18 @@ def response_bytes(data: bytes) -> int | None:
     messages = capture.messages
     if capture.ending not in _ENDED or capture.omitted or len(messages) > MESSAGES_MAX:
         return None
-    requests = size = 0
+    requests = size = private = 0
     for message in messages:
         if message.omission or message.hash:
             return None
-        if message.direction == capture_pb2.DIRECTION_REQUEST:
+        if message.direction == _REQUEST:
             requests += 1
         else:
             size += message.original_size
+        private += len(message.private_leaves)
     if (requests, len(messages) - requests) != (capture.request_count, capture.response_count):
         return None
-    return size if _one_key(capture) else None
+    return size if not (private or capture.private_leaves) or _one_key(capture) else None
 
 
 def _one_key(capture: capture_pb2.Capture) -> bool:

@@ -34,6 +34,7 @@ from mirror.core.rules import RuleSet
 from mirror.core.run_facts import EVICTED_WITHOUT, PARTLY
 from mirror.core.schema_changes import SchemaChanges, SchemaPair
 from mirror.core.speed.minute import MinuteSpeed
+from mirror.core.triples import NOTHING_DIFFERS
 from mirror.store import accounts
 from mirror.store.increments import Evidence, InForce, Kept, RuleUse, Seen, Served
 from mirror.store.keeping import Keeper, differing, unjudged
@@ -163,7 +164,7 @@ class Changes:
         for pattern, kind in unjudged(judged):
             self.evidence[judged.epoch, Hypothesis(method, pattern, kind), judged.minute].pairs += 1
             self.unjudged.add((judged.epoch, Hypothesis(method, pattern, kind)))
-        if judged.triple is not None:
+        if judged.triple is not None and judged.triple is not NOTHING_DIFFERS:
             self._count_triple(judged.triple, where)
         self._count_values(judged, where)
         for outcome in judged.outcomes.values():
@@ -193,7 +194,9 @@ class Changes:
         run = group.key.run
         self.totals[f"{accounts.REQUESTS}.{group.release}", run] += 1
         self.totals[accounts.CALLS_GROUPED, run] += len(group.calls)
-        outbound = sum(len(call.outbound) for call in group.calls.values())
+        outbound = 0
+        for call in group.calls.values():
+            outbound += len(call.outbound)
         if outbound:
             self.totals[accounts.OUTBOUND_GROUPED, run] += outbound
 
@@ -263,7 +266,8 @@ class Changes:
                     place = role.value, OTHER
                 served = instances.setdefault(place, Served(first_s=arrival_s))
             served.calls += 1
-            served.first_s, served.last_s = min(served.first_s, arrival_s), max(served.last_s, arrival_s)
+            served.first_s = min(served.first_s, arrival_s)
+            served.last_s = max(served.last_s, arrival_s)
 
     def _count(self, judged: Judged, where: MethodMinute) -> None:
         counts, group = self.counts[where], judged.group
@@ -294,9 +298,11 @@ class Changes:
         if Role.PRIMARY not in group.calls or outcomes.keys() != set(_SHADOWS):
             return
         waited_s = judged.compared_at_s - group.first_arrival_s
+        reasons = {role: outcomes[role].reasons for role in _SHADOWS}
+        if not any(reasons.values()) and len(group.calls) == len(Role):
+            return
         for role, other in (_SHADOWS, _SHADOWS[::-1]):
-            outcome = outcomes[role]
-            for reason in () if outcomes[other].reasons else outcome.reasons:
+            for reason in () if reasons[other] else reasons[role]:
                 self.reasons[where][f"only_{role}.{reason}"] += 1
             missing = role not in group.calls and other in group.calls
             if missing and group.release is Release.EVICTED and waited_s >= EVICTED_WAITED_S:

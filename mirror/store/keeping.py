@@ -25,8 +25,9 @@ def differing(judged: Judged) -> frozenset[tuple[str, Kind]]:
 def unjudged(judged: Judged) -> frozenset[tuple[str, Kind]]:
     """Those in which it differed after calls were blocked, which is not judged."""
     outcome = judged.outcomes.get(Role.CANDIDATE)
-    found = frozenset() if outcome is None else frozenset((d.pattern, d.kind) for d in outcome.unjudged)
-    return found - differing(judged)
+    if outcome is None or not outcome.unjudged:
+        return frozenset()
+    return frozenset((d.pattern, d.kind) for d in outcome.unjudged) - differing(judged)
 
 
 class Keeper:
@@ -38,8 +39,11 @@ class Keeper:
 
     def wants(self, judged: Judged) -> bool:
         """Whether a comparison of this pair would be kept: then, and only then, it is worth serialising."""
+        buckets = _buckets(judged)
+        if not buckets:
+            return False
         kept = self._minutes.get(judged.minute, Counter())
-        return any(kept[bucket] < self.limits.keep_per_minute for bucket in _buckets(judged))
+        return any(kept[bucket] < self.limits.keep_per_minute for bucket in buckets)
 
     def take(self, judged: Judged) -> bool:
         """As `wants`; where it does, the pair is counted as kept under each of its patterns."""

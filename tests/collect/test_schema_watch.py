@@ -63,7 +63,7 @@ def test_told_once_for_each_epoch_and_pair_of_schemas() -> None:
     assert [change.path for change in found.changes] == ["response.b"]
     assert watch.see(judged(*pair(old, new))) is None
     assert watch.see(judged(*pair(old, new, pod="b"))) is None, "another process of the same build says nothing new"
-    assert watch.see(judged(*pair(old, new), epoch=replace(EPOCH, candidate_version="3"))) is not None
+    assert watch.see(judged(*pair(old, new), epoch=EPOCH._replace(candidate_version="3"))) is not None
 
 
 def test_the_same_schema_changes_nothing() -> None:

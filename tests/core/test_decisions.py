@@ -91,7 +91,7 @@ def test_a_warm_up_judges_both_directions_alike(b, c):
     outcomes = []
     for raw, noise in ((b, c), (c, b)):
         facts = run(method(hypotheses=[hypothesis(b=raw, c=noise)]))
-        facts = replace(facts, epoch=replace(facts.epoch, candidate_version=facts.epoch.primary_version))
+        facts = replace(facts, epoch=facts.epoch._replace(candidate_version=facts.epoch.primary_version))
         found = judge_warmup(facts, POLICY)
         outcomes.append((found.outcome, [fault.figures["side"] for fault in found.faults]))
     (first, sides), (second, swapped) = outcomes

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 
 from mirror.core.model import OutboundRecord, Release, Role
 from mirror.store import Store
@@ -14,7 +13,7 @@ def calls(n: int, *, run: str = RUN):
 
 
 def outbound(mirror_id: str) -> OutboundRecord:
-    key = replace(group(mirror_id).key)
+    key = group(mirror_id).key
     return OutboundRecord(key, Role.PRIMARY, frozenset(), b"s" * 8, "pay.v1.Pay/Charge", 0, False, b"", b"o" * 8, 0.0)
 
 

@@ -76,7 +76,7 @@ def test_an_instance_that_alone_goes_wrong_is_a_lead(store: Store, reader: Reade
     def on(instance: str, name: str, **told):
         one = judged(name, **told)
         calls = one.group.calls
-        moved = replace(calls[Role.CANDIDATE], resource=replace(calls[Role.CANDIDATE].resource, instance=instance))
+        moved = replace(calls[Role.CANDIDATE], resource=calls[Role.CANDIDATE].resource._replace(instance=instance))
         return replace(one, group=replace(one.group, calls={**calls, Role.CANDIDATE: moved})), fields(n=len(name))
 
     wrong = [on("pod-7", f"w{i}", candidate=[A]) for i in range(30)]

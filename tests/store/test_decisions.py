@@ -172,7 +172,7 @@ def test_a_run_that_broke_by_what_is_accepted_is_whole_again(store: Store, reade
 def test_a_path_that_the_epoch_does_not_have_is_refused(by_call: Store):
     failing(by_call)
     with pytest.raises(StoreError, match=r"has no path response.zz \(value\)"):
-        decided(by_call, ruling(name=replace(NAME, pattern="response.zz")))
+        decided(by_call, ruling(name=NAME._replace(pattern="response.zz")))
 
 
 def test_decisions_are_bounded(by_call: Store):

@@ -134,7 +134,7 @@ def test_instances_are_counted_by_role_and_capped(url: str):
         for n in range(3):
             one = judged(f"x{n}")
             call = one.group.calls[Role.CANDIDATE]
-            one.group.calls[Role.CANDIDATE] = replace(call, resource=replace(call.resource, instance=f"other-{n}"))
+            one.group.calls[Role.CANDIDATE] = replace(call, resource=call.resource._replace(instance=f"other-{n}"))
             changes.add(one)
         store.commit(changes, START_S)
         found = {one.instance: one.calls for one in reader.instances(epoch_id) if one.role == "candidate"}

@@ -14,51 +14,53 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmirror/v1/otlp_slices.proto\x12\tmirror.v1\"E\n\x0cSliceRequest\x12\x35\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\x1d.mirror.v1.SliceResourceSpans\"k\n\x12SliceResourceSpans\x12\x10\n\x08resource\x18\x01 \x01(\x0c\x12/\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x1a.mirror.v1.SliceScopeSpans\x12\x12\n\nschema_url\x18\x03 \x01(\t\"C\n\x0fSliceScopeSpans\x12\r\n\x05scope\x18\x01 \x01(\x0c\x12\r\n\x05spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"M\n\x19\x45xportTraceServiceRequest\x12\x30\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\x18.mirror.v1.ResourceSpans\"[\n\x1a\x45xportTraceServiceResponse\x12=\n\x0fpartial_success\x18\x01 \x01(\x0b\x32$.mirror.v1.ExportTracePartialSuccess\"J\n\x19\x45xportTracePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\t\"v\n\rResourceSpans\x12%\n\x08resource\x18\x01 \x01(\x0b\x32\x13.mirror.v1.Resource\x12*\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x15.mirror.v1.ScopeSpans\x12\x12\n\nschema_url\x18\x03 \x01(\t\"p\n\nScopeSpans\x12.\n\x05scope\x18\x01 \x01(\x0b\x32\x1f.mirror.v1.InstrumentationScope\x12\x1e\n\x05spans\x18\x02 \x03(\x0b\x32\x0f.mirror.v1.Span\x12\x12\n\nschema_url\x18\x03 \x01(\t\"\x80\x01\n\x14InstrumentationScope\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\'\n\nattributes\x18\x03 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x04 \x01(\r\"U\n\x08Resource\x12\'\n\nattributes\x18\x01 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x02 \x01(\r\"\xc7\x03\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x13\n\x0btrace_state\x18\x03 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12!\n\x04kind\x18\x06 \x01(\x0e\x32\x13.mirror.v1.SpanKind\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\'\n\nattributes\x18\t \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\n \x01(\r\x12$\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x14.mirror.v1.SpanEvent\x12\x1c\n\x14\x64ropped_events_count\x18\x0c \x01(\r\x12\"\n\x05links\x18\r \x03(\x0b\x32\x13.mirror.v1.SpanLink\x12\x1b\n\x13\x64ropped_links_count\x18\x0e \x01(\r\x12%\n\x06status\x18\x0f \x01(\x0b\x32\x15.mirror.v1.SpanStatus\x12\r\n\x05\x66lags\x18\x10 \x01(\x07\"|\n\tSpanEvent\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\nattributes\x18\x03 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x04 \x01(\r\"\x9c\x01\n\x08SpanLink\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x13\n\x0btrace_state\x18\x03 \x01(\t\x12\'\n\nattributes\x18\x04 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x05 \x01(\r\x12\r\n\x05\x66lags\x18\x06 \x01(\x07\"L\n\nSpanStatus\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\'\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x19.mirror.v1.SpanStatusCodeJ\x04\x08\x01\x10\x02\";\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.mirror.v1.AnyValue\"\xe4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12,\n\x0b\x61rray_value\x18\x05 \x01(\x0b\x32\x15.mirror.v1.ArrayValueH\x00\x12/\n\x0ckvlist_value\x18\x06 \x01(\x0b\x32\x17.mirror.v1.KeyValueListH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"1\n\nArrayValue\x12#\n\x06values\x18\x01 \x03(\x0b\x32\x13.mirror.v1.AnyValue\"3\n\x0cKeyValueList\x12#\n\x06values\x18\x01 \x03(\x0b\x32\x13.mirror.v1.KeyValue*\x99\x01\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03\x12\x16\n\x12SPAN_KIND_PRODUCER\x10\x04\x12\x16\n\x12SPAN_KIND_CONSUMER\x10\x05*a\n\x0eSpanStatusCode\x12\x1a\n\x16SPAN_STATUS_CODE_UNSET\x10\x00\x12\x17\n\x13SPAN_STATUS_CODE_OK\x10\x01\x12\x1a\n\x16SPAN_STATUS_CODE_ERROR\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1bmirror/v1/otlp_slices.proto\x12\tmirror.v1\"E\n\x0cSliceRequest\x12\x35\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\x1d.mirror.v1.SliceResourceSpans\"k\n\x12SliceResourceSpans\x12\x10\n\x08resource\x18\x01 \x01(\x0c\x12/\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x1a.mirror.v1.SliceScopeSpans\x12\x12\n\nschema_url\x18\x03 \x01(\t\"C\n\x0fSliceScopeSpans\x12\r\n\x05scope\x18\x01 \x01(\x0c\x12\r\n\x05spans\x18\x02 \x03(\x0c\x12\x12\n\nschema_url\x18\x03 \x01(\t\"B\n\tSliceSpan\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x12\n\nattributes\x18\t \x03(\x0c\"M\n\x19\x45xportTraceServiceRequest\x12\x30\n\x0eresource_spans\x18\x01 \x03(\x0b\x32\x18.mirror.v1.ResourceSpans\"[\n\x1a\x45xportTraceServiceResponse\x12=\n\x0fpartial_success\x18\x01 \x01(\x0b\x32$.mirror.v1.ExportTracePartialSuccess\"J\n\x19\x45xportTracePartialSuccess\x12\x16\n\x0erejected_spans\x18\x01 \x01(\x03\x12\x15\n\rerror_message\x18\x02 \x01(\t\"v\n\rResourceSpans\x12%\n\x08resource\x18\x01 \x01(\x0b\x32\x13.mirror.v1.Resource\x12*\n\x0bscope_spans\x18\x02 \x03(\x0b\x32\x15.mirror.v1.ScopeSpans\x12\x12\n\nschema_url\x18\x03 \x01(\t\"p\n\nScopeSpans\x12.\n\x05scope\x18\x01 \x01(\x0b\x32\x1f.mirror.v1.InstrumentationScope\x12\x1e\n\x05spans\x18\x02 \x03(\x0b\x32\x0f.mirror.v1.Span\x12\x12\n\nschema_url\x18\x03 \x01(\t\"\x80\x01\n\x14InstrumentationScope\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\t\x12\'\n\nattributes\x18\x03 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x04 \x01(\r\"U\n\x08Resource\x12\'\n\nattributes\x18\x01 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x02 \x01(\r\"\xc7\x03\n\x04Span\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x13\n\x0btrace_state\x18\x03 \x01(\t\x12\x16\n\x0eparent_span_id\x18\x04 \x01(\x0c\x12\x0c\n\x04name\x18\x05 \x01(\t\x12!\n\x04kind\x18\x06 \x01(\x0e\x32\x13.mirror.v1.SpanKind\x12\x1c\n\x14start_time_unix_nano\x18\x07 \x01(\x06\x12\x1a\n\x12\x65nd_time_unix_nano\x18\x08 \x01(\x06\x12\'\n\nattributes\x18\t \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\n \x01(\r\x12$\n\x06\x65vents\x18\x0b \x03(\x0b\x32\x14.mirror.v1.SpanEvent\x12\x1c\n\x14\x64ropped_events_count\x18\x0c \x01(\r\x12\"\n\x05links\x18\r \x03(\x0b\x32\x13.mirror.v1.SpanLink\x12\x1b\n\x13\x64ropped_links_count\x18\x0e \x01(\r\x12%\n\x06status\x18\x0f \x01(\x0b\x32\x15.mirror.v1.SpanStatus\x12\r\n\x05\x66lags\x18\x10 \x01(\x07\"|\n\tSpanEvent\x12\x16\n\x0etime_unix_nano\x18\x01 \x01(\x06\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\'\n\nattributes\x18\x03 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x04 \x01(\r\"\x9c\x01\n\x08SpanLink\x12\x10\n\x08trace_id\x18\x01 \x01(\x0c\x12\x0f\n\x07span_id\x18\x02 \x01(\x0c\x12\x13\n\x0btrace_state\x18\x03 \x01(\t\x12\'\n\nattributes\x18\x04 \x03(\x0b\x32\x13.mirror.v1.KeyValue\x12 \n\x18\x64ropped_attributes_count\x18\x05 \x01(\r\x12\r\n\x05\x66lags\x18\x06 \x01(\x07\"L\n\nSpanStatus\x12\x0f\n\x07message\x18\x02 \x01(\t\x12\'\n\x04\x63ode\x18\x03 \x01(\x0e\x32\x19.mirror.v1.SpanStatusCodeJ\x04\x08\x01\x10\x02\";\n\x08KeyValue\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\"\n\x05value\x18\x02 \x01(\x0b\x32\x13.mirror.v1.AnyValue\"\xe4\x01\n\x08\x41nyValue\x12\x16\n\x0cstring_value\x18\x01 \x01(\tH\x00\x12\x14\n\nbool_value\x18\x02 \x01(\x08H\x00\x12\x13\n\tint_value\x18\x03 \x01(\x03H\x00\x12\x16\n\x0c\x64ouble_value\x18\x04 \x01(\x01H\x00\x12,\n\x0b\x61rray_value\x18\x05 \x01(\x0b\x32\x15.mirror.v1.ArrayValueH\x00\x12/\n\x0ckvlist_value\x18\x06 \x01(\x0b\x32\x17.mirror.v1.KeyValueListH\x00\x12\x15\n\x0b\x62ytes_value\x18\x07 \x01(\x0cH\x00\x42\x07\n\x05value\"1\n\nArrayValue\x12#\n\x06values\x18\x01 \x03(\x0b\x32\x13.mirror.v1.AnyValue\"3\n\x0cKeyValueList\x12#\n\x06values\x18\x01 \x03(\x0b\x32\x13.mirror.v1.KeyValue*\x99\x01\n\x08SpanKind\x12\x19\n\x15SPAN_KIND_UNSPECIFIED\x10\x00\x12\x16\n\x12SPAN_KIND_INTERNAL\x10\x01\x12\x14\n\x10SPAN_KIND_SERVER\x10\x02\x12\x14\n\x10SPAN_KIND_CLIENT\x10\x03\x12\x16\n\x12SPAN_KIND_PRODUCER\x10\x04\x12\x16\n\x12SPAN_KIND_CONSUMER\x10\x05*a\n\x0eSpanStatusCode\x12\x1a\n\x16SPAN_STATUS_CODE_UNSET\x10\x00\x12\x17\n\x13SPAN_STATUS_CODE_OK\x10\x01\x12\x1a\n\x16SPAN_STATUS_CODE_ERROR\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'mirror.v1.otlp_slices_pb2', _globals)
 if _descriptor._USE_C_DESCRIPTORS == False:
   DESCRIPTOR._options = None
-  _globals['_SPANKIND']._serialized_start=2209
-  _globals['_SPANKIND']._serialized_end=2362
-  _globals['_SPANSTATUSCODE']._serialized_start=2364
-  _globals['_SPANSTATUSCODE']._serialized_end=2461
+  _globals['_SPANKIND']._serialized_start=2277
+  _globals['_SPANKIND']._serialized_end=2430
+  _globals['_SPANSTATUSCODE']._serialized_start=2432
+  _globals['_SPANSTATUSCODE']._serialized_end=2529
   _globals['_SLICEREQUEST']._serialized_start=42
   _globals['_SLICEREQUEST']._serialized_end=111
   _globals['_SLICERESOURCESPANS']._serialized_start=113
   _globals['_SLICERESOURCESPANS']._serialized_end=220
   _globals['_SLICESCOPESPANS']._serialized_start=222
   _globals['_SLICESCOPESPANS']._serialized_end=289
-  _globals['_EXPORTTRACESERVICEREQUEST']._serialized_start=291
-  _globals['_EXPORTTRACESERVICEREQUEST']._serialized_end=368
-  _globals['_EXPORTTRACESERVICERESPONSE']._serialized_start=370
-  _globals['_EXPORTTRACESERVICERESPONSE']._serialized_end=461
-  _globals['_EXPORTTRACEPARTIALSUCCESS']._serialized_start=463
-  _globals['_EXPORTTRACEPARTIALSUCCESS']._serialized_end=537
-  _globals['_RESOURCESPANS']._serialized_start=539
-  _globals['_RESOURCESPANS']._serialized_end=657
-  _globals['_SCOPESPANS']._serialized_start=659
-  _globals['_SCOPESPANS']._serialized_end=771
-  _globals['_INSTRUMENTATIONSCOPE']._serialized_start=774
-  _globals['_INSTRUMENTATIONSCOPE']._serialized_end=902
-  _globals['_RESOURCE']._serialized_start=904
-  _globals['_RESOURCE']._serialized_end=989
-  _globals['_SPAN']._serialized_start=992
-  _globals['_SPAN']._serialized_end=1447
-  _globals['_SPANEVENT']._serialized_start=1449
-  _globals['_SPANEVENT']._serialized_end=1573
-  _globals['_SPANLINK']._serialized_start=1576
-  _globals['_SPANLINK']._serialized_end=1732
-  _globals['_SPANSTATUS']._serialized_start=1734
-  _globals['_SPANSTATUS']._serialized_end=1810
-  _globals['_KEYVALUE']._serialized_start=1812
-  _globals['_KEYVALUE']._serialized_end=1871
-  _globals['_ANYVALUE']._serialized_start=1874
-  _globals['_ANYVALUE']._serialized_end=2102
-  _globals['_ARRAYVALUE']._serialized_start=2104
-  _globals['_ARRAYVALUE']._serialized_end=2153
-  _globals['_KEYVALUELIST']._serialized_start=2155
-  _globals['_KEYVALUELIST']._serialized_end=2206
+  _globals['_SLICESPAN']._serialized_start=291
+  _globals['_SLICESPAN']._serialized_end=357
+  _globals['_EXPORTTRACESERVICEREQUEST']._serialized_start=359
+  _globals['_EXPORTTRACESERVICEREQUEST']._serialized_end=436
+  _globals['_EXPORTTRACESERVICERESPONSE']._serialized_start=438
+  _globals['_EXPORTTRACESERVICERESPONSE']._serialized_end=529
+  _globals['_EXPORTTRACEPARTIALSUCCESS']._serialized_start=531
+  _globals['_EXPORTTRACEPARTIALSUCCESS']._serialized_end=605
+  _globals['_RESOURCESPANS']._serialized_start=607
+  _globals['_RESOURCESPANS']._serialized_end=725
+  _globals['_SCOPESPANS']._serialized_start=727
+  _globals['_SCOPESPANS']._serialized_end=839
+  _globals['_INSTRUMENTATIONSCOPE']._serialized_start=842
+  _globals['_INSTRUMENTATIONSCOPE']._serialized_end=970
+  _globals['_RESOURCE']._serialized_start=972
+  _globals['_RESOURCE']._serialized_end=1057
+  _globals['_SPAN']._serialized_start=1060
+  _globals['_SPAN']._serialized_end=1515
+  _globals['_SPANEVENT']._serialized_start=1517
+  _globals['_SPANEVENT']._serialized_end=1641
+  _globals['_SPANLINK']._serialized_start=1644
+  _globals['_SPANLINK']._serialized_end=1800
+  _globals['_SPANSTATUS']._serialized_start=1802
+  _globals['_SPANSTATUS']._serialized_end=1878
+  _globals['_KEYVALUE']._serialized_start=1880
+  _globals['_KEYVALUE']._serialized_end=1939
+  _globals['_ANYVALUE']._serialized_start=1942
+  _globals['_ANYVALUE']._serialized_end=2170
+  _globals['_ARRAYVALUE']._serialized_start=2172
+  _globals['_ARRAYVALUE']._serialized_end=2221
+  _globals['_KEYVALUELIST']._serialized_start=2223
+  _globals['_KEYVALUELIST']._serialized_end=2274
 # @@protoc_insertion_point(module_scope)

@@ -56,6 +56,16 @@ class SliceScopeSpans(_message.Message):
     schema_url: str
     def __init__(self, scope: _Optional[bytes] = ..., spans: _Optional[_Iterable[bytes]] = ..., schema_url: _Optional[str] = ...) -> None: ...
 
+class SliceSpan(_message.Message):
+    __slots__ = ("trace_id", "span_id", "attributes")
+    TRACE_ID_FIELD_NUMBER: _ClassVar[int]
+    SPAN_ID_FIELD_NUMBER: _ClassVar[int]
+    ATTRIBUTES_FIELD_NUMBER: _ClassVar[int]
+    trace_id: bytes
+    span_id: bytes
+    attributes: _containers.RepeatedScalarFieldContainer[bytes]
+    def __init__(self, trace_id: _Optional[bytes] = ..., span_id: _Optional[bytes] = ..., attributes: _Optional[_Iterable[bytes]] = ...) -> None: ...
+
 class ExportTraceServiceRequest(_message.Message):
     __slots__ = ("resource_spans",)
     RESOURCE_SPANS_FIELD_NUMBER: _ClassVar[int]

@@ -29,8 +29,10 @@ class MinuteSpeed:
         self.median[speed.cell] += 1
         for cells, cell in zip(self.tails, speed.tails, strict=False):
             cells[cell] += 1
-        for role, value in zip(Role, (speed.primary, speed.candidate, speed.secondary), strict=True):
-            self.sketches[role].add(value)
+        sketches = self.sketches
+        sketches[Role.PRIMARY].add(speed.primary)
+        sketches[Role.CANDIDATE].add(speed.candidate)
+        sketches[Role.SECONDARY].add(speed.secondary)
 
     def merge(self, other: MinuteSpeed) -> None:
         """All of another one's more: of another worker, or another minute where only figures are wanted."""
