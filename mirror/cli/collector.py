@@ -7,7 +7,6 @@ SIGTERM or SIGINT drains and commits; a second SIGINT ends at once.
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import sys
 from collections.abc import Iterator
@@ -24,6 +23,7 @@ from mirror.cli.process import (
     load_settings,
     rules_shown,
     scheme,
+    settle_memory,
     start_web,
     stop_on_signals,
     write_addresses,
@@ -80,7 +80,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     except BaseException:
         await running.stop()
         raise
-    _leave_out_of_collections()
+    settle_memory()
     try:
         for line in _introduction(settings, store, addresses, web_address):
             say(line)
@@ -97,12 +97,6 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
         await web.stop()
     _log.info("stopped")
     return committed
-
-
-def _leave_out_of_collections() -> None:
-    """What is loaded by now stays to the end: a full collection that looks at all of it stops the listeners for 0.1 s and more."""
-    gc.collect()
-    gc.freeze()
 
 
 def _introduction(settings: Config, store: Store, addresses: Addresses, web: Address) -> Iterator[str]:

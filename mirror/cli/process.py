@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import json
 import logging
 import os
@@ -25,6 +26,7 @@ from mirror.config import Config, load
 from mirror.store import Store
 
 FILES_WANTED: Final = 16_384
+COLLECT_AFTER: Final = 20_000  # objects made and not freed
 FORCED_EXIT_CODE: Final = 130  # what a shell says of a process that SIGINT ended
 _log: Final = logging.getLogger("mirror")
 
@@ -45,6 +47,17 @@ def allow_many_files() -> None:
             resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
     except (ImportError, OSError, ValueError) as error:
         _log.info("the limit of open files stays as it is: %s", error)
+
+
+def settle_memory() -> None:
+    """Look for cycles less often, and never in what is loaded by now, which stays to the end.
+
+    What flows through has no cycles, and at the usual 700 objects every request starts several collections: a tenth of all
+    work. A full one that looked at everything would stop the listeners for 0.1 s and more.
+    """
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
 
 
 def stop_on_signals() -> asyncio.Event:

@@ -22,6 +22,7 @@ from mirror.cli.process import (
     load_settings,
     rules_shown,
     scheme,
+    settle_memory,
     start_web,
     stop_on_signals,
     write_addresses,
@@ -73,6 +74,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     web_url = settings.web.url or f"{scheme(settings)}://{web_address}"
     running = Worker(settings, store, guard=guard, web_url=web_url)
     web = await start_web(settings, store, running, web_socket)
+    settle_memory()
     try:
         await running.start()
         for line in _introduction(settings, store, web_url):

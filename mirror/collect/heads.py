@@ -54,13 +54,17 @@ class Heads:
     def __init__(self, wanted: Iterable[str]) -> None:
         self._told = tuple(_start(key) for key in sorted(wanted) if key not in (names.ID, names.CAPTURE))
         self._known: dict[tuple[bytes, ...], Head] = {}
+        self._seen: set[bytes] = set()  # attributes of heads that are known: found faster than what they begin with
 
     def parts(self, attributes: Iterable[bytes]) -> Parts | None:
         """Sort a span's attributes; None: one does not begin with its key, as all do that a protobuf library wrote."""
         mirror_id = capture = b""
         told = []
+        seen = self._seen
         for raw in attributes:
-            if raw.startswith(_ID):
+            if raw in seen:
+                told.append(raw)
+            elif raw.startswith(_ID):
                 mirror_id = raw
             elif raw.startswith(_CAPTURE):
                 capture = raw
@@ -79,7 +83,9 @@ class Heads:
         if sum(map(len, told)) <= HEAD_MAX_BYTES:
             if len(self._known) >= HEADS_MAX:
                 self._known.clear()
+                self._seen.clear()
             self._known[told] = head
+            self._seen.update(told)
 
 
 def text_of(raw: bytes) -> str:

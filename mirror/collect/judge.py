@@ -6,24 +6,24 @@ One owner, the pipeline. Time comes in as an argument; what noise explains is as
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable
 from typing import Final
 
 from mirror.core.calls import CallComparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.leaves import Sampler, count_leaves
-from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Part, Resource, Role
+from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Outcome, Part, Resource, Role
 from mirror.core.request_fields import RequestFields, request_fields
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
 from mirror.core.speed.votes import Speed
 from mirror.core.speed.watch import SpeedWatch
-from mirror.core.triples import judge_group
+from mirror.core.triples import NO_VALUES, NOTHING_DIFFERS, Looked, Looking, judge_group
 from mirror.core.values.watch import ValueWatch
 
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
 SERVICES_MAX: Final = 1000  # of a run, likewise
+_ROLES: Final = tuple(Role)
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
 
 
@@ -80,6 +80,7 @@ class Judge:
         self._rules = rules
         self._sampler = Sampler()
         self._speeds = SpeedWatch()
+        self._twins: tuple[Group | None, dict[Role, Outcome]] = None, {}
         self.values = ValueWatch()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
@@ -95,14 +96,30 @@ class Judge:
         """Judge by these rules from now on. What was judged before was judged by others, and is not to be added to the same counts."""
         self._comparer = CallComparer(self._schemas, rules, self._options)
         self._rules = rules
+        self._twins = None, {}
 
     def missing_schemas(self, group: Group) -> frozenset[str]:
         """Fingerprints without which a pair of the group cannot be compared."""
         primary = group.calls.get(Role.PRIMARY)
         if primary is None:
             return frozenset()
-        shadows = (call for role, call in group.calls.items() if role is not Role.PRIMARY)
-        return frozenset().union(*(self._comparer.missing_schemas(primary, shadow) for shadow in shadows))
+        twins = self._twins_of(group)
+        found: frozenset[str] = frozenset()
+        for role, call in group.calls.items():
+            if call is not primary and role not in twins:
+                found |= self._comparer.missing_schemas(primary, call)
+        return found
+
+    def _twins_of(self, group: Group) -> dict[Role, Outcome]:
+        """What came of those shadows that did the same as the primary. Remembered for the group that is asked for last."""
+        if self._twins[0] is not group:
+            primary, found = group.calls.get(Role.PRIMARY), {}
+            if primary is not None:
+                for role, call in group.calls.items():
+                    if call is not primary and (outcome := self._comparer.twins(primary, call)):
+                        found[role] = outcome
+            self._twins = group, found
+        return self._twins[1]
 
     def request_fields(self, group: Group) -> RequestFields | None:
         """The fields of the request as the primary saw it; None where they cannot be read."""
@@ -114,7 +131,7 @@ class Judge:
     def judge(self, group: Group, now_s: float) -> Judged:
         """Judge one group at `now_s` (unix seconds)."""
         run, method = group.key.run, group.key.method
-        service = next((group.calls[role].resource.service for role in Role if role in group.calls), "")
+        service = next((group.calls[role].resource.service for role in _ROLES if role in group.calls), "")
         last_candidate = self.candidates.of(run, method, service)
         version = last_candidate.version if last_candidate else ""
 
@@ -125,30 +142,33 @@ class Judge:
             candidate_version = candidate.resource.version if candidate else version
             return self._explained(EpochKey(run, primary.service, primary.version, candidate_version), asked)
 
-        judged = judge_group(
+        twins = self._twins_of(group)
+
+        def compare(primary: CallRecord, shadow: CallRecord) -> Outcome:
+            return twins.get(shadow.role) or self._comparer.compare(primary, shadow)
+
+        return judge_group(
             group,
-            self._comparer.compare,
+            compare,
             explained=explained,
             candidate_version_last_seen=version,
             now_s=now_s,
             primary_last_seen=self.primaries.of(run, method, service),
+            look=self._look,
         )
-        return self._looked_into(judged)
 
-    def _looked_into(self, judged: Judged) -> Judged:
-        """With the votes of its values, its latency and size and, of some calls, the leaves of what the primary answered."""
-        key, outcomes = judged.group.key, judged.outcomes
-        rules = self._rules.for_method(key.run, key.method)
-        values: Mapping[str, Mapping[tuple[str, str], int]] = {}
+    def _look(self, found: Looking) -> Looked:
+        """The votes of its values, its latency and size and, of some calls, the leaves of what the primary answered."""
+        group, epoch, minute, outcomes, triple = found
+        key = group.key
+        values, leaves = NO_VALUES, None
         speeds: tuple[Speed, ...] = ()
-        if judged.triple is not None:
-            values = self.values.look(judged.epoch, key.method, outcomes, rules)
-            speeds = self._speeds.look(judged.epoch, key.method, judged.minute, outcomes)
-        leaves = None
-        primary, candidate = judged.group.calls.get(Role.PRIMARY), outcomes.get(Role.CANDIDATE)
+        if triple is not None:
+            if triple is not NOTHING_DIFFERS:
+                values = self.values.look(epoch, key.method, outcomes, self._rules.for_method(key.run, key.method))
+            speeds = self._speeds.look(epoch, key.method, minute, outcomes)
+        primary, candidate = group.calls.get(Role.PRIMARY), outcomes.get(Role.CANDIDATE)
         seen = primary is not None and candidate is not None and candidate.sees(Part.ANSWER)
-        if primary is not None and seen and primary.status == "OK" and self._sampler.takes(judged.epoch, key):
-            leaves = count_leaves(primary.capture, self._schemas, rules)
-        if not values and not speeds and leaves is None:
-            return judged
-        return replace(judged, values=values, speeds=speeds, leaves=leaves)
+        if primary is not None and seen and primary.status == "OK" and self._sampler.takes(epoch, key):
+            leaves = count_leaves(primary.capture, self._schemas, self._rules.for_method(key.run, key.method))
+        return Looked(values, speeds, leaves)

@@ -30,7 +30,6 @@ from mirror.collect.span_fields import (
     WANTED,
     Place,
     Rejected,
-    Served,
     bytes_of,
     call_of,
     capture_of,
@@ -164,7 +163,7 @@ class _Cut:
     def _span(self, raw: bytes, resource: Callable[[], Resource]) -> None:
         try:
             span = SliceSpan.FromString(raw)
-            parts = self._heads.parts(span.attributes)
+            parts = self._heads.parts(span.attributes[:])
             head = parts and self._heads.get(parts.told)
             if parts and head and parts.capture:
                 data = bytes_of(KeyValue.FromString(parts.capture).value, "capture_encoding")
@@ -202,7 +201,7 @@ class _Cut:
         resource: Callable[[], Resource],
     ) -> None:
         kept = without_payload(Span.FromString(raw)) if self._keep_spans else b""
-        self._calls.append(call_of(head, mirror_id, data, span, Served(resource(), self._here()), kept=kept))
+        self._calls.append(call_of(head, mirror_id, data, span, resource(), kept=kept, place=self._here()))
 
     def _here(self) -> Place:
         return Place(self._arrived_s, self._origin, self._place)

@@ -41,6 +41,7 @@ REJECTIONS: Final[Mapping[str, str]] = {
 _STATUS_ATTRIBUTES: Final = (names.RPC_STATUS, "rpc.response.status_code", "rpc.grpc.status_code")  # newest first
 _STATUSES: Final = {name: name for name in STATUS_NAMES}
 _ROLES: Final = {role.value: role for role in Role}
+_NO_IDENTIFIER: Final = {16: bytes(16), 8: bytes(8)}
 _RPC_SERVICE: Final = "rpc.service"  # before conventions 1.39 the method was short and its service stood here
 VERDICT: Final = "mirror.verdict"
 WANTED: Final = frozenset(
@@ -62,13 +63,6 @@ class Place(NamedTuple):
     span_index: int
 
 
-class Served(NamedTuple):
-    """By which process a call was served, and where its span came."""
-
-    resource: Resource
-    place: Place
-
-
 class Rejected(Exception):  # noqa: N818 - not an error of the program: it names why one span is left out
     """One span cannot be used; its text is a key of REJECTIONS."""
 
@@ -86,31 +80,31 @@ def head_of(found: Found) -> Head:
 
 
 def call_of(  # noqa: PLR0913 - the parts of a span
-    head: Head, mirror_id: str, data: bytes, span: SliceSpan | Span, served: Served, *, kept: bytes
+    head: Head, mirror_id: str, data: bytes, span: SliceSpan | Span, resource: Resource, *, kept: bytes, place: Place
 ) -> CallRecord:
-    """The record of a call: `data` is its serialised Capture, `kept` what is kept of the span. Raises Rejected."""
+    """The record of a call that `resource` served: `data` is its serialised Capture, `kept` what is kept of the span. Raises Rejected."""
     try:
         capture = capture_pb2.Capture.FromString(data)
     except DecodeError:
         raise Rejected("malformed_capture") from None
-    key = _key(mirror_id, head.run, head.method or _usual(capture.method.removeprefix("/")))
-    resource, place = served
+    run, method, role, expect, attempt, status = head
+    arrived_s, origin, index = place
     return CallRecord(
-        key,
-        head.role,
-        head.expect,
-        head.attempt or capture.attempt,
-        head.status or status_name(capture.status_code),
+        _key(mirror_id, run, method or _usual(capture.method.removeprefix("/"))),
+        role,
+        expect,
+        attempt or capture.attempt,
+        status or status_name(capture.status_code),
         resource,
         _identifier(span.trace_id, 16, "trace_id"),
         _identifier(span.span_id, 8, "span_id"),
         data,
-        place.arrived_s,
+        arrived_s,
         kept,
         capture.outbound_calls,
         (),
-        place.origin,
-        place.span_index,
+        origin,
+        index,
     )
 
 
@@ -197,13 +191,9 @@ def _text(found: Found, key: str) -> str:
 
 
 def _key(mirror_id: str, run: str, method: str) -> PairKey:
-    if not mirror_id:
-        raise Rejected("no_id")
-    if not run:
-        raise Rejected("no_run")
-    if not method:
-        raise Rejected("no_method")
-    if max(len(mirror_id), len(run), len(method)) > NAME_MAX_CHARS:
+    if not (mirror_id and run and method):
+        raise Rejected("no_id" if not mirror_id else "no_method" if run else "no_run")
+    if len(mirror_id) > NAME_MAX_CHARS or len(run) > NAME_MAX_CHARS or len(method) > NAME_MAX_CHARS:
         raise Rejected("too_long")
     return PairKey(run, method, mirror_id)
 
@@ -261,7 +251,7 @@ def _status(found: Found) -> str:
 
 
 def _identifier(value: bytes, size: int, reason: str) -> bytes:
-    if len(value) != size or not value.strip(b"\0"):
+    if len(value) != size or value == _NO_IDENTIFIER[size]:
         raise Rejected(reason)
     return value
 

@@ -78,7 +78,7 @@ class Stages:
         self._flushed_s = 0.0
         self._today: date | None = None  # by whose rules calls are judged
         self._missing: set[str] = set()  # fingerprints that groups wait for
-        # Counted since the last flush, by metric and labels: the counters have a lock, and this is done for each pair.
+        # Counted since the last request, by metric and labels: the counters have a lock, and this is done for each pair.
         self._told: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
         self.lanes: dict[int, Lane] = {}
 
@@ -142,6 +142,7 @@ class Stages:
         self.release(lane, lane.pairer.take_expired(lane.seen_s))
         self.judge_all(lane, lane.waiting.take_expired(lane.seen_s))
         self._close_dropped(lane)
+        self._tell()
 
     def drain(self) -> None:
         """Judge all that is open: nothing more will come."""
@@ -149,6 +150,7 @@ class Stages:
             self.judge_all(lane, lane.pairer.drain())
             self.judge_all(lane, lane.waiting.take_all())
             self._close_dropped(lane)
+        self._tell()
 
     def flush_in_time(self, now_s: float) -> None:
         """Commit, if the last time is long enough ago."""
@@ -183,6 +185,7 @@ class Stages:
             if not self.guard("call", self._call, lane, call):
                 self._drop(lane, call, FAILED)
         self._close_dropped(lane)
+        self._tell()
 
     def see(self, call: CallRecord) -> None:
         """Which version served it, and what its schema says of the rules' paths, whether it counts or not."""
@@ -284,17 +287,18 @@ class Stages:
 
     def _request_fields(self, judged: Judged) -> RequestFields | None:
         """Of a call that a sample takes; a fault of ours costs the sample and not the count."""
+        if not self._parts.writer.changes.sets.wants(judged):
+            return None
         found: list[RequestFields | None] = []
-        if self._parts.writer.changes.sets.wants(judged):
-            self.guard("request_fields", lambda: found.append(self._parts.judge.request_fields(judged.group)))
+        self.guard("request_fields", lambda: found.append(self._parts.judge.request_fields(judged.group)))
         return found[0] if found else None
 
     def _judged(self, judged: Judged) -> None:
         """Tell the counters and the forwarder. It is in the changes already."""
         told, group = self._told, judged.group
-        told["mirror_groups_released_total", (("reason", group.release.value),)] += 1
+        told["mirror_groups_released_total", (("reason", group.release),)] += 1
         for role, outcome in judged.outcomes.items():
-            told["mirror_comparisons_total", (("role", role.value), ("verdict", outcome.verdict.value))] += 1
+            told["mirror_comparisons_total", (("role", role), ("verdict", outcome.verdict))] += 1
         if judged.triple is not None:
             told["mirror_triples_total", ()] += 1
         if self._parts.forwarder is not None:
@@ -328,11 +332,14 @@ class Stages:
             for line in parts.watch.news():
                 _log.warning("%s", line)
 
-    def _figures(self) -> None:
-        """Bring the gauges, and what other parts count, up to date."""
+    def _tell(self) -> None:
+        """What was judged since the last time."""
         told, self._told = self._told, Counter()
         for (name, labels), n in told.items():
-            self._parts.counters.inc(name, n, **dict(labels))
+            self._parts.counters.inc(name, n, **{label: str(value) for label, value in labels})
+
+    def _figures(self) -> None:
+        """Bring the gauges, and what other parts count, up to date."""
         put, lanes = self._parts.counters.set, list(self.lanes.values())
         put("mirror_groups_open", sum(lane.pairer.open for lane in lanes))
         put("mirror_groups_open_bytes", sum(lane.pairer.open_bytes for lane in lanes))

@@ -83,9 +83,9 @@ class CallComparer:
 
     def compare(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
         """What came of the pair. `primary` and `shadow` are records of one pair key."""
+        if same := self.twins(primary, shadow):
+            return same
         try:
-            if same := self._same(primary, shadow):
-                return same
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return Outcome(Verdict.INCOMPARABLE, "capture")
@@ -135,8 +135,6 @@ class CallComparer:
     def missing_schemas(self, primary: CallRecord, shadow: CallRecord) -> frozenset[str]:
         """Fingerprints that the book lacks and without which this pair cannot be compared."""
         try:
-            if self._twins(primary, shadow) is not None:
-                return _NONE
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
             return _NONE
@@ -147,21 +145,22 @@ class CallComparer:
             wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
 
-    def _twins(self, primary: CallRecord, shadow: CallRecord) -> int | None:
-        """The bytes of either's responses where the two hold the same and made no calls; None: that is not known yet.
+    def twins(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
+        """What `compare` would say, where the two hold the same and made no calls; None: that is not known yet.
 
         NaN counts as equal to NaN.
         """
         if not self._options.nan_equal or made_calls(primary, shadow):
             return None
-        same = essence(primary.capture).text == essence(shadow.capture).text
-        return response_bytes(primary.capture) if same else None
-
-    def _same(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
-        size = self._twins(primary, shadow)
+        try:
+            ours, theirs = essence(primary.capture), essence(shadow.capture)
+            if ours.text != theirs.text:
+                return None
+            size = response_bytes(primary.capture)
+        except DecodeError:
+            return None
         if size is None:
             return None
-        ours, theirs = essence(primary.capture), essence(shadow.capture)
         timing = Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns)
         return Outcome(Verdict.MATCHED, sizes=(size, size), timing=timing)
 

@@ -15,7 +15,13 @@ from mirror.core.path import Path, pattern_of, render
 from mirror.core.record import record
 
 
-class Role(StrEnum):
+class Name(StrEnum):
+    """A name that is hashed as the text that it is: an Enum's own hash is a Python call, and these are keys everywhere."""
+
+    __hash__ = str.__hash__
+
+
+class Role(Name):
     """Which replica a call was served by."""
 
     PRIMARY = "primary"
@@ -23,7 +29,7 @@ class Role(StrEnum):
     SECONDARY = "secondary"
 
 
-class Kind(StrEnum):
+class Kind(Name):
     """In what way a field path differs. Together with method and path pattern it names a hypothesis."""
 
     VALUE = "value"
@@ -40,7 +46,7 @@ class Kind(StrEnum):
     IGNORED = "ignored"
 
 
-class Verdict(StrEnum):
+class Verdict(Name):
     """What came of comparing one pair."""
 
     MATCHED = "matched"
@@ -50,14 +56,14 @@ class Verdict(StrEnum):
     INCOMPARABLE = "incomparable"
 
 
-class Part(StrEnum):
+class Part(Name):
     """The two things that a pair is compared in. One may be seen where the other is not."""
 
     ANSWER = "answer"  # status, details, metadata and messages
     OUTBOUND = "outbound"  # the calls that the service made while it served this one
 
 
-class Release(StrEnum):
+class Release(Name):
     """Why the pairer let a group go."""
 
     COMPLETE = "complete"
@@ -241,6 +247,8 @@ class Outcome:
 
     def sees(self, part: Part) -> bool:
         """Whether this part of the pair is evidence."""
+        if not self.unseen and self.verdict is not Verdict.INCOMPARABLE:
+            return True
         return part not in self.unseen and (self.verdict is not Verdict.INCOMPARABLE or bool(self.unseen))
 
     @property
@@ -254,7 +262,7 @@ class Outcome:
     @property
     def partly(self) -> tuple[str, ...]:
         """Those of the reasons that did not decide the verdict."""
-        return tuple(reason for reason in self.reasons if reason != self.reason)
+        return tuple(reason for reason in self.reasons if reason != self.reason) if self.unseen else ()
 
     @property
     def hypotheses(self) -> frozenset[tuple[str, Kind]]:

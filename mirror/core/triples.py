@@ -10,8 +10,9 @@ one shadow is no evidence of the other either.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from typing import Final
+from collections.abc import Callable, Collection, Mapping
+from types import MappingProxyType
+from typing import Any, Final, NamedTuple
 
 from mirror.core.model import (
     CallRecord,
@@ -20,6 +21,7 @@ from mirror.core.model import (
     Group,
     Judged,
     Kind,
+    Leaf,
     Outcome,
     Part,
     Release,
@@ -38,7 +40,29 @@ NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANS
 
 NOTHING_DIFFERS: Final = Triple()
 
+
+class Looking(NamedTuple):
+    """A group as far as it was judged, for whoever looks further."""
+
+    group: Group
+    epoch: EpochKey
+    minute: int
+    outcomes: dict[Role, Outcome]
+    triple: Triple | None
+
+
+class Looked(NamedTuple):
+    """What is known of a group beside how its answers differ; as in Judged."""
+
+    values: Mapping[str, Mapping[tuple[str, str], int]]
+    speeds: tuple[Any, ...] = ()
+    leaves: Mapping[Leaf, int] | None = None
+
+
+NO_VALUES: Final[Mapping[str, Mapping[tuple[str, str], int]]] = MappingProxyType({})
+NOTHING_FOUND: Final = Looked(NO_VALUES)
 _SHADOWS: Final[tuple[Role, Role]] = (Role.CANDIDATE, Role.SECONDARY)
+_BOTH: Final = frozenset(_SHADOWS)
 # Then the pairer did not wait: what is missing may still have been on its way.
 _CUT_SHORT: Final = {Release.EVICTED: "evicted", Release.DRAIN: "drain"}
 
@@ -51,30 +75,25 @@ def judge_group(  # noqa: PLR0913 - what a group is judged by comes from four ow
     candidate_version_last_seen: str,
     now_s: float,
     primary_last_seen: Resource | None = None,
+    look: Callable[[Looking], Looked] | None = None,
 ) -> Judged:
     """Judge one released group.
 
     `compare(primary, shadow)` gives what came of one pair. `explained(method)` are the (pattern, kind)s that noise
     explained by at least 10 triples: they stay out of the signature. A group without candidate goes to the epoch of the
     candidate version last seen, one without primary to the service and version of `primary_last_seen`. `now_s` is unix
-    time. The reasons in `no_triple`: no_primary, not_mirrored, candidate_not_expected, secondary_not_expected,
+    time. `look` finds what is looked for beside the differences. The reasons in `no_triple`: no_primary, not_mirrored, candidate_not_expected, secondary_not_expected,
     secondary_version, incomparable_<reason>, evicted, drain.
     """
     outcomes = {role: _outcome(group, role, compare) for role in _SHADOWS if role in group.expect}
     no_triple = _why_no_triple(group, outcomes)
     triple = None
     if not no_triple:
-        differs = any(one.differences for one in outcomes.values())
+        differs = outcomes[Role.CANDIDATE].differences or outcomes[Role.SECONDARY].differences
         triple = _triple(outcomes, explained(group.key.method)) if differs else NOTHING_DIFFERS
-    return Judged(
-        group=group,
-        epoch=_epoch(group, candidate_version_last_seen, primary_last_seen),
-        minute=int(group.first_arrival_s // 60),
-        outcomes=outcomes,
-        triple=triple,
-        no_triple=no_triple,
-        compared_at_s=now_s,
-    )
+    epoch, minute = _epoch(group, candidate_version_last_seen, primary_last_seen), int(group.first_arrival_s // 60)
+    looked = look(Looking(group, epoch, minute, outcomes, triple)) if look else NOTHING_FOUND
+    return Judged(group, epoch, minute, outcomes, triple, no_triple, now_s, *looked)
 
 
 def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord], Outcome]) -> Outcome:
@@ -91,17 +110,17 @@ def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord
 def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
     """The reason why this group is no evidence; empty if it is."""
     primary, secondary = group.calls.get(Role.PRIMARY), group.calls.get(Role.SECONDARY)
-    unexpected = [role for role in _SHADOWS if role not in group.expect]
     if primary is None:
         return "no_primary"
-    if unexpected:
+    if not group.expect >= _BOTH:
+        unexpected = [role for role in _SHADOWS if role not in group.expect]
         return "not_mirrored" if len(unexpected) == len(_SHADOWS) else f"{unexpected[0]}_not_expected"
     if secondary is not None and secondary.resource.version != primary.resource.version:
         return "secondary_version"
-    unseen = [outcome for role in _SHADOWS if not (outcome := outcomes[role]).sees(Part.ANSWER)]
+    unseen = [outcome for outcome in outcomes.values() if not outcome.sees(Part.ANSWER)]
     if unseen and not _outbound_seen(outcomes.values()):
         return f"incomparable_{unseen[0].reasons[0]}"
-    return _CUT_SHORT.get(group.release, "") if group.calls.keys() < set(Role) else ""
+    return _CUT_SHORT.get(group.release, "") if len(group.calls) < len(Role) else ""
 
 
 def _outbound_seen(outcomes: Collection[Outcome]) -> bool:
@@ -146,14 +165,18 @@ def evidence_of(outcomes: Collection[Outcome]) -> Callable[[Difference], bool]:
 
 
 def _epoch(group: Group, candidate_version_last_seen: str, primary_last_seen: Resource | None) -> EpochKey:
-    resources = {role: call.resource for role, call in group.calls.items()}
-    candidate = resources.get(Role.CANDIDATE)
+    calls = group.calls
+    primary, candidate = _resource(calls.get(Role.PRIMARY)), _resource(calls.get(Role.CANDIDATE))
     # The secondary is the primary's build; of a candidate alone only the service is known to be the same.
-    primary = resources.get(Role.PRIMARY) or primary_last_seen or resources.get(Role.SECONDARY)
+    primary = primary or primary_last_seen or _resource(calls.get(Role.SECONDARY))
     service = primary or candidate
     return EpochKey(
-        run=group.key.run,
-        service=service.service if service else "",
-        primary_version=primary.version if primary else "",
-        candidate_version=candidate.version if candidate else candidate_version_last_seen,
+        group.key.run,
+        service.service if service else "",
+        primary.version if primary else "",
+        candidate.version if candidate else candidate_version_last_seen,
     )
+
+
+def _resource(call: CallRecord | None) -> Resource | None:
+    return call.resource if call is not None else None

@@ -68,7 +68,7 @@ def essence(data: bytes) -> Essence:
 def response_bytes(data: bytes) -> int | None:
     """Of a serialised capture that is whole and whose call came to an end; else None. Raises DecodeError."""
     capture = capture_pb2.Capture.FromString(data)
-    messages = capture.messages
+    messages = capture.messages[:]
     if capture.ending not in _ENDED or capture.omitted or len(messages) > MESSAGES_MAX:
         return None
     requests = size = private = 0

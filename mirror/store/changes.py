@@ -49,6 +49,7 @@ _UNKNOWN = Resource("", "", "")
 SOURCES_OVER_LIMIT = "sources_over_limit"
 REPLACED_RULES = "pairs_under_replaced_rules"
 _COMPARED: Final = (Verdict.MATCHED.value, Verdict.MISMATCHED.value, Verdict.IGNORED.value)
+_ROLES: Final = len(Role)
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 EVICTED_WAITED_S: Final = 5.0  # an evicted group that waited so long misses a shadow for another reason than a queue
 
@@ -86,7 +87,9 @@ class Changes:
         self.speeds: defaultdict[MethodMinute, defaultdict[str, MinuteSpeed]] = defaultdict(
             lambda: defaultdict(MinuteSpeed)
         )  # by metric
-        self.instances: defaultdict[EpochKey, dict[tuple[str, str], Served]] = defaultdict(dict)  # by role and instance
+        self.instances: defaultdict[EpochKey, dict[tuple[Role, str], Served]] = defaultdict(
+            dict
+        )  # by role and instance
         self.unjudged: set[tuple[EpochKey, Hypothesis]] = set()
         self.signatures: Counter[tuple[EpochKey, str, Signature]] = Counter()
         self.kept: list[Kept] = []
@@ -194,11 +197,9 @@ class Changes:
         run = group.key.run
         self.totals[f"{accounts.REQUESTS}.{group.release}", run] += 1
         self.totals[accounts.CALLS_GROUPED, run] += len(group.calls)
-        outbound = 0
-        for call in group.calls.values():
-            outbound += len(call.outbound)
+        outbound = [len(call.outbound) for call in group.calls.values() if call.outbound]
         if outbound:
-            self.totals[accounts.OUTBOUND_GROUPED, run] += outbound
+            self.totals[accounts.OUTBOUND_GROUPED, run] += sum(outbound)
 
     def schema(self, fingerprint: str, blob: bytes) -> None:
         """Keep a serialised mirror.v1.Schema whose fingerprint was verified. Idempotent."""
@@ -251,23 +252,22 @@ class Changes:
         if seen is None:
             self.epochs[judged.epoch] = Seen(arrival_s, arrival_s, judged.minute, expected)
             return
-        seen.started_s = min(seen.started_s, arrival_s)
-        seen.last_s = max(seen.last_s, arrival_s)
-        seen.minute = min(seen.minute, judged.minute)
+        if not seen.started_s <= arrival_s <= seen.last_s or judged.minute < seen.minute:
+            seen.widen(arrival_s, judged.minute)
         seen.has_secondary |= expected
 
     def _serve(self, judged: Judged, arrival_s: float) -> None:
         instances = self.instances[judged.epoch]
         for role, call in judged.group.calls.items():
-            place = role.value, call.resource.instance
+            place = role, call.resource.instance
             served = instances.get(place)
             if served is None:
                 if len(instances) >= BATCH_NAMES_MAX:
-                    place = role.value, OTHER
+                    place = role, OTHER
                 served = instances.setdefault(place, Served(first_s=arrival_s))
             served.calls += 1
-            served.first_s = min(served.first_s, arrival_s)
-            served.last_s = max(served.last_s, arrival_s)
+            if not served.first_s <= arrival_s <= served.last_s:
+                served.widen(arrival_s)
 
     def _count(self, judged: Judged, where: MethodMinute) -> None:
         counts, group = self.counts[where], judged.group
@@ -279,7 +279,7 @@ class Changes:
             self._count_one_sided(judged, where)
             outcome = judged.outcomes.get(Role.CANDIDATE)
             verdict = Verdict.INCOMPLETE if outcome is None else outcome.verdict
-            counts[verdict.value] += 1
+            counts[verdict] += 1
             if outcome is not None and outcome.reason:
                 self.reasons[where][f"{verdict}.{outcome.reason}"] += 1
             for reason in () if outcome is None else outcome.partly:
@@ -295,12 +295,12 @@ class Changes:
     def _count_one_sided(self, judged: Judged, where: MethodMinute) -> None:
         """What befell one shadow and not the other, though it makes no triple: the verdict must not overlook it."""
         group, outcomes = judged.group, judged.outcomes
-        if Role.PRIMARY not in group.calls or outcomes.keys() != set(_SHADOWS):
+        if Role.PRIMARY not in group.calls or len(outcomes) < len(_SHADOWS):
+            return
+        reasons = {role: outcomes[role].reasons for role in _SHADOWS}
+        if len(group.calls) == _ROLES and not (reasons[Role.CANDIDATE] or reasons[Role.SECONDARY]):
             return
         waited_s = judged.compared_at_s - group.first_arrival_s
-        reasons = {role: outcomes[role].reasons for role in _SHADOWS}
-        if not any(reasons.values()) and len(group.calls) == len(Role):
-            return
         for role, other in (_SHADOWS, _SHADOWS[::-1]):
             for reason in () if reasons[other] else reasons[role]:
                 self.reasons[where][f"only_{role}.{reason}"] += 1

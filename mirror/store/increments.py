@@ -17,6 +17,11 @@ class Seen:
     minute: int
     has_secondary: bool
 
+    def widen(self, arrival_s: float, minute: int) -> None:
+        """Hold this arrival too."""
+        self.started_s, self.last_s = min(self.started_s, arrival_s), max(self.last_s, arrival_s)
+        self.minute = min(self.minute, minute)
+
 
 @dataclass(slots=True)
 class Served:
@@ -25,6 +30,10 @@ class Served:
     calls: int = 0
     first_s: float = 0.0
     last_s: float = 0.0
+
+    def widen(self, arrival_s: float) -> None:
+        """Hold this arrival too."""
+        self.first_s, self.last_s = min(self.first_s, arrival_s), max(self.last_s, arrival_s)
 
 
 @dataclass(slots=True)

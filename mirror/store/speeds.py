@@ -86,7 +86,9 @@ def add_instances(connection: Connection, changes: Changes, rows: Rows, limits: 
     known: dict[int, set[tuple[str, str]]] = {}
     added: defaultdict[tuple[int, str, str], list[float]] = defaultdict(lambda: [0, float("inf"), 0.0])
     every = (
-        (rows.epochs[e], *place, seen) for e, of_epoch in changes.instances.items() for place, seen in of_epoch.items()
+        (rows.epochs[e], str(role), instance, seen)
+        for e, of_epoch in changes.instances.items()
+        for (role, instance), seen in of_epoch.items()
     )
     for epoch_id, role, instance, seen in sorted(every, key=lambda one: one[:3]):
         if epoch_id not in known:

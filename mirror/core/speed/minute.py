@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from mirror.core.model import Role
 from mirror.core.speed.evidence import Hour
-from mirror.core.speed.sketch import Sketch
+from mirror.core.speed.sketch import Sketch, bucket_of
 from mirror.core.speed.votes import TAILS, Speed, median_counts, tail_counts, votes_of_minute
 
 
@@ -29,10 +29,10 @@ class MinuteSpeed:
         self.median[speed.cell] += 1
         for cells, cell in zip(self.tails, speed.tails, strict=False):
             cells[cell] += 1
-        sketches = self.sketches
-        sketches[Role.PRIMARY].add(speed.primary)
-        sketches[Role.CANDIDATE].add(speed.candidate)
-        sketches[Role.SECONDARY].add(speed.secondary)
+        sketches, primary = self.sketches, bucket_of(speed.primary)
+        sketches[Role.PRIMARY].counts[primary] += 1
+        for role, value in ((Role.CANDIDATE, speed.candidate), (Role.SECONDARY, speed.secondary)):
+            sketches[role].counts[primary if value == speed.primary else bucket_of(value)] += 1
 
     def merge(self, other: MinuteSpeed) -> None:
         """All of another one's more: of another worker, or another minute where only figures are wanted."""

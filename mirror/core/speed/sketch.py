@@ -40,7 +40,7 @@ class Sketch:
 
     def add(self, value: float) -> None:
         """One number more."""
-        self.counts[ceil(log(value) * _PER_LOG) if value > 1 else 0] += 1
+        self.counts[bucket_of(value)] += 1
 
     def merge(self, other: Sketch) -> None:
         """All of another one's numbers more."""
@@ -49,6 +49,11 @@ class Sketch:
     def quantile(self, q: float) -> float | None:
         """The number that a share `q` is not over, to ACCURACY; None where there is none. 0 < q <= 1."""
         return quantiles(self.counts, (q,))[0]
+
+
+def bucket_of(value: float) -> int:
+    """In which bucket a number is counted."""
+    return ceil(log(value) * _PER_LOG) if value > 1 else 0
 
 
 def quantiles(counts: Mapping[int, int], shares: Iterable[float]) -> list[float | None]:

@@ -11,9 +11,10 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
-from enum import StrEnum
 from math import inf
 from typing import Final, NamedTuple, TypeAlias
+
+from mirror.core.model import Name
 
 RATIOS: Final = (1.0, 1.02, 1.05, 1.1, 1.15, 1.2, 1.3, 1.5, 2.0, 3.0, 5.0)
 TAILS: Final = (0.9, 0.99, 0.999)
@@ -22,7 +23,7 @@ Cells: TypeAlias = Mapping[int, int]  # how many triples are in each
 Votes: TypeAlias = tuple[tuple[int, int], ...]  # raw and noise, at each of RATIOS
 
 
-class Metric(StrEnum):
+class Metric(Name):
     """What is measured."""
 
     LATENCY = "latency"  # nanoseconds of the whole call, at the server
