@@ -1,0 +1,52 @@
+"""Twice what a collector can carry: it pushes back, stays small, and counts all that it acknowledged once.
+
+`python benchmarks/overload.py` prints the figures.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.live.flood.overload import Outcome, overload
+from tests.live.flood.promises import faults
+
+pytestmark = pytest.mark.live
+MIB = 1 << 20
+WAL_MAX = 64 * MIB  # the log beside the journal, see mirror/collect/journal/file.py
+QUEUED_COST = 4  # of a queued request: its bytes, what was cut from them, and the allocator's part
+
+
+def check(outcome: Outcome, *, queue_bytes: int, open_bytes: int, journal_bytes: int) -> None:
+    told = f"{outcome.bounds}\n{outcome.account}\nrefused {outcome.refused}\n{outcome.log}"
+    assert not faults(outcome), f"{faults(outcome)}\n{told}"
+    pushed_back = outcome.total("pushed_back")
+    assert min(pushed_back["UNAVAILABLE"], pushed_back["429"]) > 0, f"{pushed_back}\n{told}"
+    assert set(outcome.total("asked_s")) == {1.0}, "RetryInfo and Retry-After say when to come back"
+    assert outcome.refused.keys() <= {"queue_full", "share_used_up", "journal"}, told
+    grown = outcome.bounds.rss - outcome.bounds.rss_at_rest
+    assert grown <= QUEUED_COST * queue_bytes + 1.3 * open_bytes + 64 * MIB, told
+    assert outcome.bounds.journal <= journal_bytes + WAL_MAX + 16 * MIB, told
+
+
+def limits(*, queue_bytes: int, open_bytes: int, journal_bytes: int) -> dict[str, Any]:
+    return {
+        "intake": {"queue_max_bytes": queue_bytes},
+        "pairing": {"open_max_bytes": open_bytes},
+        "journal": {"max_bytes": journal_bytes},
+    }
+
+
+@pytest.mark.timeout(600)
+def test_twice_what_it_can_carry_is_pushed_back_and_nothing_acknowledged_is_lost(tmp_path: Path):
+    bounds = {"queue_bytes": 2 * MIB, "open_bytes": 64 * MIB, "journal_bytes": 48 * MIB}
+    check(overload(tmp_path, calls=12_000, seconds=5, **limits(**bounds)), **bounds)
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(1800)
+def test_a_minute_of_twice_the_load_as_configured_by_default(tmp_path: Path):
+    outcome = overload(tmp_path, calls=50_000, seconds=60)
+    check(outcome, queue_bytes=128 * MIB, open_bytes=256 * MIB, journal_bytes=2048 * MIB)
