@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import httpx
-from prometheus_client.parser import text_string_to_metric_families
-
 from mirror.core.model import MethodCounts
 from mirror.store.accounts import Account
 from tests.collect.process import CollectorProcess
 from tests.live.flood.calls import RUN, Maker
-from tests.live.flood.running import Load, Pace, Seat, Watch, rss_bytes, send
+from tests.live.flood.running import Load, Pace, Seat, Watch, metric, rss_bytes, send
 from tests.live.flood.sending import Told
 
 
@@ -112,17 +109,6 @@ def overload(
     )
     reader.close()
     return outcome
-
-
-def metric(collector: CollectorProcess, name: str, label: str) -> dict[str, float]:
-    """The values of a metric by one of its labels, those of the others together."""
-    text = httpx.get(f"http://{collector.addresses['web']}/metrics", timeout=60).text
-    found: Counter[str] = Counter()
-    for family in text_string_to_metric_families(text):
-        for sample in family.samples:
-            if sample.name == name:
-                found[sample.labels[label]] += sample.value
-    return dict(found)
 
 
 @contextlib.contextmanager

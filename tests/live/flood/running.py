@@ -6,6 +6,7 @@ import multiprocessing
 import os
 import threading
 import time
+from collections import Counter
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
@@ -13,6 +14,8 @@ from multiprocessing.synchronize import Event
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from prometheus_client.parser import text_string_to_metric_families
 
 from tests.collect.process import CollectorProcess
 from tests.live.flood.calls import RUN, Maker
@@ -134,6 +137,17 @@ class Pace:
             pairs = self._collector.pairs(RUN)
             if pairs > self._seen[-1][1]:
                 self._seen.append((time.monotonic(), pairs))
+
+
+def metric(collector: CollectorProcess, name: str, label: str) -> dict[str, float]:
+    """The values of a metric by one of its labels, those of the others together."""
+    text = collector.get("/metrics").text
+    found: Counter[str] = Counter()
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name == name:
+                found[sample.labels[label]] += sample.value
+    return dict(found)
 
 
 class Watch:
