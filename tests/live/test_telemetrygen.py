@@ -17,13 +17,12 @@ from grpc_mirror.v1 import attributes as names
 
 from tests.collect.process import CollectorProcess
 from tests.collect.shop import VERSIONS, product_call, schema_span
-from tests.conftest import require
 from tests.live.flood.running import metric
-from tests.live.otelcol import BUILT, passing_on
+from tests.live.otelcol import passing_on
+from tests.live.telemetrygen import carrying, command
 from tests.live.test_otel_collector import CALLS, serve
 
 pytestmark = pytest.mark.live
-PROGRAM = BUILT / "telemetrygen-v0.161.0" / "telemetrygen"
 TRACES, SPANS_OF_TRACE = 400, 3
 
 
@@ -43,14 +42,6 @@ def reached(mirror: CollectorProcess, folder: Path, way: str):
         yield addresses
 
 
-def command(address: str, *more: str, http: bool = False, traces: int = TRACES, spans: int = SPANS_OF_TRACE):
-    """To send each span in a request of its own; its own batching loses some where nothing slows it down. `spans` of a trace: 2 or more."""
-    require("telemetrygen", "not installed; `make telemetrygen` does it where Go is", present=PROGRAM.exists())
-    count = ["--workers", "1", "--traces", str(traces), "--child-spans", str(spans - 1)]
-    to = ["--otlp-endpoint", address, "--otlp-insecure", *(["--otlp-http"] if http else [])]
-    return [str(PROGRAM), "traces", *to, "--rate", "0", "--batch=false", *count, *more]
-
-
 def counted(mirror: CollectorProcess, kind: str) -> float:
     return metric(mirror, "mirror_spans_total", "kind").get(kind, 0)
 
@@ -61,7 +52,7 @@ def test_foreign_spans_are_taken_and_counted_and_mirrored_calls_beside_them_are_
     mirror, tmp_path, way, protocol
 ):
     with reached(mirror, tmp_path, way) as addresses:
-        line = command(addresses[protocol], http=protocol == "otlp_http")
+        line = command(addresses[protocol], traces=TRACES, spans=SPANS_OF_TRACE, http=protocol == "otlp_http")
         with (tmp_path / "telemetrygen.log").open("w+") as log:
             stranger = subprocess.Popen(line, stdout=log, stderr=log)
             try:
@@ -140,8 +131,3 @@ def test_calls_that_telemetrygen_sends_are_compared_behind_an_opentelemetry_coll
     assert sum(account.dropped.values()) == received - 3 * calls, account
     assert account.dropped.keys() <= {"lower_attempt", "duplicate", "late_primary"}, account
     reader.close()
-
-
-def carrying(attributes: dict[str, str]) -> list[str]:
-    """The arguments that put these on each span."""
-    return [part for key, text in attributes.items() for part in ("--telemetry-attributes", f'{key}="{text}"')]
