@@ -24,7 +24,7 @@ from tests.live.flood.running import Watch, rss_bytes
 pytestmark = pytest.mark.live
 MIB = 1 << 20
 WAL_MAX = 64 * MIB  # the log beside the journal, see mirror/collect/journal/file.py
-QUEUED_COST = 4  # of a queued request: its bytes, what was cut from them, and the allocator's part
+QUEUED_COST = 2  # of a queued request: its bytes until they are on disk, and what was cut from them
 
 
 def check(outcome: Outcome, *, queue_bytes: int, open_bytes: int, journal_bytes: int) -> None:
