@@ -1,12 +1,12 @@
 """Twice the load that a collector can carry, from exporters of three kinds: what it takes, what it pushes back, what it needs.
 
-A real `mirror collector`, as configured by default, on a core of its own where there are two. First all exporters send as fast as
+A real `mirror collector` on a core of its own where there are two, with a small queue, so that seconds fill it. First all exporters send as fast as
 they are acknowledged: that is the rate it carries. Then they offer twice that, whatever comes back: the interceptors' own sender,
 gRPC clients that heed RetryInfo, one of HTTP that heeds Retry-After. What does not fit into an exporter's queue is dropped there and
 counted. At the end each acknowledged call must be in the store's figures once. Prints a table; --json FILE writes the figures; exit
 code 1 if a promise is broken.
 
-Usage: python benchmarks/overload.py [--calls 40000] [--seconds 30] [--times 2] [--queue-mib 128] [--body 200] [--json FILE]
+Usage: python benchmarks/overload.py [--calls 40000] [--seconds 30] [--times 2] [--queue-mib 8] [--body 200] [--json FILE]
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def main() -> int:
     parser.add_argument("--calls", type=int, default=40_000, help="of each role, to find what it carries")
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--times", type=float, default=2.0)
-    parser.add_argument("--queue-mib", type=int, default=128, help="intake.queue_max_bytes")
+    parser.add_argument(
+        "--queue-mib", type=int, default=8, help="intake.queue_max_bytes; the collector's default is 128"
+    )
     parser.add_argument("--body", type=int, default=200, help="bytes of a response")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()

@@ -28,7 +28,7 @@ from tests.collect.servers import EXPORT
 from tests.live.flood.calls import Maker, numbers_of
 
 REQUEST_CALLS = 256
-THREADS = 4
+THREADS = 10  # of one exporter, each with a request under way: as the OpenTelemetry Collector by default
 TIMEOUT_S = 10.0
 END_MAX_S = 300.0  # for what is left when the flood is over
 
