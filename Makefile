@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 CALLS ?= 3000
 JOBS ?= 2  # test files at a time: most of them wait for processes
 
-.PHONY: help setup demo test soak lint format protos audit bench jaeger otelcol otelcolkafka kafka interop argo clean
+.PHONY: help setup demo test soak lint format protos audit bench jaeger otelcol otelcolkafka kafka interop telemetrygen argo clean
 
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
@@ -21,7 +21,7 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 test: $(VENV)/.ready ## unit, property and live tests
 	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
 
-soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; all that befalls workers
+soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; a minute of twice the load; all that befalls workers
 	@$(BIN)/python -m pytest -m soak $(ARGS)
 
 lint: $(VENV)/.ready ## format, lint, types, layers, generated code
@@ -60,6 +60,9 @@ kafka: ## fetch the Kafka broker that live tests start (needs Java and Maven)
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
 	@sh tools/interop.sh
+
+telemetrygen: ## install OpenTelemetry's generator of spans that live tests run (needs Go)
+	@sh tools/telemetrygen.sh
 
 argo: ## build what measures the AnalysisTemplate as Argo Rollouts does (needs Go)
 	@sh tools/argo.sh

@@ -122,7 +122,11 @@ class Collector:
         )
         lookup = LookupHandler(recordings, self.counters, clock=clock).handler()
         self._grpc = GrpcListener(
-            self._receiver, message_max_bytes=config.intake.message_max_bytes, more=(lookup,), guard=self.guard
+            self._receiver,
+            message_max_bytes=config.intake.message_max_bytes,
+            reading_max_bytes=config.intake.queue_max_bytes,
+            more=(lookup,),
+            guard=self.guard,
         )
         self._webhooks = Webhooks(targets(config.webhooks), store.engine, self.counters, web_url=web_url, clock=clock)
         self._http: Host | None = None

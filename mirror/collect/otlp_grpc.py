@@ -20,12 +20,14 @@ from mirror.collect.access import Denied, Scope
 from mirror.collect.addresses import Address, PortInUseError, bind
 from mirror.collect.guard import Guard
 from mirror.collect.lookup import SERVICE as LOOK_UP
-from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Taker
+from mirror.collect.reading import READ_MAX_S, CrowdedError, Reading, SlowError
+from mirror.collect.receive import Accepted, Busy, Failed, Malformed, Reply, Taker
 
 SERVICE: Final = "opentelemetry.proto.collector.trace.v1.TraceService"
 PROTOCOL: Final = "grpc"
 HANDSHAKE_TIMEOUT_MS: Final = 10_000
 CONNECTIONS_MAX: Final = 10_000  # each is a file: of the 16,384 that the collector asks for, the others need some too
+_SLOW: Final = f"the request did not come within {READ_MAX_S:.0f} s"
 IDLE_MAX_MS: Final = 900_000  # without a call; the client connects anew with its next one
 
 
@@ -82,8 +84,9 @@ def _answer(denied: Denied) -> Callable[[Any, grpc.aio.ServicerContext[Any, Any]
 
 
 class GrpcListener:
-    """A gRPC server for one address. `message_max_bytes` bounds a request, before and after decompression.
+    """A gRPC server for one address.
 
+    `message_max_bytes` bounds a request, before and after decompression; `reading_max_bytes`, about, all that are read at a time.
     `more`: services beside OTLP's. `guard`: who may call any of them, and whether by TLS; None: anybody, in plain.
     """
 
@@ -92,12 +95,14 @@ class GrpcListener:
         receiver: Taker,
         *,
         message_max_bytes: int,
+        reading_max_bytes: int,
         more: Sequence[grpc.GenericRpcHandler[bytes, bytes]] = (),
         guard: Guard | None = None,
     ) -> None:
         self._receiver = receiver
         self._guard = guard
         self._message_max_bytes = message_max_bytes
+        self._reading = Reading(reading_max_bytes, message_max_bytes=message_max_bytes)
         self._more = tuple(more)
         self._server: grpc.aio.Server | None = None
 
@@ -110,13 +115,14 @@ class GrpcListener:
                 ("grpc.max_receive_message_length", self._message_max_bytes),
                 ("grpc.so_reuseport", 0),  # else a second collector would silently share the port
                 ("grpc.max_concurrent_streams", 256),
+                ("grpc.http2.bdp_probe", 0),  # else a connection reads ahead by megabytes what nobody may read yet
                 ("grpc.server_handshake_timeout_ms", HANDSHAKE_TIMEOUT_MS),
                 ("grpc.max_allowed_incoming_connections", CONNECTIONS_MAX),
                 ("grpc.max_connection_idle_ms", IDLE_MAX_MS),
             ],
         )
         bind("otlp_grpc", address).close()  # gRPC does not say why it cannot; this does
-        export = grpc.unary_unary_rpc_method_handler(self._export)
+        export = grpc.stream_unary_rpc_method_handler(self._export)  # of one: so it is read when it may be
         traces = grpc.method_handlers_generic_handler(SERVICE, {"Export": export})
         server.add_generic_rpc_handlers((traces, *self._more))
         try:
@@ -136,8 +142,9 @@ class GrpcListener:
         if self._server is not None:
             await self._server.stop(grace_s)
 
-    async def _export(self, body: bytes, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
-        reply = await self._receiver.receive(body, PROTOCOL)
+    async def _export(self, _requests: Any, context: grpc.aio.ServicerContext[bytes, bytes]) -> bytes:
+        """Holds no body: abort's exception, this frame and `context` hold each other until garbage is collected."""
+        reply = await self._reply(context)
         match reply:
             case Accepted():
                 return response_of(reply).SerializeToString()
@@ -148,4 +155,26 @@ class GrpcListener:
                 await context.abort(grpc.StatusCode.UNAVAILABLE, message, trailing_metadata=trailers)
             case Failed(message):
                 await context.abort(grpc.StatusCode.INTERNAL, message)
+            case None:
+                await context.abort(grpc.StatusCode.DEADLINE_EXCEEDED, _SLOW)
         raise AssertionError("abort raises")
+
+    async def _reply(self, context: grpc.aio.ServicerContext[bytes, bytes]) -> Reply | None:
+        """None: the request did not come in time."""
+        try:
+            body = await self._reading.read(context.read, _size)
+        except CrowdedError:
+            self._receiver.refused(PROTOCOL, "queue_full")
+            return Busy("too much is being read at this moment", full=True)
+        except SlowError:
+            self._receiver.refused(PROTOCOL, "timeout")
+            return None
+        if not isinstance(body, bytes):
+            self._receiver.refused(PROTOCOL, "malformed")
+            return Malformed("the request holds no message")
+        return await self._receiver.receive(body, PROTOCOL)
+
+
+def _size(message: object) -> int:
+    """Of what was read: the end of the stream is no message."""
+    return len(message) if isinstance(message, bytes) else 0

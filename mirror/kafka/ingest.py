@@ -43,7 +43,12 @@ class Ingest:
         await asyncio.to_thread(topics.ensure, kafka, kafka.topic, partitions=kafka.partitions)
         most = await asyncio.to_thread(topics.message_max_bytes, kafka)
         receiver = KafkaReceiver(self._delivery, self.counters, message_max_bytes=most)
-        self._grpc = GrpcListener(receiver, message_max_bytes=intake.message_max_bytes, guard=self.guard)
+        self._grpc = GrpcListener(
+            receiver,
+            message_max_bytes=intake.message_max_bytes,
+            reading_max_bytes=intake.queue_max_bytes,
+            guard=self.guard,
+        )
         bound = bind("otlp_http", Address.parse(listen.otlp_http))
         try:
             grpc_address = await self._grpc.start(Address.parse(listen.otlp_grpc))

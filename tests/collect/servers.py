@@ -45,7 +45,12 @@ class Listeners:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Listeners]:
-        listener = GrpcListener(self.receiver, message_max_bytes=self.message_max_bytes, guard=self.guard)
+        listener = GrpcListener(
+            self.receiver,
+            message_max_bytes=self.message_max_bytes,
+            reading_max_bytes=self.reading_max_bytes,
+            guard=self.guard,
+        )
         self.grpc_address = await listener.start(LOCAL)
         bound = bind("otlp_http", LOCAL)
         self.http_address = LOCAL.with_port(port_of(bound))

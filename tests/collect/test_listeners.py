@@ -263,7 +263,7 @@ def test_the_error_of_a_port_in_use_says_which_and_what_to_do() -> None:
             bind("web", address)
         listeners = Listeners()
         with pytest.raises(PortInUseError, match="MIRROR_LISTEN_OTLP_GRPC"):
-            asyncio.run(GrpcListener(listeners.receiver, message_max_bytes=1).start(address))
+            asyncio.run(GrpcListener(listeners.receiver, message_max_bytes=1, reading_max_bytes=1).start(address))
 
 
 def test_a_host_that_does_not_exist_is_told_as_such() -> None:
@@ -274,7 +274,9 @@ def test_a_host_that_does_not_exist_is_told_as_such() -> None:
 def test_two_grpc_listeners_do_not_share_a_port() -> None:
     async def use(listeners: Listeners) -> None:
         with pytest.raises(PortInUseError):
-            await GrpcListener(listeners.receiver, message_max_bytes=1).start(listeners.grpc_address)
+            await GrpcListener(listeners.receiver, message_max_bytes=1, reading_max_bytes=1).start(
+                listeners.grpc_address
+            )
 
     with_listeners(Listeners(), use)
 

@@ -1,30 +1,22 @@
 """Captures go through a real OpenTelemetry Collector and are compared behind it: by both sinks, and by OpenTelemetry's own exporter.
 
-`make otelcol` builds it (Go, and ../shared). Where only Jaeger is built, that is it: Jaeger 2 is an OpenTelemetry Collector with
-a storage, and here none is configured. Without either skipped with that reason.
+How that is obtained stands in otelcol.py; where it cannot be the tests are skipped with that reason.
 """
 
 from __future__ import annotations
 
 import importlib.util
-import json
-import os
-import socket
-from pathlib import Path
 
 import grpc_mirror
 import pytest
-from mirror_demo.processes import Child
 
 from tests.collect.process import CollectorProcess
 from tests.conftest import require
 from tests.interceptors.echo import Note
 from tests.interceptors.servers import Client, SyncEcho, handlers, serving
-from tests.live.mesh import free_ports
+from tests.live.otelcol import passing_on
 
 pytestmark = pytest.mark.live
-BUILT = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "grpc-mirror"
-EXPORTERS = {"otelcol-0.160.0": "otlp_grpc", "jaeger-2.13.0": "otlp"}  # what each calls the exporter
 CALLS = 10
 
 
@@ -36,37 +28,9 @@ def mirror(tmp_path):
 
 @pytest.fixture
 def otelcol(tmp_path, mirror):
-    """The address of an OpenTelemetry Collector that batches and passes on to ours; stopped by its own id."""
-    built = [name for name in EXPORTERS if (BUILT / name).exists()]
-    require("otelcol", "not built; `make otelcol` does it where Go and ../shared are", present=bool(built))
-    (port,) = free_ports(1)
-    exporter = {"endpoint": mirror.addresses["otlp_grpc"], "tls": {"insecure": True}}
-    config = {
-        "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"127.0.0.1:{port}"}}}},
-        "processors": {"batch": {"timeout": "100ms"}},
-        "exporters": {EXPORTERS[built[0]]: exporter},
-        "service": {
-            "telemetry": {"metrics": {"level": "none"}},
-            "pipelines": {
-                "traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": [EXPORTERS[built[0]]]}
-            },
-        },
-    }
-    (tmp_path / "otelcol.yaml").write_text(json.dumps(config))  # JSON is YAML
-    child = Child("otelcol", [str(BUILT / built[0]), "--config", str(tmp_path / "otelcol.yaml")], tmp_path)
-    try:
-        child.wait_for(lambda: listens(port), "listener", timeout_s=30)
-        yield f"127.0.0.1:{port}"
-    finally:
-        child.stop()
-
-
-def listens(port):
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return None
-    return True
+    """The address of an OpenTelemetry Collector that batches and passes on to ours."""
+    with passing_on(tmp_path, mirror.addresses["otlp_grpc"]) as addresses:
+        yield addresses["otlp_grpc"]
 
 
 def way(name, endpoint):
