@@ -70,10 +70,15 @@ class _Ending(Recorder):
                 type_name(error),
                 _told(error, text),
                 bare=type(error) is Exception and not error.args,  # as context.abort raises it
-                by_client=type(error) is grpc.RpcError,  # as the request iterator raises it when the client is gone
+                by_client=type(error) is grpc.RpcError and self._raised_by_grpc(error),
             )
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
+
+    def _raised_by_grpc(self, error: BaseException) -> bool:
+        """Whether grpc's request iterator raised it, since the client is gone; a handler may raise one of its own."""
+        raised = getattr(getattr(self._context, "_state", None), "rpc_errors", None)
+        return raised is None or any(error is one for one in raised)
 
     def on_malformed(self, _error: BaseException | None) -> None:
         """A request could not be decoded: grpc answers at once, by what the handler has set so far, if it runs at all.
@@ -231,7 +236,10 @@ class _Responses:
         served = SERVED.set(call)
         attached = None if trace_context is None else attach(trace_context)
         try:
-            return next(self._responses)
+            response = next(self._responses)
+            if response is None:  # grpc takes it for the end
+                call.on_returned()
+            return response  # noqa: TRY300 - the two ends of a stream stand side by side
         except StopIteration:
             call.on_returned()
             raise
