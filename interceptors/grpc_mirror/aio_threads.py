@@ -14,6 +14,7 @@ from grpc_mirror.aio_calls import AioEnding, code_of
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import in_call
 from grpc_mirror.handlers import behavior_of, kept_attributes, rebuilt
+from grpc_mirror.leading import current_context
 from grpc_mirror.observer import Observer
 
 
@@ -132,7 +133,7 @@ class _Responses:
         if call is None:
             raise StopIteration
         try:
-            response = in_call(call, self._trace_context, next, self._responses)
+            response = in_call(call, self._trace_context, self._step)
         except StopIteration:
             self._end(None)
             raise
@@ -141,6 +142,14 @@ class _Responses:
             raise
         call.on_given()
         return response
+
+    def _step(self) -> Any:
+        """The handler's next response; the context that it leaves current is that of its next step."""
+        try:
+            return next(self._responses)
+        finally:
+            if self._trace_context is not None:
+                self._trace_context = current_context()
 
     def _end(self, error: BaseException | None) -> None:
         """Tell of the end and let go of the call: grpc keeps a stream's iterator in a cycle."""
