@@ -65,6 +65,10 @@ class Partitions:
         (found,) = self.client.committed([self._of(partition)], timeout=ASK_S)
         return found.offset if found.offset >= 0 else None
 
+    def skip_to(self, partition: int, position: int) -> None:
+        """Read on from there. Raises KafkaException."""
+        self.client.seek(self._of(partition, position))
+
     def commit(self, hints: dict[int, int]) -> None:
         """Commit hints; not done, the next ones will be."""
         offsets = [self._of(partition, position) for partition, position in hints.items()]
