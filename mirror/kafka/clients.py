@@ -103,6 +103,7 @@ def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "heartbeat.interval.ms": min(HEARTBEAT_MS, session_ms // 4),  # by which members hear of a rebalance
             "max.poll.interval.ms": MAX_POLL_MS,
             "fetch.wait.max.ms": 100,
+            "topic.metadata.refresh.interval.ms": 30_000,  # by which added partitions are noticed; five minutes, left to itself
             "queued.max.messages.kbytes": min(2_097_151, max(1024, queue_max_bytes // 1024)),
             "fetch.max.bytes": fetch_max_bytes,
             # A broker sends a first record whatever it weighs: what others wrote must be read to be put away.

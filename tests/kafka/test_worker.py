@@ -6,7 +6,9 @@ import os
 
 import pytest
 
+from mirror.config.sections import Kafka
 from mirror.kafka import clients
+from mirror.kafka.partitions import Partitions
 from tests.collect.otlp import call_span, request
 from tests.collect.process import FAST
 from tests.collect.shop import batches, product_call
@@ -120,3 +122,25 @@ def test_a_record_that_cannot_be_unpacked_stops_nobody(kafka, tmp_path, sqlite):
         assert worker.metric("mirror_dead_letters_lost_total") == 1
         assert "is passed over" in worker.log
         assert worker.get("/readyz").status_code == 200
+
+
+def test_what_kafka_refuses_in_a_rebalance_can_be_caught(kafka):
+    """As it does for a partition that is new to this client. Else the worker's thread would end for good, the process not."""
+    kafka.create_topic("refused", 1)
+    library = clients.library()
+
+    def given(_partition):
+        raise library.KafkaException(library.KafkaError(library.KafkaError._UNKNOWN_PARTITION))
+
+    members = Partitions(
+        Kafka(brokers=[kafka.address], topic="refused", group="refused"),
+        given=given,
+        taken=lambda _partitions, _lost: None,
+        on_error=lambda _error: None,
+        queue_max_bytes=1 << 20,
+    )
+    try:
+        with pytest.raises(clients.KafkaError, match="cannot be used yet"):
+            wait_until(lambda: members.poll(0.1), "partition")
+    finally:
+        members.close()
