@@ -13,7 +13,7 @@ from typing import Any
 
 import grpc
 
-from grpc_mirror.call import RETURNED, AioFacts, Raised, aio_outcome, status_code, type_name
+from grpc_mirror.call import RETURNED, AioFacts, Raised, aio_outcome, is_sendable, status_code, type_name
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import SERVED
 from grpc_mirror.handlers import asked, behavior_of, kept_attributes, rebuilt
@@ -35,6 +35,7 @@ class AioEnding(Recorder):
     _context: Any = None
     _returned = False
     _error: BaseException | None = None  # what left the handler
+    _aborted = False  # the status had been sent by then, though the handler went on or raised something else
     _decoding: BaseException | None = None
     _over = False
 
@@ -59,6 +60,17 @@ class AioEnding(Recorder):
             self._error = error
             self.end()
 
+    def on_left(self, error: BaseException) -> None:
+        """An exception left the handler. After an abort it tells nothing: grpc has sent the status, and sends no other."""
+        try:
+            self._error = error
+            self._aborted = self._status_sent()
+        except Exception:  # noqa: BLE001 - ours must never reach the service
+            self.observer.fault()
+
+    def _status_sent(self) -> bool:
+        return bool(asked(self._context, "done"))
+
     def _raised(self) -> Raised | None:
         error = self._error
         if error is None and not self._may_catch_unsendable():
@@ -68,9 +80,13 @@ class AioEnding(Recorder):
         return Raised(
             type_name(error),
             _told(error),
-            by_abort=isinstance(error, grpc.aio.AbortError),
-            by_client=isinstance(error, asyncio.CancelledError) or type_name(error) == _NOBODY_THERE,
+            by_abort=isinstance(error, grpc.aio.AbortError) or (self._aborted and bool(code_of(self._context))),
+            by_client=isinstance(error, asyncio.CancelledError) or self._nobody_there(error),
         )
+
+    def _nobody_there(self, error: BaseException) -> bool:
+        """Whether what grpc's core refused to do is the client's doing, not that of metadata which cannot be sent."""
+        return type_name(error) == _NOBODY_THERE and is_sendable(asked(self._context, "trailing_metadata") or ())
 
     def _may_catch_unsendable(self) -> bool:
         """Whether an error of the serialiser surfaces in the handler: at `context.write` of a coroutine."""
@@ -88,7 +104,9 @@ class AioEnding(Recorder):
                 outcome = RETURNED
             else:
                 malformed = self._error is not None and self._error is self._decoding
-                outcome = aio_outcome(AioFacts(code, details, self._returned, raised, malformed, self.expired))
+                # Of an abort that the handler caught, after which its stream was cut: the end is nobody else's.
+                done = self._returned or (raised is None and bool(code) and self._status_sent())
+                outcome = aio_outcome(AioFacts(code, details, done, raised, malformed, self.expired))
             trailing = None if outcome.ending in _CUT else asked(context, "trailing_metadata")
             self.finish(outcome, tuple(trailing) if trailing else ())
         except Exception:  # noqa: BLE001 - ours must never reach the service
@@ -107,7 +125,7 @@ class AioUnaryCall(AioEnding, UnaryCall):
         try:
             response = await self.behavior(request, context)
         except BaseException as error:
-            self._error = error
+            self.on_left(error)
             raise
         self._returned = True
         return response
@@ -149,7 +167,7 @@ class AioCall(AioEnding):
             try:
                 response = await behavior(request, context)
             except BaseException as error:
-                self._error = error
+                self.on_left(error)
                 raise
             self._returned = True
             return response
@@ -166,7 +184,7 @@ class AioCall(AioEnding):
             except GeneratorExit:
                 raise
             except BaseException as error:
-                self._error = error
+                self.on_left(error)
                 raise
             finally:
                 # grpc never closes a generator that it leaves; the service's must not wait longer than ours for it.

@@ -14,6 +14,7 @@ from grpc_mirror.aio_calls import AioEnding, code_of
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import in_call
 from grpc_mirror.handlers import behavior_of, kept_attributes, rebuilt
+from grpc_mirror.leading import current_context
 from grpc_mirror.observer import Observer
 
 
@@ -62,7 +63,7 @@ class ThreadedCall(AioEnding):
             if streaming:
                 return _Responses(self, response, trace_context)
             self._returned = True
-            if code_of(delegate):  # grpc sends no message with an error status, so the serialiser won't be asked
+            if code_of(self._context):  # grpc sends no message with an error status, so the serialiser won't be asked
                 self.end()
             return response
 
@@ -88,9 +89,8 @@ class ThreadedCall(AioEnding):
 
     def _begin_threaded(self, context: Any) -> tuple[Any, Any]:
         try:
-            delegate = _RememberingContext(context)
-            self._context = delegate
-            return delegate, self.begin(context.time_remaining())
+            self._context = remembered = _Remembered()
+            return _RememberingContext(context, remembered), self.begin(context.time_remaining())
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
             return context, None
@@ -99,7 +99,8 @@ class ThreadedCall(AioEnding):
         """The handler came to its end, by an exception or without."""
         if error is None:
             self._returned = True
-        self._error = error
+        else:
+            self.on_left(error)
         self._ended = True
         if self._serialized >= self._given:
             self.end()
@@ -132,7 +133,7 @@ class _Responses:
         if call is None:
             raise StopIteration
         try:
-            response = in_call(call, self._trace_context, next, self._responses)
+            response = in_call(call, self._trace_context, self._step)
         except StopIteration:
             self._end(None)
             raise
@@ -142,6 +143,14 @@ class _Responses:
         call.on_given()
         return response
 
+    def _step(self) -> Any:
+        """The handler's next response; the context that it leaves current is that of its next step."""
+        try:
+            return next(self._responses)
+        finally:
+            if self._trace_context is not None:
+                self._trace_context = current_context()
+
     def _end(self, error: BaseException | None) -> None:
         """Tell of the end and let go of the call: grpc keeps a stream's iterator in a cycle."""
         call, self._call, self._responses = self._call, None, iter(())
@@ -149,42 +158,57 @@ class _Responses:
             call.on_ended(error)
 
 
-class _RememberingContext:
-    """The context of a plain function on an aio server, which remembers the status that was set. Delegates the rest."""
+class _Remembered:
+    """The status that a plain function has set, as a context would say it."""
 
-    def __init__(self, context: Any) -> None:
+    def __init__(self) -> None:
+        self.status: Any = None
+        self.text = ""
+        self.trailing: tuple[Any, ...] = ()
+        self.aborted = False
+
+    def code(self) -> Any:
+        return self.status
+
+    def details(self) -> str:
+        return self.text
+
+    def trailing_metadata(self) -> tuple[Any, ...]:
+        return self.trailing
+
+    def done(self) -> bool:
+        """Whether the status is sent already, as far as the handler sent it."""
+        return self.aborted
+
+
+class _RememberingContext:
+    """The context of a plain function on an aio server, whose status is remembered. Delegates the rest, and has no more."""
+
+    def __init__(self, context: Any, remembered: _Remembered) -> None:
         self._context = context
-        self._code: Any = None
-        self._details = ""
-        self._trailing: tuple[Any, ...] = ()
+        self._remembered = remembered
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._context, name)
 
     def abort(self, code: Any, details: str = "", trailing_metadata: Any = ()) -> None:
-        """As grpc does: what was set before stands in for what is not given."""
-        self._code = code
-        self._details = details or self._details
-        self._trailing = tuple(trailing_metadata or ()) or self._trailing
+        """As grpc does: what was set before stands in for what is not given, and the first abort counts."""
+        remembered = self._remembered
+        if not remembered.aborted:
+            remembered.status = code
+            remembered.text = details or remembered.text
+            remembered.trailing = tuple(trailing_metadata or ()) or remembered.trailing
+        remembered.aborted = True
         self._context.abort(code, details, trailing_metadata)
 
     def set_code(self, code: Any) -> None:
         self._context.set_code(code)
-        self._code = code
+        self._remembered.status = code
 
     def set_details(self, details: str) -> None:
         self._context.set_details(details)
-        self._details = details
+        self._remembered.text = details
 
     def set_trailing_metadata(self, metadata: Any) -> None:
         self._context.set_trailing_metadata(metadata)
-        self._trailing = tuple(metadata or ())
-
-    def code(self) -> Any:
-        return self._code
-
-    def details(self) -> str:
-        return self._details
-
-    def trailing_metadata(self) -> tuple[Any, ...]:
-        return self._trailing
+        self._remembered.trailing = tuple(metadata or ())

@@ -8,6 +8,7 @@ decides (grpc/_server.py, grpc/_cython/_cygrpc/aio/server.pyx.pxi).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
@@ -15,6 +16,8 @@ from grpc_mirror.v1 import capture_pb2
 
 OK, CANCELLED, UNKNOWN, DEADLINE_EXCEEDED, FAILED_PRECONDITION, INTERNAL = 0, 1, 2, 4, 9, 13
 DETAILS_KEY = "grpc-status-details-bin"
+# What gRPC lets over the wire (specification, "Custom-Metadata"; its core checks it when the status is sent).
+_KEY, _VALUE = re.compile(r"[0-9a-z_.-]+"), re.compile(r"[ -~]*")
 
 
 class Raised(NamedTuple):
@@ -37,6 +40,9 @@ class Outcome(NamedTuple):
 
 
 RETURNED = Outcome(OK, "", capture_pb2.ENDING_RETURNED)  # how most calls end
+
+
+UNSENDABLE_METADATA = Outcome(INTERNAL, "Invalid metadata", capture_pb2.ENDING_RAISED)  # what the client then gets
 
 
 class SyncFacts(NamedTuple):
@@ -125,6 +131,26 @@ def pairs(metadata: object) -> tuple[tuple[str, Any], ...]:
     if not metadata or not isinstance(metadata, Iterable):
         return ()
     return tuple((str(key).lower(), value) for key, value in metadata)
+
+
+def is_sendable(metadata: Iterable[Any]) -> bool:
+    """Whether grpc can send these trailers. Where it cannot, the status that the handler meant never reaches the client.
+
+    A key in capitals, say, or a value that is no printable ASCII. Text under a `-bin` key is refused by grpc's own Python.
+    """
+    try:
+        return all(_is_sendable(key, value) for key, value in metadata)
+    except (TypeError, ValueError):
+        return True  # no pairs: whoever reads them says so
+
+
+def _is_sendable(key: Any, value: Any) -> bool:
+    name = key.decode("latin-1") if isinstance(key, bytes) else key
+    if not _KEY.fullmatch(name):
+        return False
+    if name.endswith("-bin"):
+        return isinstance(value, bytes)
+    return bool(_VALUE.fullmatch(value.decode("latin-1") if isinstance(value, bytes) else value))
 
 
 def type_name(error: BaseException) -> str:

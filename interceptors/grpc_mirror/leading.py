@@ -26,7 +26,7 @@ def _runtime() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any],
     return otel_context.get_current, otel_context.attach, otel_context.detach
 
 
-_get_current, attach, detach = _runtime()
+current_context, attach, detach = _runtime()
 
 
 class LedSpan(trace.NonRecordingSpan):
@@ -66,7 +66,7 @@ def led(metadata: Iterable[tuple[str, Any]], start_ns: int) -> tuple[propagation
 
     At most one of the two; neither where nothing is current and no parent was sent.
     """
-    context = _get_current()
+    context = current_context()
     if context:
         current = trace.get_current_span(context).get_span_context()
         if current.is_valid:

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from grpc_mirror import propagation
-from grpc_mirror.call import OK, Outcome
+from grpc_mirror.call import OK, UNSENDABLE_METADATA, Outcome, is_sendable
 from grpc_mirror.leading import led
 from grpc_mirror.observer import Observer
 from grpc_mirror.records import CallRecord, Omitted
@@ -95,6 +95,8 @@ class Recorder:
         if self.finished:
             return
         self.finished = True
+        if trailing_metadata and not is_sendable(trailing_metadata):
+            outcome = UNSENDABLE_METADATA
         duration_ns = time.perf_counter_ns() - self.start_ns
         requests, responses = self.take()
         asked, answers = requests.release(), responses.release()

@@ -15,7 +15,7 @@ from grpc_mirror.call import RETURNED, Outcome, Raised, SyncFacts, status_code, 
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import SERVED, in_call
 from grpc_mirror.handlers import asked, behavior_of, kept_attributes, rebuilt
-from grpc_mirror.leading import attach, detach
+from grpc_mirror.leading import attach, current_context, detach
 from grpc_mirror.observer import Observer
 from grpc_mirror.recorder import Recorder
 from grpc_mirror.unary import UnaryCall
@@ -70,10 +70,15 @@ class _Ending(Recorder):
                 type_name(error),
                 _told(error, text),
                 bare=type(error) is Exception and not error.args,  # as context.abort raises it
-                by_client=type(error) is grpc.RpcError,  # as the request iterator raises it when the client is gone
+                by_client=type(error) is grpc.RpcError and self._raised_by_grpc(error),
             )
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
+
+    def _raised_by_grpc(self, error: BaseException) -> bool:
+        """Whether grpc's request iterator raised it, since the client is gone; a handler may raise one of its own."""
+        raised = getattr(getattr(self._context, "_state", None), "rpc_errors", None)
+        return raised is None or any(error is one for one in raised)
 
     def on_malformed(self, _error: BaseException | None) -> None:
         """A request could not be decoded: grpc answers at once, by what the handler has set so far, if it runs at all.
@@ -88,7 +93,8 @@ class _Ending(Recorder):
         context = self._context
         code, details = asked(context, "code"), asked(context, "details")
         # Whether a status went out before the client left is in no public API. Without it: what else was seen.
-        sent = getattr(getattr(context, "_state", None), "statused", True)
+        statused = getattr(getattr(context, "_state", None), "statused", None)
+        sent = statused is not False
         unsendable = self.unsendable
         failed = self._raised or self._malformed or unsendable
         if sent and self._returned and code is None and not details and not failed:
@@ -97,7 +103,7 @@ class _Ending(Recorder):
             SyncFacts(
                 status_code(code, numbers=False),
                 details.decode("utf-8", "replace") if isinstance(details, bytes) else details,
-                self._returned,
+                self._returned or bool(statused),  # sent before the handler's end: another interceptor took the rest
                 self._raised,
                 self._malformed,
                 "" if unsendable is None else type_name(unsendable),
@@ -216,12 +222,19 @@ class SyncCall(_Ending):
 
 
 class _Responses:
-    """A handler's response iterator, watched. Each step runs as part of the call and in its OpenTelemetry context."""
+    """A handler's response iterator, watched. Each step runs as part of the call and in its OpenTelemetry context.
+
+    That is what the step before left current: a span of the handler's own may be open over many of them.
+    """
 
     def __init__(self, call: SyncCall, responses: Any, trace_context: Any) -> None:
         self._call = call
         self._responses = responses
         self._trace_context = trace_context
+
+    def __getattr__(self, name: str) -> Any:
+        """What else the handler's own has: other interceptors may close a generator, say."""
+        return getattr(self.__dict__["_responses"], name)
 
     def __iter__(self) -> Iterator[Any]:
         return self
@@ -231,7 +244,10 @@ class _Responses:
         served = SERVED.set(call)
         attached = None if trace_context is None else attach(trace_context)
         try:
-            return next(self._responses)
+            response = next(self._responses)
+            if response is None:  # grpc takes it for the end
+                call.on_returned()
+            return response  # noqa: TRY300 - the two ends of a stream stand side by side
         except StopIteration:
             call.on_returned()
             raise
@@ -240,6 +256,7 @@ class _Responses:
             raise
         finally:
             if attached is not None:
+                self._trace_context = current_context()
                 detach(attached)
             SERVED.reset(served)
 

@@ -52,6 +52,7 @@ from mirror.core.pair import Pairer
 from mirror.core.schemas import SCHEMAS_MAX, SchemaBook
 from mirror.store import Claim, JudgeOptions, Limits, Store, StoreError
 
+EXPLAINED_AGAIN_S: Final = 5.0  # after a store gave no answer
 LISTENER_GRACE_S: Final = 3.0
 DRAIN_S: Final = 20.0  # for judging and committing what is left
 FORWARD_FLUSH_S: Final = 5.0
@@ -314,13 +315,19 @@ def _remember_versions(judge: Judge, store: Store) -> None:
 
 
 def _explained(store: Store, counters: Counters) -> Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]:
+    again_s = 0.0  # monotonic
+
     def explained(epoch: EpochKey, method: str) -> frozenset[tuple[str, Kind]]:
-        try:
-            return store.explained(epoch, method)
-        except StoreError:
-            # Nothing is left out of the signature then: it costs rows, and changes no figure.
-            counters.inc("mirror_internal_errors_total", stage="explained")
-            return frozenset()
+        nonlocal again_s
+        # Nothing is left out of the signature without an answer: it costs rows, and changes no figure. A store that answers
+        # nothing until a timeout must not be waited for once a group.
+        if time.monotonic() >= again_s:
+            try:
+                return store.explained(epoch, method)
+            except StoreError:
+                again_s = time.monotonic() + EXPLAINED_AGAIN_S
+        counters.inc("mirror_internal_errors_total", stage="explained")
+        return frozenset()
 
     return explained
 

@@ -15,6 +15,9 @@ from mirror.config.sections import Kafka
 PARTITIONERS: Final = {"fnv1a": "fnv1a", "murmur2": "murmur2"}
 FRAMING: Final = 4096  # what a record has beside its value, at most
 FETCH_MAX_BYTES: Final = 50 << 20
+RECEIVE_MAX_BYTES: Final = (
+    256 << 20
+)  # of one answer, and of one record once unpacked: beyond, the library never gets past it
 HEARTBEAT_MS: Final = 3000
 MAX_POLL_MS: Final = 600_000  # a store that is away longer costs the partitions: others try then
 _log: Final = logging.getLogger(__name__)
@@ -100,9 +103,11 @@ def consumer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "heartbeat.interval.ms": min(HEARTBEAT_MS, session_ms // 4),  # by which members hear of a rebalance
             "max.poll.interval.ms": MAX_POLL_MS,
             "fetch.wait.max.ms": 100,
+            "topic.metadata.refresh.interval.ms": 30_000,  # by which added partitions are noticed; five minutes, left to itself
             "queued.max.messages.kbytes": min(2_097_151, max(1024, queue_max_bytes // 1024)),
             "fetch.max.bytes": fetch_max_bytes,
-            "receive.message.max.bytes": fetch_max_bytes + (1 << 20),
+            # A broker sends a first record whatever it weighs: what others wrote must be read to be put away.
+            "receive.message.max.bytes": max(RECEIVE_MAX_BYTES, fetch_max_bytes + (1 << 20)),
         },
     )
 

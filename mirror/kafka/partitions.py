@@ -7,7 +7,8 @@ reads what was taken. Kafka's committed offsets are a hint only, of where to beg
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Final
 
 from mirror.config.sections import Kafka
@@ -21,7 +22,7 @@ _log: Final = logging.getLogger(__name__)
 class Partitions:
     """`given(partition)` says where to begin to read; `taken(partitions, lost)` is told which are another's, or may be (`lost`).
 
-    `on_error`: told what the library says of the cluster. Raises KafkaError as clients.consumer does.
+    `on_error`: told what the library says of the cluster. Raises KafkaError as clients.consumer does, and `poll` where a callback failed.
     """
 
     def __init__(
@@ -65,6 +66,10 @@ class Partitions:
         (found,) = self.client.committed([self._of(partition)], timeout=ASK_S)
         return found.offset if found.offset >= 0 else None
 
+    def skip_to(self, partition: int, position: int) -> None:
+        """Read on from there. Raises KafkaException."""
+        self.client.seek(self._of(partition, position))
+
     def commit(self, hints: dict[int, int]) -> None:
         """Commit hints; not done, the next ones will be."""
         offsets = [self._of(partition, position) for partition, position in hints.items()]
@@ -83,12 +88,23 @@ class Partitions:
         return self._kafka.TopicPartition(self._topic, partition, offset)
 
     def _on_assign(self, client: Any, partitions: Sequence[Any]) -> None:
-        client.incremental_assign([self._of(one.partition, self._given(one.partition)) for one in partitions])
+        with self._told():
+            client.incremental_assign([self._of(one.partition, self._given(one.partition)) for one in partitions])
 
     def _on_revoke(self, client: Any, partitions: Sequence[Any]) -> None:
-        self._taken([one.partition for one in partitions], False)  # noqa: FBT003 - its callback's second
-        client.incremental_unassign(partitions)
+        with self._told():
+            self._taken([one.partition for one in partitions], False)  # noqa: FBT003 - its callback's second
+            client.incremental_unassign(partitions)
 
     def _on_lost(self, client: Any, partitions: Sequence[Any]) -> None:
-        self._taken([one.partition for one in partitions], True)  # noqa: FBT003
-        client.incremental_unassign(partitions)
+        with self._told():
+            self._taken([one.partition for one in partitions], True)  # noqa: FBT003
+            client.incremental_unassign(partitions)
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """The library's exceptions as ours: out of a callback its own come as what no `except Exception` catches."""
+        try:
+            yield
+        except self._kafka.KafkaException as error:
+            raise clients.KafkaError(f"the partitions given cannot be used yet: {error.args[0].str()}") from None

@@ -41,6 +41,7 @@ CLAIM_S: Final = 30.0
 TAKEN_S: Final = 15.0  # for the last commit of partitions that go to another worker
 DEAD_S: Final = 1.0
 PAUSE_S: Final = 1.0
+UNREADABLE_TRIES: Final = 3
 _log: Final = logging.getLogger(__name__)
 
 
@@ -174,6 +175,7 @@ class WorkerPipeline:
         if message.error() is not None:
             self.problem = f"Kafka: {message.error().str()}"
             self._inlet.on_error(message.error())
+            self._unreadable(message)
             return
         self.problem = ""
         partition, position = message.partition(), message.offset()
@@ -196,6 +198,23 @@ class WorkerPipeline:
                 self._stages.read(batch)
         if recovered:
             self._recovered(track)
+
+    def _unreadable(self, message: Any) -> None:
+        """A record that the library cannot unpack comes as an error, again and again: after some times it is passed over.
+
+        It cannot be put away, for nobody has its bytes; that is counted. The partition goes on.
+        """
+        kafka, track, position = library().KafkaError, self._tracks.get(message.partition()), message.offset()
+        if track is None or self._partitions is None or position < track.position:
+            return
+        if message.error().code() not in {kafka._BAD_COMPRESSION, kafka._BAD_MSG}:  # noqa: SLF001 - so they are called
+            return
+        if track.fails_at(position) >= UNREADABLE_TRIES:
+            track.position = position + 1
+            self._stages.counters.inc("mirror_dead_letters_lost_total")
+            where = (track.lane.partition, position, message.error().str())
+            _log.error("partition %d at %d cannot be read and is passed over: %s", *where)
+            self._partitions.skip_to(track.lane.partition, position + 1)
 
     def _cut(self, track: Track, message: Any, arrived_s: float) -> Batch | None:
         """The message's records. What cannot be read goes to the dead letters, once."""

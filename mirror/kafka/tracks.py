@@ -29,6 +29,7 @@ class Track:
         self.recovering = position < lane.progress.next_position  # until all of it was read again
         self.asked_s = 0.0  # when the broker was last asked whether there is more
         self.read_s = 0.0  # when something was last read
+        self._failed = (-1, 0)  # where reading failed last, and how often
         self._keep_s = keep_s
         self._keep_records = keep_records
         self._wait_s = wait_s
@@ -45,6 +46,11 @@ class Track:
             if len(self._marks) > MARKS_MAX:
                 self._marks = deque(list(self._marks)[::2])
         return self.recovering and self.position >= self.lane.progress.next_position
+
+    def fails_at(self, position: int) -> int:
+        """A record cannot be read; how often that was so of this one."""
+        self._failed = (position, self._failed[1] + 1 if self._failed[0] == position else 1)
+        return self._failed[1]
 
     def wait_for_schemas(self, now_s: float, *, behind: bool) -> None:
         """Have groups wait for schemas for ever while the lane is `behind`; then, by the clock, `wait_s` from now at least.

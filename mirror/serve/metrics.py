@@ -22,6 +22,7 @@ from mirror.core.noise import State
 from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
 from mirror.serve.site import Health, Site, Snapshot
+from mirror.store import StoreError
 
 PATHS_MAX: Final = 200  # paths by kind that have series of their own, of each epoch that is shown
 PAGE_PATHS_MAX: Final = 2000  # and of all together: runs stay in the store; those with the newest pairs come first
@@ -84,7 +85,7 @@ RUN_METRICS: Final = {metric.name: metric for metric in _OF_RUNS}
 def text(site: Site) -> bytes:
     """The whole page in Prometheus text format."""
     registry = CollectorRegistry(auto_describe=False)
-    registry.register(_Page(lambda: chain(_process(site.counters, site.health), _runs(site))))
+    registry.register(_Page(lambda: chain(_process(site.counters, site.health), _runs_or_none(site))))
     return generate_latest(registry)
 
 
@@ -120,6 +121,14 @@ def _process(counters: Snapshot, health: Health) -> Iterator[Family]:
         family = families[sample.name]
         family.add_metric(list(sample.label_values), sample.value)  # type: ignore[attr-defined]
     yield from families.values()
+
+
+def _runs_or_none(site: Site) -> list[Family]:
+    """Nothing of runs while the store is away: the process's own figures are what tells of that."""
+    try:
+        return list(_runs(site))
+    except StoreError:
+        return []
 
 
 def _runs(site: Site) -> Iterator[Family]:

@@ -26,8 +26,19 @@ from sqlalchemy.sql.dml import Insert
 from sqlalchemy.sql.schema import Table
 
 BUSY_TIMEOUT_S: Final = 10.0
+# PostgreSQL waits for locks, for a network that is gone and for a client that is frozen in a transaction: for ever, if left to itself.
+LOCK_TIMEOUT_S: Final = 10
+IDLE_IN_COMMIT_S: Final = 30
+_LIBPQ: Final[Mapping[str, int]] = {
+    "connect_timeout": 10,  # s
+    "keepalives_idle": 15,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 30_000,  # ms
+}
 IN_LIST_MAX: Final = 5000  # ids in one query
 _READING: Final = "mirror_reading"
+_PSYCOPG: Final = ("postgresql+psycopg", "postgresql+psycopg2")
 _LASTING: Final = (DataError, IntegrityError, NotSupportedError)
 
 
@@ -51,7 +62,7 @@ def open_engine(url: str, *, write: bool, mode: Literal["rwc", "rw", "ro"] | Non
     if parsed.get_backend_name() == "sqlite":
         return _sqlite(parsed, write=write, mode=mode or ("rwc" if write else "rw"))
     try:
-        return create_engine(parsed, pool_pre_ping=True)
+        return _postgresql(parsed, write=write)
     except ImportError as error:
         raise StoreError(f"store {named(parsed)}: {error}; pip install 'grpc-mirror-collector[postgres]'") from error
 
@@ -76,7 +87,8 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         text = str(cause).strip().split("\n")[0]
-        message = f"store {named(engine.url)}: {doing}: {text}{_advice(text)}"
+        advice = _advice(text) if engine.dialect.name == "sqlite" else _advice_of_server(text)
+        message = f"store {named(engine.url)}: {doing}: {text}{advice}"
         raise StoreError(message, lasting=isinstance(error, _LASTING) or "too many SQL" in text) from error
 
 
@@ -150,6 +162,31 @@ def _parse(url: str) -> URL:
     return parsed
 
 
+def _postgresql(url: URL, *, write: bool) -> Engine:
+    """One whose every wait has an end, so that a commit which hangs is told as one that failed, and is tried again.
+
+    A writer that is frozen in a commit holds the turn of all others: the server ends its session. What the URL says wins.
+    """
+    ours = (
+        {name: value for name, value in _LIBPQ.items() if name not in url.query} if url.drivername in _PSYCOPG else {}
+    )
+    engine = create_engine(url, pool_pre_ping=True, connect_args=ours)
+    said = str(url.query.get("options", ""))
+    settings = {"lock_timeout": LOCK_TIMEOUT_S} | (
+        {"idle_in_transaction_session_timeout": IDLE_IN_COMMIT_S} if write else {}
+    )
+    statements = [f"SET {name} = '{value}s'" for name, value in settings.items() if name not in said]
+
+    @event.listens_for(engine, "connect")
+    def _connected(connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            for statement in statements:
+                cursor.execute(statement)
+        connection.commit()  # else a rollback would take it back
+
+    return engine
+
+
 def _sqlite(url: URL, *, write: bool, mode: str) -> Engine:
     if url.database in {None, "", ":memory:"}:
         raise StoreError("store.url: the store must be a file that readers can open too: write sqlite:///mirror.db")
@@ -198,12 +235,21 @@ def _advice(text: str) -> str:
     lower = text.lower()
     if "not a database" in lower or "malformed" in lower:
         return "; the file is damaged or no store: move it away and start the collector again"
-    if "lock timeout" in lower:
-        return "; another session holds its tables: stop the collectors on this store, then try again"
     if "locked" in lower:
         return "; another process is writing: one collector a store"
     if "readonly" in lower or "unable to open" in lower or "permission" in lower:
         return "; the file and its directory must be writable"
     if "full" in lower:
         return "; free space on the disk"
+    return ""
+
+
+def _advice_of_server(text: str) -> str:
+    lower = text.lower()
+    if "lock timeout" in lower:
+        return "; another session holds its tables: stop the collectors on this store, or end what pg_stat_activity shows, then try again"
+    if "permission denied" in lower:
+        return "; mirror doctor says which rights are missing"
+    if "read-only transaction" in lower:
+        return "; the database, its user or this session is set to default_transaction_read_only, or the server is a standby"
     return ""

@@ -26,6 +26,8 @@ def migrate(engine: Engine, *, wait_s: int | None = None) -> str | None:
             connection.execute(text(f"SET LOCAL lock_timeout = '{int(wait_s)}s'"))
         found = revision_of(connection)
         if found != HEAD and engine.dialect.name == "postgresql":  # workers that start together: one does it
+            if wait_s is None:
+                connection.execute(text("SET LOCAL lock_timeout = 0"))
             connection.execute(select(func.pg_advisory_xact_lock(_LOCK)))
             found = revision_of(connection)
         if found != HEAD:

@@ -8,13 +8,16 @@ from pathlib import Path
 
 import pytest
 
+from mirror.collect import app
 from mirror.collect.counters import Counters
 from mirror.collect.writer import Writer
-from mirror.core.model import Verdict
+from mirror.core.model import EpochKey, Verdict
 from mirror.core.policy import Policy
 from mirror.store import Changes, Checkpoint, Store, StoreError
 from mirror.store.views import RuleChangeView
 from tests.collect.records import judged
+
+EPOCH = EpochKey("checkout", "shop", "1", "2")
 
 
 class Failing(Store):
@@ -119,3 +122,19 @@ def test_what_the_database_can_never_take_is_lost_after_a_few_attempts_and_count
     made.flush()
     assert store.attempts == 3
     assert counters.value("mirror_uncommitted_lost_total") == 1
+
+
+def test_a_store_that_gives_no_answer_is_not_asked_again_for_every_group():
+    """Each question may wait for a timeout; a queue of groups would wait for hours, and nothing would be committed."""
+
+    class Silent:
+        asked = 0
+
+        def explained(self, _epoch: object, _method: str) -> frozenset[object]:
+            self.asked += 1
+            raise StoreError("no answer")
+
+    store, counters = Silent(), Counters()
+    explained = app._explained(store, counters)  # type: ignore[arg-type] # all that it asks of a store
+    assert [explained(EPOCH, "m") for _ in range(100)] == [frozenset()] * 100
+    assert store.asked == 1

@@ -201,3 +201,62 @@ def test_the_span_carries_the_labels_and_the_resource(receiver, settings):
     assert one.resource[attributes.SERVICE_NAME] == "echo"
     assert one.resource[attributes.SERVICE_VERSION] == "1"
     assert one.resource[attributes.SERVICE_INSTANCE]
+
+
+@pytest.mark.parametrize("flavour", ["sync", "threads"])
+def test_a_span_that_a_stream_holds_open_stays_current_over_its_steps(settings, flavour):
+    """Else what a handler does after its first response would stand below our span in the service's own traces."""
+
+    class Holding:
+        def __init__(self):
+            self.seen = []
+
+        def ServerStream(self, _request, _context):
+            mine = trace.NonRecordingSpan(trace.SpanContext(7, 7, is_remote=False))
+            with trace.use_span(mine):
+                for number in range(3):
+                    self.seen.append(trace.get_current_span().get_span_context().span_id)
+                    yield Note(number=number)
+            self.seen.append(trace.get_current_span().get_span_context().trace_id)
+
+    echo = Holding()
+    make = grpc_mirror.server_interceptor if flavour == "sync" else grpc_mirror.aio_server_interceptor
+    with serving(handlers(echo), [make(settings)], aio=flavour != "sync") as port:
+        client = Client(port)
+        client.call("ServerStream", notes("x"), "held", (("traceparent", f"00-{TRACE}-{SPAN}-00"),))
+        client.close()
+    assert echo.seen == [7, 7, 7, int(TRACE, 16)]
+
+
+def test_other_interceptors_may_close_a_handlers_generator(receiver, settings):
+    """An interceptor before ours is given our iterator, and may do with it what it could do with the handler's."""
+
+    class Closing(grpc.ServerInterceptor):
+        def intercept_service(self, continuation, details):
+            handler = continuation(details)
+
+            def first_only(request, context):
+                with contextlib.closing(handler.unary_stream(request, context)) as responses:
+                    yield next(responses)
+
+            return grpc.unary_stream_rpc_method_handler(
+                first_only, handler.request_deserializer, handler.response_serializer
+            )
+
+    class Streaming:
+        closed = False
+
+        def ServerStream(self, _request, _context):
+            try:
+                yield Note(text="first")
+                yield Note(text="second")
+            finally:
+                self.closed = True
+
+    echo = Streaming()
+    with serving(handlers(echo), [Closing(), grpc_mirror.server_interceptor(settings)], aio=False) as port:
+        client = Client(port)
+        seen = client.call("ServerStream", notes("x"), "closed")
+        client.close()
+    assert (seen.code, seen.responses, echo.closed) == (grpc.StatusCode.OK, notes("first"), True)
+    assert receiver.call("closed").capture.status_code == 0

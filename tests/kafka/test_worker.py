@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from mirror.config.sections import Kafka
 from mirror.kafka import clients
+from mirror.kafka.partitions import Partitions
 from tests.collect.otlp import call_span, request
 from tests.collect.process import FAST
 from tests.collect.shop import batches, product_call
@@ -74,3 +78,69 @@ def test_what_cannot_be_read_goes_to_the_dead_letters_and_all_else_goes_on(kafka
     ]
     assert found[1][1]["mirror.topic"] == b"odd"
     assert b"is not a mirror.v1.Capture" in found[1][1]["mirror.text"]
+
+
+def test_a_record_larger_than_what_is_fetched_at_once_stops_nobody(kafka, tmp_path, sqlite):
+    """A topic of others may allow it. It is too large for the dead letters too, which is counted, and the partition goes on."""
+    small = {
+        "partitions": 1,
+        "message_max_bytes": 1_000_000,
+        "dead_letter_topic": "heavy-dead",
+        "group": "heavy-workers",
+    }
+    sets = settings(
+        kafka, "heavy", sqlite, pairing=FAST, intake={"queue_max_bytes": 8 << 20, "message_max_bytes": 1 << 20}
+    )
+    sets["kafka"] |= small
+    kafka.create_topic("heavy", 1, max__message__bytes="100000000")
+    producer = clients.library().Producer({"bootstrap.servers": kafka.address, "message.max.bytes": 100_000_000})
+    lone = request(product_call("m1", "primary", expect="candidate", name="tea")).SerializeToString()
+    for value in (os.urandom(60_000_000), lone):
+        producer.produce("heavy", value, key=b"k")
+    assert not producer.flush(60)
+    with process(tmp_path, "worker", "worker", **sets) as worker:
+        wait_until(lambda: counts(sqlite) and counts(sqlite)[0].incomplete == 1, "the call behind it told")
+        assert worker.metric("mirror_dead_letters_total") == 1
+        assert worker.metric("mirror_dead_letters_lost_total") == 1
+        assert worker.stop() == 0
+
+
+def test_a_record_that_cannot_be_unpacked_stops_nobody(kafka, tmp_path, sqlite):
+    """A few kilobytes that unpack to more than is taken at all. Nobody has its bytes, so it is counted as lost."""
+    sets = settings(kafka, "bomb", sqlite, pairing=FAST)
+    kafka.create_topic("bomb", 1)
+    bomber = clients.library().Producer(
+        {"bootstrap.servers": kafka.address, "message.max.bytes": 400_000_000, "compression.type": "zstd"}
+    )
+    bomber.produce("bomb", bytes(300 << 20), key=b"k")
+    assert not bomber.flush(60)
+    lone = request(product_call("m1", "primary", expect="candidate", name="tea")).SerializeToString()
+    bomber.produce("bomb", lone, key=b"k")
+    assert not bomber.flush(60)
+    with process(tmp_path, "worker", "worker", **sets) as worker:
+        wait_until(lambda: counts(sqlite) and counts(sqlite)[0].incomplete == 1, "the call behind it told")
+        assert worker.metric("mirror_dead_letters_lost_total") == 1
+        assert "is passed over" in worker.log
+        assert worker.get("/readyz").status_code == 200
+
+
+def test_what_kafka_refuses_in_a_rebalance_can_be_caught(kafka):
+    """As it does for a partition that is new to this client. Else the worker's thread would end for good, the process not."""
+    kafka.create_topic("refused", 1)
+    library = clients.library()
+
+    def given(_partition):
+        raise library.KafkaException(library.KafkaError(library.KafkaError._UNKNOWN_PARTITION))
+
+    members = Partitions(
+        Kafka(brokers=[kafka.address], topic="refused", group="refused"),
+        given=given,
+        taken=lambda _partitions, _lost: None,
+        on_error=lambda _error: None,
+        queue_max_bytes=1 << 20,
+    )
+    try:
+        with pytest.raises(clients.KafkaError, match="cannot be used yet"):
+            wait_until(lambda: members.poll(0.1), "partition")
+    finally:
+        members.close()

@@ -172,6 +172,10 @@ def test_a_reader_that_lost_its_store_answers_503(tmp_path):
     broken = serve(reader)
     assert broken.client.get("/api/v1/runs").json()["error"]["code"] == "store_unavailable"
     assert broken.client.get("/").status_code == 503
+    metrics = broken.client.get("/metrics")  # the process's own figures are what tells of it
+    assert metrics.status_code == 200
+    assert "mirror_commit_failures_total" in metrics.text
+    assert "mirror_run_pairs_total" not in metrics.text
 
 
 def test_schema_changes_stand_apart_from_differences(served):

@@ -8,7 +8,7 @@ from sqlalchemy import create_engine, text
 from mirror.cli.doctor import beyond, storing
 from mirror.cli.doctor.findings import State
 from mirror.config import load
-from mirror.store import Store
+from mirror.store import Store, StoreError
 from tests.live.postgres import Postgres
 
 
@@ -51,6 +51,8 @@ def test_a_user_who_may_not_write_is_told_with_the_grant(url: str) -> None:
         pass
     found = list(storing.store(load(None, {"MIRROR_STORE_URL": as_reader})))
     assert [one.state for one in found] == [State.WRONG]
+    assert "may not read its tables" in found[0].text
+    assert found[0].advice.startswith("GRANT SELECT, INSERT")
     run(url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     found = list(storing.store(load(None, {"MIRROR_STORE_URL": as_reader})))
     assert [one.state for one in found] == [State.OK, State.NOTE, State.WRONG]
@@ -59,3 +61,13 @@ def test_a_user_who_may_not_write_is_told_with_the_grant(url: str) -> None:
     run(url, found[-1].advice)
     assert [state for state, _ in told(as_reader)][-1] is State.OK
     run(url, *(f"DROP OWNED BY {role}", f"DROP ROLE {role}"))
+
+
+def test_a_database_whose_sessions_are_read_only_is_told(url: str) -> None:
+    """Its user holds all rights; a collector that starts on it would fail all the same."""
+    with Store.open(url):
+        pass
+    run(url, f"ALTER DATABASE {url.rsplit('/', 1)[1]} SET default_transaction_read_only = on")
+    assert told(url)[-1] == (State.WRONG, "sessions of postgres are read-only here")
+    with pytest.raises(StoreError, match="default_transaction_read_only"):
+        Store.open(url)

@@ -14,9 +14,11 @@ from sqlalchemy import create_engine, text
 
 import mirror.store
 from mirror.store import Reader, Store, StoreError
+from mirror.store import engine as engine_module
 from mirror.store.columns import metadata
-from mirror.store.engine import open_engine
+from mirror.store.engine import explained, open_engine
 from mirror.store.migrating import HEAD, migrate
+from mirror.store.turns import take_turn
 from tests.store.building import commit, judged
 
 
@@ -60,6 +62,45 @@ def test_upgrading_says_what_it_was_and_waits_only_so_long(url: str):
     finally:
         engine.dispose()
         other.dispose()
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_table_that_another_session_holds_is_told_and_not_waited_for_without_end(url: str, monkeypatch):
+    """A commit that waits for ever would be told by nothing: not by readiness, not in the log."""
+    monkeypatch.setattr(engine_module, "LOCK_TIMEOUT_S", 1)
+    with Store.open(url) as store, Store.open(url) as other:
+        with other.engine.begin() as connection:
+            connection.execute(text("LOCK TABLE epochs, meta IN ACCESS EXCLUSIVE MODE"))
+            with pytest.raises(StoreError, match="another session holds its tables"):
+                store.reader().runs()
+            with pytest.raises(StoreError, match="another session holds its tables"):
+                Store.open(url)
+        assert store.reader().runs() == []
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_a_writer_that_is_frozen_in_a_commit_does_not_keep_the_others_from_theirs(url: str, monkeypatch):
+    """Its process is alive to the server, which would keep its turn for it until it goes on."""
+    monkeypatch.setattr(engine_module, "IDLE_IN_COMMIT_S", 1)
+    with Store.open(url) as frozen, Store.open(url) as store:
+        connection = frozen.engine.connect()
+        connection.begin()
+        take_turn(connection)
+        store.commit(store.changes(), 60.0)
+        with pytest.raises(StoreError), explained(frozen.engine, "in a commit"):
+            connection.execute(text("SELECT 1"))
+        connection.rollback()
+        connection.close()
+        frozen.commit(frozen.changes(), 120.0)  # with a new connection
+
+
+@pytest.mark.parametrize("url", ["postgresql"], indirect=True)
+def test_what_the_url_says_of_waiting_wins(url: str):
+    engine = open_engine(f"{url}?options=-c%20lock_timeout%3D77s&connect_timeout=5", write=True)
+    with engine.begin() as connection:
+        assert connection.execute(text("SHOW lock_timeout")).scalar_one() == "77s"
+        assert connection.execute(text("SHOW idle_in_transaction_session_timeout")).scalar_one() == "30s"
+    engine.dispose()
 
 
 def test_a_directory_is_no_store(tmp_path: Path):

@@ -74,6 +74,10 @@ def _sqlite_file(url: str) -> Path | None:
 
 
 def _database(connection: Connection, url: str) -> Iterator[Finding]:
+    if connection.dialect.name == "postgresql" and not _may_read(connection):
+        user = connection.execute(text("SELECT current_user")).scalar_one()
+        yield wrong("store.url", f"{named(url)}: {user} may not read its tables", _granting(user))
+        return
     revision = revision_of(connection)
     shown = named(url)
     if revision is None:
@@ -90,10 +94,24 @@ def _database(connection: Connection, url: str) -> Iterator[Finding]:
         yield from _rights(connection, has_tables=revision is not None)
 
 
+def _may_read(connection: Connection) -> bool:
+    """Whether the revision can be read, where there is one."""
+    asked = text("SELECT has_table_privilege(to_regclass('alembic_version')::oid, 'SELECT')")
+    return connection.execute(asked).scalar() is not False
+
+
+def _granting(user: str) -> str:
+    return f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{user}"'
+
+
 def _rights(connection: Connection, *, has_tables: bool) -> Iterator[Finding]:
     user = connection.execute(text("SELECT current_user")).scalar_one()
     if connection.execute(text("SELECT pg_is_in_recovery()")).scalar_one():
         yield wrong("store.url", "this server is a standby, which takes no writes", "name the primary server")
+        return
+    if connection.execute(text("SHOW transaction_read_only")).scalar_one() == "on":
+        advice = "ALTER DATABASE ... RESET default_transaction_read_only, or the same of the user or the server"
+        yield wrong("store.url", f"sessions of {user} are read-only here", advice)
         return
     asked = "SELECT has_schema_privilege(current_schema(), 'CREATE')"
     if not connection.execute(text(asked)).scalar_one():
@@ -109,8 +127,7 @@ def _rights(connection: Connection, *, has_tables: bool) -> Iterator[Finding]:
     )
     lacking = [t.name for t in metadata.sorted_tables if connection.execute(held, {"name": t.name}).scalar() is False]
     if lacking:
-        advice = f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{user}"'
-        yield wrong("store.url", f"{user} may not write to {', '.join(lacking)}", advice)
+        yield wrong("store.url", f"{user} may not write to {', '.join(lacking)}", _granting(user))
     else:
         yield ok("store.url", f"{user} may write")
 
