@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mirror.core.model import OutboundRecord, Release, Role
 from mirror.store import Store
 from tests.store.building import RUN, START_S, group, judged
