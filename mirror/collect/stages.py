@@ -40,6 +40,7 @@ from mirror.store.accounts import FAILED
 FLUSH_INTERVAL_S: Final = 0.5
 FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
 MISSING_MAX: Final = 1000  # fingerprints looked for in the store
+UNKNOWN_RUNS_TOLD: Final = 20  # names in the log; they are the senders' to choose
 _log: Final = logging.getLogger(__name__)
 
 
@@ -78,6 +79,7 @@ class Stages:
         self._flushed_s = 0.0
         self._today: date | None = None  # by whose rules calls are judged
         self._missing: set[str] = set()  # fingerprints that groups wait for
+        self._unknown_runs: set[str] = set()  # that the log has
         # Counted since the last request, by metric and labels: the counters have a lock, and this is done for each pair.
         self._told: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
         self.lanes: dict[int, Lane] = {}
@@ -212,6 +214,14 @@ class Stages:
         if run in self._parts.runs:
             return True
         self._parts.counters.inc("mirror_unknown_run_total")
+        if run not in self._unknown_runs and len(self._unknown_runs) < UNKNOWN_RUNS_TOLD:
+            self._unknown_runs.add(run)
+            _log.warning(
+                "calls of run %r are not judged: `runs` of this process's configuration has %s; workers of one group must all "
+                "have the same",
+                run,
+                ", ".join(sorted(self._parts.runs)),
+            )
         self._parts.writer.changes.unknown_run(run)
         return False
 

@@ -9,7 +9,7 @@ from typing import Final
 
 from mirror.core.bound import upper
 from mirror.core.evalue import votes_needed
-from mirror.core.grounds import name_of, together
+from mirror.core.grounds import in_doubt, name_of, together
 from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.policy import Policy
@@ -140,6 +140,16 @@ def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     if facts.capture_loss is not None and facts.capture_loss > policy.max_capture_loss:
         text = f"{facts.capture_loss:.2%} of captures were lost, over {policy.max_capture_loss:.2%}"
         yield Lack(Reason("capture_loss", text, {"capture_loss": facts.capture_loss}))
+    for ground in in_doubt(facts):
+        text = (
+            f"{ground.text}; but the candidate's processes say that they dropped {facts.candidate_lost:,} captures, which look the "
+            "same: see why they drop, or give them room (MIRROR_QUEUE_MAX_BYTES), and begin anew with restarted processes"
+        )
+        lost: dict[str, float | str] = {
+            "where": ground.figures.get("where", ""),
+            "candidate_lost": facts.candidate_lost,
+        }
+        yield Lack(Reason("capture_loss", text, lost))
 
 
 def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:

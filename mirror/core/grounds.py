@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Final
 
 from mirror.core.bound import lower, upper
+from mirror.core.lost import may_be_lost
 from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
 from mirror.core.policy import Policy
@@ -34,11 +35,8 @@ def name_of(hypothesis: Hypothesis) -> str:
 def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     """Why the run fails; empty if it does not. What an earlier look found stays."""
     every = [h for m in facts.methods for h in m.hypotheses]
-    found = [_regressed(h) for h in every if _is(h, State.REGRESSED)]
+    found = [reason for reason in _seen(facts) if not may_be_lost(reason, facts)]
     found += [_rejected(h) for h in every if h.rejected]
-    found += [reason for m in facts.methods if (reason := broken(m.method, m.minutes))]
-    if len(facts.methods) > 1 and (reason := broken("", together(m.minutes for m in facts.methods))):
-        found.append(reason)
     if not facts.has_secondary and (reason := _over_budget(facts, policy)):
         found.append(reason)
     if policy.on_latency == "fail":
@@ -49,6 +47,19 @@ def grounds_to_fail(facts: RunFacts, policy: Policy) -> tuple[Reason, ...]:
     # The rules judged alone until the first secondary was expected; now there is better evidence.
     found += [reason for reason in kept if not (facts.has_secondary and reason.code == "over_budget")]
     return tuple(_without_repeats(found))
+
+
+def in_doubt(facts: RunFacts) -> tuple[Reason, ...]:
+    """What would be grounds, were it not that captures which the candidate's processes dropped may be all of it."""
+    return tuple(_without_repeats([reason for reason in _seen(facts) if may_be_lost(reason, facts)]))
+
+
+def _seen(facts: RunFacts) -> Iterator[Reason]:
+    """What the evidence says, whatever came of it."""
+    yield from (_regressed(h) for m in facts.methods for h in m.hypotheses if _is(h, State.REGRESSED))
+    yield from (reason for m in facts.methods if (reason := broken(m.method, m.minutes)))
+    if len(facts.methods) > 1 and (reason := broken("", together(m.minutes for m in facts.methods))):
+        yield reason
 
 
 def _without_repeats(found: list[Reason]) -> list[Reason]:

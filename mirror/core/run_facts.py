@@ -159,6 +159,7 @@ class RunFacts:
     last_s: float = 0.0
     rate_per_s: float = 0.0  # triples (without a secondary: pairs) a second of late; 0: unknown
     capture_loss: float | None = None  # share of captures lost before they reached the collector; None: unknown
+    candidate_lost: int = 0  # captures that the candidate's processes say they dropped, since each began
     failed: tuple[Reason, ...] = ()  # why an earlier look failed: a fail is latched
 
     @property

@@ -68,6 +68,7 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
         last_s=epoch.last_s,
         rate_per_s=_rate(connection, epoch, now_s),
         capture_loss=_capture_loss(connection, epoch),
+        candidate_lost=_candidate_lost(connection, epoch),
         failed=_fails(connection, epoch_id),
     )
 
@@ -241,6 +242,21 @@ def _capture_loss(connection: Connection, epoch: Row[Any]) -> float | None:
     if not captured:
         return None
     return float(min(1.0, sum(sum(json.loads(row.dropped).values()) for row in rows) / captured))
+
+
+def _candidate_lost(connection: Connection, epoch: Row[Any]) -> int:
+    """How many captures the candidate's processes report as dropped; 0 where its version cannot be told from the primary's."""
+    if epoch.candidate_version == epoch.primary_version:
+        return 0
+    source = sources.c
+    dropped = connection.execute(
+        select(source.dropped).where(
+            source.service == epoch.service,
+            source.version == epoch.candidate_version,
+            source.last_s >= epoch.started_s,
+        )
+    ).scalars()
+    return sum(sum(json.loads(one).values()) for one in dropped)
 
 
 def _fails(connection: Connection, epoch_id: int) -> tuple[Reason, ...]:

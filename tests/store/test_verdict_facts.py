@@ -79,7 +79,9 @@ def test_capture_loss_is_what_the_builds_of_this_epoch_report(by_call: Store, re
         report = schema_pb2.SourceReport(source_id=version, sequence=1, captured=100, dropped={"queue_full": dropped})
         changes.source(report, Resource(EPOCH.service, version, "pod"))
     by_call.commit(changes, START_S)
-    assert facts_of(reader).capture_loss == pytest.approx(0.025)
+    facts = facts_of(reader)
+    assert facts.capture_loss == pytest.approx(0.025)
+    assert facts.candidate_lost == 5
 
 
 def test_without_a_secondary_it_is_pairs_that_count(by_call: Store, reader: Reader):
