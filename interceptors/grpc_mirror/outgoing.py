@@ -208,7 +208,7 @@ class Outgoing:
             deadline_ns=self._deadline_ns,
             start_unix_ns=self._start_unix_ns,
             duration_ns=duration_ns,
-            size=size_of(requests, responses, kept),
+            size=size_of(requests, responses, recorder.metadata, kept),
             outbound=outbound,
         )
 

@@ -24,6 +24,7 @@ _NO_DEADLINE_S = 10 * 365 * 86_400.0
 # The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
 _DEADLINE_SLACK = 0.02
 OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
+MESSAGE_BYTES = 160  # of a held message beside its body: a stream of empty messages is not free
 _KINDS = {  # by (request_streaming, response_streaming)
     (False, False): capture_pb2.CALL_KIND_UNARY,
     (True, False): capture_pb2.CALL_KIND_CLIENT_STREAM,
@@ -121,7 +122,7 @@ class Recorder:
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
-            size_of(requests, responses, trailing_metadata),
+            size_of(requests, responses, self.metadata, trailing_metadata),
             0 if tally is None else tally.blocked,
             outbound_calls=calls,
             outbound_omitted=left_out,
@@ -139,11 +140,16 @@ def omitted_of(requests: Seen, responses: Seen) -> tuple[Omitted, ...]:
     )
 
 
-def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
-    """The bytes that a record holds, for the queue's bound."""
-    size = OVERHEAD_BYTES + requests.held + responses.held
-    return size + _metadata_bytes(trailing_metadata) if trailing_metadata else size
+def size_of(requests: Seen, responses: Seen, *metadata: tuple[tuple[str, Any], ...]) -> int:
+    """The bytes that a record holds, for the queue's bound. Of messages that were released before: see `Seen.kept`."""
+    messages = MESSAGE_BYTES * (requests.kept + responses.kept)
+    size = OVERHEAD_BYTES + messages + requests.held + responses.held
+    for pairs in metadata:
+        if pairs:
+            size += metadata_bytes(pairs)
+    return size
 
 
-def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:
-    return sum(len(key) + len(value) for key, value in metadata if isinstance(value, (str, bytes)))
+def metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:
+    """What metadata hold."""
+    return sum([len(value) for _, value in metadata])

@@ -37,6 +37,7 @@ class Seen:
     # What a direction has at first; set on the instance when it changes, so that most calls cost little to begin.
     count = 0
     held = 0  # bytes
+    kept = 0  # messages that `release` gave
     omitted = 0  # messages between the first and the last ones
     omitted_bytes = 0
     type: type[Any] | None = None  # the class of the messages
@@ -92,6 +93,7 @@ class Seen:
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages = tuple(self.messages) if self._last is None else (*self.messages, *self._last)
+        self.kept = len(messages)
         self.messages.clear()  # whoever appends to it holds it
         self._last, self._holds = None, ()
         return messages

@@ -15,12 +15,13 @@ import grpc
 
 from grpc_mirror.handlers import fields_of, rebuilt
 from grpc_mirror.observer import Observer
-from grpc_mirror.recorder import OVERHEAD_BYTES, Recorder
+from grpc_mirror.recorder import MESSAGE_BYTES, OVERHEAD_BYTES, Recorder, metadata_bytes
 from grpc_mirror.records import Plain
 from grpc_mirror.seen import HOLD_DIRECTION_MAX_BYTES, HOLD_STEP_BYTES, Seen
 from grpc_mirror.v1 import capture_pb2
 
 _UNARY = capture_pb2.CALL_KIND_UNARY
+_PLAIN_BYTES = OVERHEAD_BYTES + 2 * MESSAGE_BYTES
 _make = tuple.__new__
 
 
@@ -142,7 +143,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.deadline_ns,
                     self.start_unix_ns,
                     perf_counter_ns() - self.start_ns,
-                    OVERHEAD_BYTES + len(request) + len(response),
+                    _PLAIN_BYTES + len(request) + len(response) + metadata_bytes(self.metadata),
                 ),
             )
         )

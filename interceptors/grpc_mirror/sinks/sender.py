@@ -57,6 +57,10 @@ class Sender:
         self._queue.put(record)
         if record.__class__ is CallRecord and record.outbound is not None:
             self._hasten()
+        control = self._control
+        if control.idle:
+            control.idle = False
+            control.wake.set()
         if self._thread is None and not self._queue.closed:
             self._start()
 
