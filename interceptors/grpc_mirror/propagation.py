@@ -149,17 +149,6 @@ def place(labels: Labels, current: SpanRef | None) -> Placement:
     return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current)
 
 
-def leader_of(metadata: Iterable[tuple[str, Any]]) -> str:
-    """The `traceparent` below which our span becomes the handler's current one, where no span is current there yet.
-
-    Only below a remote parent: a synthetic root would override the service's own sampler. Empty: there is none.
-    """
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            return value.strip()
-    return ""
-
-
 def _expected(text: str) -> tuple[str, ...]:
     named = {part.strip().lower() for part in text.split(",")}
     return tuple(role for role in (attributes.CANDIDATE, attributes.SECONDARY) if role in named)

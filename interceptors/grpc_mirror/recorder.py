@@ -146,10 +146,5 @@ def size_of(requests: Seen, responses: Seen, *metadata: tuple[tuple[str, Any], .
     size = OVERHEAD_BYTES + messages + requests.held + responses.held
     for pairs in metadata:
         if pairs:
-            size += metadata_bytes(pairs)
+            size += sum([len(value) for _, value in pairs])
     return size
-
-
-def metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:
-    """What metadata hold."""
-    return sum([len(value) for _, value in metadata])

@@ -11,11 +11,11 @@ allowed and bodies that are no protobuf message do not leave either. What cannot
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
+import xxhash
 from google.protobuf import any_pb2
 from google.protobuf.descriptor import Descriptor
 
@@ -200,7 +200,8 @@ class CallRedaction:
     def hash(self, raw: bytes, direction: capture_pb2.Direction) -> tuple[bytes, str]:
         """(hash, key id) of a message whose body is left out: keyed where there is a key.
 
-        Without one plain SHA-256, and nothing where the message may hold something private: a plain hash can be tried out.
+        Without one a plain one (XXH3, 128 bits), and nothing where the message may hold something private: a plain hash can be
+        tried out.
         """
         redactor, plan = self._redactor, self._plans[direction]
         if redactor.hash is not None:
@@ -208,7 +209,7 @@ class CallRedaction:
         if self.strict or (plan is not None and not plan.idle):
             redactor.unhashed = True
             return b"", ""
-        return hashlib.sha256(raw).digest(), ""
+        return xxhash.xxh3_128_digest(raw), ""
 
     def outside(
         self, message: str, details: bytes, request: Metadata, initial: Metadata, trailing: Metadata

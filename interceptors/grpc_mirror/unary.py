@@ -15,7 +15,7 @@ import grpc
 
 from grpc_mirror.handlers import fields_of, rebuilt
 from grpc_mirror.observer import Observer
-from grpc_mirror.recorder import MESSAGE_BYTES, OVERHEAD_BYTES, Recorder, metadata_bytes
+from grpc_mirror.recorder import MESSAGE_BYTES, OVERHEAD_BYTES, Recorder
 from grpc_mirror.records import Plain
 from grpc_mirror.seen import HOLD_DIRECTION_MAX_BYTES, HOLD_STEP_BYTES, Seen
 from grpc_mirror.v1 import capture_pb2
@@ -125,6 +125,9 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
             return False
         self.finished = True
         self.request = self.response = None
+        size = _PLAIN_BYTES + len(request) + len(response)
+        for _, value in self.metadata:
+            size += len(value)
         self.observer.sink.put(
             _make(
                 Plain,
@@ -143,7 +146,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.deadline_ns,
                     self.start_unix_ns,
                     perf_counter_ns() - self.start_ns,
-                    _PLAIN_BYTES + len(request) + len(response) + metadata_bytes(self.metadata),
+                    size,
                 ),
             )
         )

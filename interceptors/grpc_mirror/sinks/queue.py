@@ -83,4 +83,3 @@ class BoundedQueue:
 
     def __len__(self) -> int:
         return len(self._records)
-

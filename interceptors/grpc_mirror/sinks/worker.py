@@ -132,9 +132,8 @@ class Worker:
         self._answer(reached)
         if encoded and (self._control.urgent or len(self._queue) >= SLICE_RECORDS):
             self._yield()
-        elif not self._control.urgent:
-            if encoded or self._hurried or self._idle():
-                self._sleep()
+        elif not self._control.urgent and (encoded or self._hurried or self._idle()):
+            self._sleep()
 
     def _idle(self) -> bool:
         """Until a call comes, the batch is due, or IDLE_S are over. Returns whether calls have come that may gather now."""
@@ -259,9 +258,7 @@ class Worker:
         settings, batch = self._settings, self._batch
         if size + REQUEST_OVERHEAD_BYTES > settings.batch_max_bytes:
             return False
-        if batch and (
-            self._batch_bytes + size > self._delivery.limit_bytes or len(batch) >= settings.batch_max_spans
-        ):
+        if batch and (self._batch_bytes + size > self._delivery.limit_bytes or len(batch) >= settings.batch_max_spans):
             self._deliver()
             batch = self._batch
         if not batch:
