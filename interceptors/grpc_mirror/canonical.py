@@ -20,7 +20,6 @@ import struct
 from collections.abc import Callable
 from typing import Any
 
-import xxhash
 from google.protobuf import descriptor_pool, message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
@@ -49,12 +48,9 @@ class KeyedHash:
         """Of a canonical value."""
         return hmac.digest(self._key, b"leaf\0" + data, "sha256")
 
-    def message(self, body: bytes) -> bytes:
-        """Of a whole serialised message, by way of its XXH3: such messages are large, and SHA-256 takes thirty times as long.
-
-        What the key keeps secret it keeps of that as well. Equal hashes are equal messages, unless somebody has made them so.
-        """
-        return hmac.digest(self._key, b"message xxh3\0" + xxhash.xxh3_128_digest(body), "sha256")
+    def message(self, digest: bytes) -> bytes:
+        """Of a whole serialised message, by its digest (`seen.digest_of`), which is as secret as the message until it is keyed."""
+        return hmac.digest(self._key, b"message xxh3\0" + digest, "sha256")
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read
 from grpc_mirror.records import CallRecord
 from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
-from grpc_mirror.seen import Message
+from grpc_mirror.seen import Message, digest_of
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
@@ -244,7 +244,7 @@ def _messages(
     room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public
     parts: list[bytes] = []
     for message, direction in seen:
-        offset_ns, size, raw, _ = message
+        offset_ns, size, raw, _, _ = message
         if raw is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
             continue
@@ -280,8 +280,9 @@ def _without_body(
     captured = capture_pb2.CapturedMessage(
         direction=direction, offset_ns=message.offset_ns, original_size=message.size, omission=omission
     )
-    if message.body is not None:
-        captured.hash, captured.key_id = redaction.hash(message.body, direction)
+    digest = message.digest if message.body is None else digest_of(message.body)
+    if digest:
+        captured.hash, captured.key_id = redaction.hash(digest, direction)
     return bytes_field(6, captured.SerializeToString())
 
 

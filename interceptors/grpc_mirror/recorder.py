@@ -87,6 +87,12 @@ class Recorder:
         slack_ns = max(int(_DEADLINE_SLACK * 1e9), int(_DEADLINE_SLACK * self.deadline_ns))
         return time.perf_counter_ns() - self.start_ns >= self.deadline_ns - slack_ns
 
+    @property
+    def room(self) -> int:
+        """Bytes of the largest message that the capture can take in now."""
+        observer = self.observer
+        return min(observer.message_max_bytes, observer.capture_max_bytes - self.requests.held - self.responses.held)
+
     def take(self) -> tuple[Seen, Seen]:
         """Requests and responses as seen so far."""
         return self.requests, self.responses

@@ -15,7 +15,6 @@ import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import xxhash
 from google.protobuf import any_pb2
 from google.protobuf.descriptor import Descriptor
 
@@ -197,19 +196,19 @@ class CallRedaction:
             return None
         return Body(message.SerializePartialToString(deterministic=True), tuple(walk.leaves))
 
-    def hash(self, raw: bytes, direction: capture_pb2.Direction) -> tuple[bytes, str]:
-        """(hash, key id) of a message whose body is left out: keyed where there is a key.
+    def hash(self, digest: bytes, direction: capture_pb2.Direction) -> tuple[bytes, str]:
+        """(hash, key id) of a message whose body is left out, by its digest: keyed where there is a key.
 
-        Without one a plain one (XXH3, 128 bits), and nothing where the message may hold something private: a plain hash can be
+        Without one the digest itself, and nothing where the message may hold something private: a plain hash can be
         tried out.
         """
         redactor, plan = self._redactor, self._plans[direction]
         if redactor.hash is not None:
-            return redactor.hash.message(raw), redactor.key_id
+            return redactor.hash.message(digest), redactor.key_id
         if self.strict or (plan is not None and not plan.idle):
             redactor.unhashed = True
             return b"", ""
-        return xxhash.xxh3_128_digest(raw), ""
+        return digest, ""
 
     def outside(
         self, message: str, details: bytes, request: Metadata, initial: Metadata, trailing: Metadata

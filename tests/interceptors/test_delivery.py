@@ -296,7 +296,7 @@ def test_the_queue_counts_what_small_messages_cost():
     """A stream of a thousand empty messages holds far more than no bytes."""
     requests, responses = Seen(1000), Seen(1000)
     for number in range(1000):
-        requests.add(b"", number, lambda _size: None)
+        requests.add(b"", number, lambda _size: None, room=0)
     stream = record()._replace(requests=requests.release(), size=size_of(requests, responses))
     queue = BoundedQueue(Counters(), max_bytes=MIB, max_calls=10_000)
     assert sum(queue.put(stream) for _ in range(100)) < 10
