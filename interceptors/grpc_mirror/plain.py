@@ -11,7 +11,7 @@ import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from grpc_mirror.capture import alike_of, describe, head_of
+from grpc_mirror.capture import SHORT, alike_of, describe, four_bytes, head_of, message_head
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
     KIND_INTERNAL,
@@ -102,7 +102,7 @@ class PlainCalls:
         if len(found) != len(metadata) or not 0 < len(mirror_id) <= ID_MAX_CHARS:
             return None
         asked, answered = len(request), len(response)
-        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >> 28:
+        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
             return None
         key = (method, request_type, response_type, initial, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT))
         form = self._forms.get(key)
@@ -128,19 +128,19 @@ class PlainCalls:
             _id_head(len(raw_id)),
             raw_id,
         )
-        before, after = _message_head(1, asked)
+        before, after = message_head(1, asked)
         head = b"%b\x88\x01%b%b\x90\x01%b%b%b%b%b" % (
             form.head,
-            _four(start_unix_ns & 0xFFFFFFF, 0x80808080),
+            four_bytes(start_unix_ns & 0xFFFFFFF, 0x80808080),
             _rest_of(start_unix_ns >> 28),
-            _four(duration_ns, 0x808080),
+            four_bytes(duration_ns),
             b"\x78" + varint(deadline_ns) if deadline_ns else b"",
             before,
-            _four(request_ns, 0x808080),
+            four_bytes(request_ns),
             after,
         )
-        before, after = _message_head(2, answered)
-        told = before + _four(response_ns, 0x808080) + after
+        before, after = message_head(2, answered)
+        told = before + four_bytes(response_ns) + after
         size = len(head) + asked + len(told) + answered
         attribute = _capture_head(size)
         size += len(span) + len(attribute)
@@ -170,12 +170,6 @@ class PlainCalls:
         )
 
 
-def _four(value: int, more: int) -> bytes:
-    """A number below 2**28 as a varint of four bytes, whatever its size; `more`: the bits that say which bytes are followed."""
-    value = (value & 0x3FFF) | (value & 0xFFFC000) << 2
-    return ((value & 0x7F007F) | (value & 0x3F803F80) << 1 | more).to_bytes(4, "little")
-
-
 # What depends on sizes alone: those of a service's calls repeat.
 
 
@@ -189,14 +183,6 @@ def _rest_of(high: int) -> bytes:
 def _id_head(size: int) -> bytes:
     """What stands before the text of `mirror.id` in its attribute, by the bytes of the text: all but the attribute's tag."""
     return attribute_bytes(attributes.ID, "x" * size)[1:-size]
-
-
-@lru_cache(maxsize=4096)
-def _message_head(direction: int, size: int) -> tuple[bytes, bytes]:
-    """What stands before a message in its capture: up to its offset, which has four bytes, and from there to the body."""
-    length = varint(size)
-    after = b"\x20%b\x12%b" % (length, length)
-    return b"\x32%b\x08%c\x18" % (varint(7 + len(after) + size), direction), after
 
 
 @lru_cache(maxsize=4096)

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 from grpc_mirror import canonical, private_plan
+from grpc_mirror.seen import digest_of
 from grpc_mirror.v1 import capture_pb2
 from hypothesis import given
 from hypothesis import strategies as st
