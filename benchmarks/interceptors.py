@@ -1,13 +1,16 @@
 """CPU and latency of a server's call: bare, captured, not mirrored, under contrib instrumentation, and without a collector.
 
 One process serves each variant, one receives the exports (it answers at once, late or never), this one calls. Calls come at a
-steady rate, so that p50 and p99 tell of the server and not of a queue. In a round the variants take turns of a tenth of a second
-in random order, so that what else the machine does strikes all alike; then all exports get the time to leave. CPU is that of a
-server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and the captured and
-instrumented calls are held against it; the other gets none, as the calls that are not mirrored. Servers whose collector is dead,
-hangs or answers late are held against the one whose collector is ready. After the table: what is promised, and whether it was kept.
+steady rate, so that p50 and p99 tell of the server and not of a queue. Each round has servers of its own: of two equal ones one may
+cost a twentieth more for as long as it lives (where its memory and its threads happen to be). Within a round the variants take
+turns of a tenth of a second in random order, so that what else the machine does strikes all alike; then all exports get the time to
+leave. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
+the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. With large bodies
+a third has no interceptor and sends as many bytes as ours (`sends`): what is the network's of the cost, below which no capture of
+bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
+and are held against the one whose collector is ready. After the table: what is promised where, and whether it was kept.
 
-Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 8] [--seconds 1] [--only 'sync/unary/*'] [--json FILE]
+Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 4] [--seconds 1] [--only 'sync/unary/*'] [--json FILE]
 """
 
 from __future__ import annotations
@@ -23,7 +26,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-from interceptor_calls.figures import HEAD, Used, line_of, promises, rows_of
+from interceptor_calls.figures import HEAD, PROMISED, SMALL_BYTES, Used, line_of, promises, rows_of
 from interceptor_calls.load import STREAMED, Target, started
 from interceptor_calls.servers import note_class_once
 
@@ -41,6 +44,7 @@ VARIANTS = {
     "bare, plain": ("bare", "ready", False, ""),
     "not mirrored": ("ours", "ready", False, "bare, plain"),
 }
+SENDS = {"sends": ("sends", "ready", True, "bare")}
 FAULTY = {name: ("ours", name, True, "captured") for name in ("dead", "hanging", "slow")}
 Cell = tuple[str, str, int, dict[str, tuple[str, str, bool, str]]]  # name, kind, size of bodies, variants
 
@@ -49,7 +53,11 @@ def cells_of(flavour: str) -> list[Cell]:
     """What is measured of one flavour of server."""
     faulty = {"captured": VARIANTS["captured"]} | FAULTY
     return [
-        *((f"{flavour}/{kind}/{size}", kind, size, VARIANTS) for kind in ("unary", "stream") for size in SIZES),
+        *(
+            (f"{flavour}/{kind}/{size}", kind, size, VARIANTS | SENDS if size > SMALL_BYTES else VARIANTS)
+            for kind in ("unary", "stream")
+            for size in SIZES
+        ),
         # At 20 MB/s the second fills the queue of a server that cannot deliver.
         *((f"{flavour}/unary/{size}/collector", "unary", size, faulty) for size in (1000, 100_000)),
     ]
@@ -80,17 +88,24 @@ async def measure(
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Some cells of one flavour of server; yields the rows of each."""
     for cell, kind, size, variants in cells:
-        with contextlib.ExitStack() as stack:
-            targets = {}
-            for name, (program, collector, mirrored, _) in variants.items():
-                port = stack.enter_context(started("serve", flavour, program, f"127.0.0.1:{ports[collector]}"))
-                targets[name] = Target(port, mirrored=mirrored)
-            await one_round(targets, kind, size, options.seconds / 2, settle_s=0.1)  # warms everything up
-            rounds = [
-                await one_round(targets, kind, size, options.seconds, settle_s=SETTLE_S) for _ in range(options.rounds)
+        known = {name: base if base in variants else "" for name, (_, _, _, base) in variants.items()}
+        lasting = "dead" in variants
+        rounds = []
+        for _ in range(1 if lasting else options.rounds):
+            commands = [
+                ("serve", flavour, program, f"127.0.0.1:{ports[collector]}")
+                for program, collector, _, _ in variants.values()
             ]
-            known = {name: base if base in variants else "" for name, (_, _, _, base) in variants.items()}
-            yield rows_of(cell, rounds, known)
+            with started(*commands) as served:
+                targets = {
+                    name: Target(port, mirrored=variants[name][2]) for name, port in zip(variants, served, strict=True)
+                }
+                await one_round(targets, kind, size, options.seconds / 2, settle_s=0.1)  # warms everything up
+                rounds += [
+                    await one_round(targets, kind, size, options.seconds, settle_s=SETTLE_S)
+                    for _ in range(options.rounds if lasting else 1)
+                ]
+        yield rows_of(cell, rounds, known)
 
 
 async def run(options: argparse.Namespace) -> None:
@@ -99,8 +114,9 @@ async def run(options: argparse.Namespace) -> None:
     found: list[dict[str, Any]] = []
     print(HEAD)
     with contextlib.ExitStack() as stack:
-        ports = {mode: stack.enter_context(started("receive", mode)) for mode in ("ready", "hanging", "slow")}
-        with started("receive", "ready") as gone:
+        modes = ("ready", "hanging", "slow")
+        ports = dict(zip(modes, stack.enter_context(started(*(("receive", mode) for mode in modes))), strict=True))
+        with started(("receive", "ready")) as (gone,):
             ports["dead"] = gone
         for flavour in ("sync", "aio"):
             cells = [cell for cell in cells_of(flavour) if fnmatch.fnmatch(cell[0], options.only)]
@@ -110,14 +126,15 @@ async def run(options: argparse.Namespace) -> None:
                 found += rows
                 if options.json:
                     options.json.write_text(json.dumps(found, indent=1))
+    print(PROMISED)
     for text, kept in promises(found):
-        print(f"{'kept  ' if kept else 'BROKEN'} {text}")
+        print(f"{'unclear' if kept is None else 'kept' if kept else 'BROKEN':>8} {text}")
 
 
 def main() -> None:
     """Run the rounds and print the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--rounds", type=int, default=4)
     parser.add_argument("--seconds", type=float, default=1.0, help="of load for each variant in a round")
     parser.add_argument("--only", default="*", help="pattern of the cells to run, such as sync/unary/1000")
     parser.add_argument("--json", type=Path)

@@ -10,7 +10,7 @@ import secrets
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import grpc
@@ -22,16 +22,18 @@ STREAMED = 8  # messages each way of a stream
 
 
 @contextlib.contextmanager
-def started(*arguments: str) -> Iterator[int]:
-    """This file in another process; yields the port that it prints."""
+def started(*commands: Sequence[str]) -> Iterator[list[int]]:
+    """This file in other processes, one for each command, all started at once; yields the ports that they print."""
     environment = os.environ | {"OTEL_SERVICE_NAME": "bench", "OTEL_RESOURCE_ATTRIBUTES": "service.version=1"}
-    process = subprocess.Popen([sys.executable, servers.__file__, *arguments], stdout=subprocess.PIPE, env=environment)
-    assert process.stdout
-    try:
-        yield int(process.stdout.readline())
-    finally:
-        process.kill()
-        process.wait()
+    with contextlib.ExitStack() as stack:
+        processes = []
+        for command in commands:
+            whole = [sys.executable, servers.__file__, *command]
+            process = subprocess.Popen(whole, stdout=subprocess.PIPE, env=environment)
+            stack.callback(process.wait)
+            stack.callback(process.kill)
+            processes.append(process)
+        yield [int(process.stdout.readline()) for process in processes if process.stdout]
 
 
 class Target:

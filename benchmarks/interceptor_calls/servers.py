@@ -1,6 +1,7 @@
 """The processes that the benchmark of the interceptors starts: a server of each variant, and what takes their exports.
 
-Usage: servers.py serve sync|aio bare|ours|contrib ENDPOINT, or servers.py receive ready|slow|hanging. Each prints its port and
+A fourth variant has no interceptor and sends as many bytes as ours would, in batches as ours: the part of the cost that is the
+network's. Usage: servers.py serve sync|aio bare|ours|contrib|sends ENDPOINT, or servers.py receive ready|slow|hanging. Each prints its port and
 serves until it is killed.
 """
 
@@ -10,7 +11,9 @@ import asyncio
 import json
 import resource
 import sys
+import threading
 import time
+from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent import futures
 from typing import Any
@@ -21,6 +24,8 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
 SERVICE = "mirrorbench.Echo"
 SLOW_S = 2.0
+# Of what `sends` sends: the settings that ours has by default, and what it sends beside the messages.
+CAPTURE_BYTES, BATCH_BYTES, TICK_S, AGE_S, SPAN_BYTES = 768 * 1024, 512 * 1024, 0.2, 1.0, 400
 
 
 def note_class() -> Any:
@@ -48,6 +53,38 @@ def usage(dropped: Callable[[], dict[str, int]]) -> bytes:
     """What this process has used so far."""
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return json.dumps({"cpu_s": time.process_time(), "peak_mib": peak_kib / 1024, "dropped": dropped()}).encode()
+
+
+class Sends:
+    """Sends as many bytes as ours would, from a thread and in batches as ours: bytes that stand ready, over grpc's own channel."""
+
+    def __init__(self, endpoint: str) -> None:
+        self._owed: deque[int] = deque()  # bytes of each call
+        self._ready: dict[int, bytes] = {}  # by KiB
+        self._export = grpc.insecure_channel(endpoint).unary_unary(f"/{EXPORT}/Export")
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def call(self, messages: int, size: int) -> None:
+        """A call of so many messages of a size is over."""
+        self._owed.append(SPAN_BYTES + min(messages, CAPTURE_BYTES // size) * size)
+
+    def _run(self) -> None:
+        owed, began = 0, time.monotonic()
+        while True:
+            time.sleep(TICK_S)
+            while self._owed:
+                owed += self._owed.popleft()
+                if owed >= BATCH_BYTES:
+                    owed, began = self._send(owed), time.monotonic()
+            if owed and time.monotonic() - began >= AGE_S:
+                owed, began = self._send(owed), time.monotonic()
+
+    def _send(self, size: int) -> int:
+        kib = size // 1024 + 1
+        if kib not in self._ready:
+            self._ready[kib] = b"x" * (kib * 1024)
+        self._export(self._ready[kib])
+        return 0
 
 
 def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], Callable[[], dict[str, int]]]:
@@ -96,12 +133,20 @@ def serve_sync(program: str, endpoint: str) -> None:
     """Serve until killed; prints the port."""
     note = note_class_once()
 
+    sends = Sends(endpoint) if program == "sends" else None
+
     def unary(request: Any, _context: Any) -> Any:
+        if sends is not None:
+            sends.call(2, len(request.text))
         return note(text=request.text, number=1)
 
     def stream(requests: Iterator[Any], _context: Any) -> Iterator[Any]:
+        count = size = 0
         for request in requests:
+            count, size = count + 2, len(request.text)
             yield note(text=request.text, number=1)
+        if sends is not None:
+            sends.call(count, size)
 
     chain, dropped = interceptors(program, endpoint, aio=False)
     server = grpc.server(futures.ThreadPoolExecutor(10), interceptors=chain)
@@ -115,12 +160,20 @@ async def serve_aio(program: str, endpoint: str) -> None:
     """Serve until killed; prints the port."""
     note = note_class_once()
 
+    sends = Sends(endpoint) if program == "sends" else None
+
     async def unary(request: Any, _context: Any) -> Any:
+        if sends is not None:
+            sends.call(2, len(request.text))
         return note(text=request.text, number=1)
 
     async def stream(requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
+        count = size = 0
         async for request in requests:
+            count, size = count + 2, len(request.text)
             yield note(text=request.text, number=1)
+        if sends is not None:
+            sends.call(count, size)
 
     chain, dropped = interceptors(program, endpoint, aio=True)
     server = grpc.aio.server(interceptors=chain)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
@@ -19,6 +19,11 @@ from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.observer import Observer
 from grpc_mirror.v1.attributes import HEADER_ID
 
+_KNOWN_MAX = 1024
+_Kind: TypeAlias = type[AioUnaryCall] | type[AioCall] | type[ThreadedCall]
+# handler, the class of its calls, method as captures name it, whether grpc is given the call itself
+_Known: TypeAlias = tuple[Any, _Kind, str, bool]
+
 
 class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
     """Captures mirrored calls of a grpc.aio.Server. A call without `x-mirror-id` keeps its handler untouched."""
@@ -27,6 +32,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
         self._trust = trust
+        self._known: dict[str, _Known] = {}
 
     async def intercept_service(self, continuation: Callable[[Any], Awaitable[Any]], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
@@ -46,17 +52,30 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
                 if trust is None or mark is None:
                     return handler
                 return aio_marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
-            call = _kind_of(handler)(observer, handler, handler_call_details.method.lstrip("/"), metadata)
+            known = self._known.get(handler_call_details.method)
+            if known is None or known[0] is not handler:
+                known = self._learn(handler_call_details.method, handler)
+            _, kind, method, bare = known
+            call = kind(observer, handler, method, metadata)
             if mark is not None:
                 call.mark = mark
-            return call.wrapped()
+            return call if bare else call.wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
             if observer is not None:
                 observer.fault()
             return handler
 
+    def _learn(self, path: str, handler: Any) -> _Known:
+        """What is alike in the calls of a handler. A service gives the same handler each time; where not, it is learnt each time."""
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        kind = _kind_of(handler)
+        bare = kind is AioUnaryCall and not getattr(handler.unary_unary, "__dict__", None)
+        known = self._known[path] = handler, kind, path.lstrip("/"), bare
+        return known
 
-def _kind_of(handler: Any) -> type[AioUnaryCall | AioCall | ThreadedCall]:
+
+def _kind_of(handler: Any) -> _Kind:
     behavior = behavior_of(handler)
     flags = getattr(getattr(behavior, "__code__", None), "co_flags", 0)
     # Most are what their code says; grpc asks the same of the others.

@@ -48,9 +48,9 @@ class KeyedHash:
         """Of a canonical value."""
         return hmac.digest(self._key, b"leaf\0" + data, "sha256")
 
-    def message(self, body: bytes) -> bytes:
-        """Of a whole serialised message."""
-        return hmac.digest(self._key, b"message\0" + body, "sha256")
+    def message(self, digest: bytes) -> bytes:
+        """Of a whole serialised message, by its digest (`seen.digest_of`), which is as secret as the message until it is keyed."""
+        return hmac.digest(self._key, b"message xxh3\0" + digest, "sha256")
 
 
 @functools.lru_cache(maxsize=8)

@@ -17,7 +17,7 @@ from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read
 from grpc_mirror.records import CallRecord
 from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
-from grpc_mirror.seen import Message
+from grpc_mirror.seen import Message, digest_of
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
@@ -28,7 +28,7 @@ _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPO
 _DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
-_length = lru_cache(maxsize=4096)(varint)  # of a length: those of a service's messages repeat
+SHORT = 1 << 28  # a number below it has a varint of four bytes
 # Names of google.rpc.Code by number.
 STATUS_NAMES = (
     "OK",
@@ -244,17 +244,21 @@ def _messages(
     room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public
     parts: list[bytes] = []
     for message, direction in seen:
-        offset_ns, size, raw, _ = message
+        offset_ns, size, raw, _, _ = message
         if raw is None or size > limit or size > room:
             parts.append(_without_body(message, direction, _omission(message, room, limit), redaction))
             continue
-        offset, length = varint(offset_ns), _length(size)
         if direction in public:
             room -= size
-            # Its own length, direction, offset_ns, original_size, and the body's tag and length.
-            inner = _length(5 + len(offset) + 2 * len(length) + size)
+            if offset_ns < SHORT:
+                before, after = message_head(direction, size)
+                parts += (before, four_bytes(offset_ns), after, raw)
+                continue
+            offset, length = varint(offset_ns), varint(size)
+            inner = varint(5 + len(offset) + 2 * len(length) + size)
             parts += (b"\x32%b%b%b\x20%b\x12%b" % (inner, _DIRECTIONS[direction], offset, length, length), raw)
             continue
+        offset, length = varint(offset_ns), varint(size)
         start = b"%b%b\x20%b" % (_DIRECTIONS[direction], offset, length)
         redacted = redaction.body(raw, direction)
         raw, leaves, omission = redacted
@@ -270,6 +274,23 @@ def _messages(
     return parts
 
 
+def four_bytes(value: int, more: int = 0x808080) -> bytes:
+    """A number below SHORT as a varint of four bytes, however small it is; `more`: the bits that say that a byte is followed.
+
+    What has one length needs no lengths of its own around it: those are known by the sizes of the messages.
+    """
+    value = (value & 0x3FFF) | (value & 0xFFFC000) << 2
+    return ((value & 0x7F007F) | (value & 0x3F803F80) << 1 | more).to_bytes(4, "little")
+
+
+@lru_cache(maxsize=4096)  # the sizes of a service's messages repeat
+def message_head(direction: int, size: int) -> tuple[bytes, bytes]:
+    """What stands before a body in its capture: up to its offset, which has four bytes, and from there on."""
+    length = varint(size)
+    after = b"\x20%b\x12%b" % (length, length)
+    return b"\x32%b\x08%c\x18" % (varint(7 + len(after) + size), direction), after
+
+
 def _offset(one: tuple[Message, capture_pb2.Direction]) -> int:
     return one[0].offset_ns
 
@@ -280,8 +301,9 @@ def _without_body(
     captured = capture_pb2.CapturedMessage(
         direction=direction, offset_ns=message.offset_ns, original_size=message.size, omission=omission
     )
-    if message.body is not None:
-        captured.hash, captured.key_id = redaction.hash(message.body, direction)
+    digest = message.digest if message.body is None else digest_of(message.body)
+    if digest:
+        captured.hash, captured.key_id = redaction.hash(digest, direction)
     return bytes_field(6, captured.SerializeToString())
 
 

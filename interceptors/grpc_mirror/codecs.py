@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from grpc_mirror.recorder import Recorder
-from grpc_mirror.seen import HOLD_STEP_BYTES, THERE, Message
+from grpc_mirror.seen import THERE, Message
 
 _make = tuple.__new__
 
@@ -31,20 +31,20 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
     or None where that gave None.
     """
     observer, seen, start_ns, clock = recorder.observer, recorder.requests, recorder.start_ns, time.perf_counter_ns
-    append, first_max = seen.messages.append, seen.first_max
+    append, first_max, free = seen.messages.append, seen.first_max, observer.free_bytes
 
     def request(raw: bytes) -> Any:
         try:
             if not recorder.finished:
                 count = seen.count
-                if count < first_max and raw.__class__ is bytes and seen.held + len(raw) <= HOLD_STEP_BYTES:
+                if count < first_max and raw.__class__ is bytes and seen.held + len(raw) <= free:
                     seen.count, seen.held = (
                         count + 1,
                         seen.held + len(raw),
                     )  # as `add` does it; on the way of every message
-                    append(_make(Message, (clock() - start_ns, len(raw), raw, THERE)))
+                    append(_make(Message, (clock() - start_ns, len(raw), raw, THERE, b"")))
                 else:
-                    seen.add(raw, clock() - start_ns, observer.budget.reserve)
+                    seen.add(raw, clock() - start_ns, observer.budget.reserve, recorder.room)
         except Exception:  # noqa: BLE001 - ours must never reach the service
             observer.fault()
         if original is None:
@@ -66,7 +66,7 @@ def _deserializer(recorder: Recorder, original: Any, on_malformed: Callable[[Bas
 def _serializer(recorder: Recorder, original: Any) -> Any:
     """A response serialiser that sees the bytes of one call. The first exception of the original is kept."""
     observer, seen, start_ns, clock = recorder.observer, recorder.responses, recorder.start_ns, time.perf_counter_ns
-    append, first_max = seen.messages.append, seen.first_max
+    append, first_max, free = seen.messages.append, seen.first_max, observer.free_bytes
 
     def response(message: Any) -> Any:
         if original is None:
@@ -83,11 +83,11 @@ def _serializer(recorder: Recorder, original: Any) -> Any:
         try:
             if not recorder.finished:
                 count = seen.count
-                if count < first_max and raw.__class__ is bytes and seen.held + len(raw) <= HOLD_STEP_BYTES:
+                if count < first_max and raw.__class__ is bytes and seen.held + len(raw) <= free:
                     seen.count, seen.held = count + 1, seen.held + len(raw)  # as above
-                    append(_make(Message, (clock() - start_ns, len(raw), raw, THERE)))
+                    append(_make(Message, (clock() - start_ns, len(raw), raw, THERE, b"")))
                 else:
-                    seen.add(raw, clock() - start_ns, observer.budget.reserve)
+                    seen.add(raw, clock() - start_ns, observer.budget.reserve, recorder.room)
         except Exception:  # noqa: BLE001 - ours must never reach the service
             observer.fault()
         return raw

@@ -43,7 +43,7 @@ class LedSpan(trace.NonRecordingSpan):
     def get_span_context(self) -> trace.SpanContext:
         """The context; invalid where the header is. Threads that ask at once may be given equal ones."""
         if self._made is None:
-            parent = propagation.parse_traceparent(self._traceparent)
+            parent = propagation.parse_traceparent(self._traceparent.strip())
             span_id = propagation.span_id_of(self._start_ns)
             self._made = trace.INVALID_SPAN_CONTEXT if parent is None else _span_context(parent, span_id)
         return self._made
@@ -72,10 +72,12 @@ def led(metadata: Iterable[tuple[str, Any]], start_ns: int) -> tuple[propagation
         if current.is_valid:
             ids = current.trace_id.to_bytes(16, "big"), current.span_id.to_bytes(8, "big")
             return propagation.SpanRef(*ids, int(current.trace_flags)), None
-    parent = propagation.leader_of(metadata)
-    if not parent:
+    for key, value in metadata:  # only below a remote parent: a synthetic root would override the service's own sampler
+        if key == "traceparent" and value and isinstance(value, str):
+            break
+    else:
         return None, None
-    span = LedSpan(parent, start_ns)
+    span = LedSpan(value, start_ns)
     return None, trace.set_span_in_context(span, context) if context else otel_context.Context({_SPAN_KEY: span})
 
 

@@ -176,7 +176,9 @@ class Outgoing:
             if seen is self._requests and len(self._bodies) < HASHES_MAX:
                 self._bodies.append(hash(body))
             offset_ns = time.perf_counter_ns() - self._start_ns
-            seen.add(body, offset_ns, self._recorder.observer.budget.reserve)  # type: ignore[union-attr] # asked before
+            observer = self._recorder.observer  # type: ignore[union-attr] # asked before
+            left = observer.capture_max_bytes - self._requests.held - self._responses.held
+            seen.add(body, offset_ns, observer.budget.reserve, min(observer.message_max_bytes, left))
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self._fault()
 
@@ -208,7 +210,7 @@ class Outgoing:
             deadline_ns=self._deadline_ns,
             start_unix_ns=self._start_unix_ns,
             duration_ns=duration_ns,
-            size=size_of(requests, responses, kept),
+            size=size_of(requests, responses, recorder.metadata, kept),
             outbound=outbound,
         )
 

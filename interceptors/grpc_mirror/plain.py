@@ -11,7 +11,7 @@ import sys
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
-from grpc_mirror.capture import alike_of, describe, head_of
+from grpc_mirror.capture import SHORT, alike_of, describe, four_bytes, head_of, message_head
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
     KIND_INTERNAL,
@@ -37,7 +37,8 @@ from grpc_mirror.v1 import attributes, capture_pb2
 from grpc_mirror.wire import varint
 
 FORMS_MAX = 1024
-_HEADERS = (attributes.HEADER_RUN, attributes.HEADER_ROLE, attributes.HEADER_EXPECT, attributes.HEADER_ATTEMPT)
+_ID, _RUN, _ROLE = attributes.HEADER_ID, attributes.HEADER_RUN, attributes.HEADER_ROLE
+_EXPECT, _ATTEMPT = attributes.HEADER_EXPECT, attributes.HEADER_ATTEMPT
 _BOTH = frozenset({capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE})
 
 
@@ -69,66 +70,85 @@ class PlainCalls:
         self._known = (0, 0)
         self._max_bytes = min(settings.message_max_bytes, settings.capture_max_bytes // 2)
 
+    def refresh(self) -> None:
+        """Forget what may be otherwise now: a newly loaded module may hold the types of an Any. Call it before some calls."""
+        known = (len(sys.modules), self._schemas.evicted)
+        if self._known != known or len(self._forms) > FORMS_MAX:
+            self._known = known
+            self._forms.clear()
+
     def span(self, call: Plain) -> PlainSpan | None:
         """The span of a call; None where others encode it."""
-        metadata, request, response = call.metadata, call.request, call.response
+        (
+            metadata,
+            method,
+            current,
+            start_ns,
+            request,
+            response,
+            request_ns,
+            response_ns,
+            request_type,
+            response_type,
+            initial,
+            deadline_ns,
+            start_unix_ns,
+            duration_ns,
+            _,
+        ) = call
         found = dict(metadata)
         get = found.get
-        mirror_id = get(attributes.HEADER_ID, "").strip()
+        mirror_id = get(_ID, "").strip()
         if len(found) != len(metadata) or not 0 < len(mirror_id) <= ID_MAX_CHARS:
             return None
-        if len(request) > self._max_bytes or len(response) > self._max_bytes:
+        asked, answered = len(request), len(response)
+        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
             return None
-        form = self._form(call, get)
+        key = (method, request_type, response_type, initial, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT))
+        form = self._forms.get(key)
+        if form is None:
+            form = self._forms[key] = self._made(call)
         if not form.fits:
             return None
-        parent = parse_traceparent(get("traceparent", "").strip())
-        current, own = call.current, form.server
-        if parent is None:
-            trace_id, parent_id, flags = derived_trace_id(mirror_id), b"", 0
-        else:
-            trace_id, parent_id, flags = parent
+        parent, own = parse_traceparent(get("traceparent", "").strip()), form.server
+        trace_id, parent_id, flags = (derived_trace_id(mirror_id), b"", 0) if parent is None else parent
         if current is not None:
             if current.trace_id != trace_id:
                 return None
             _, parent_id, flags = current
             own = form.internal
-        state, start_ns, duration_ns = get("tracestate"), call.start_unix_ns, call.duration_ns
-        raw_id = mirror_id.encode("utf-8", "replace")
-        span = b"\x0a\x10%b\x12\x08%b%b%b%b%b\x4a%b" % (
+        state, raw_id = get("tracestate"), mirror_id.encode("utf-8", "replace")
+        span = b"\x0a\x10%b\x12\x08%b%b%b%b%b\x4a%b%b" % (
             trace_id,
-            span_id_of(call.start_ns),
+            span_id_of(start_ns),
             b"\x22\x08" + parent_id if parent_id else b"",
             trace_state_bytes(state.strip()[:TRACE_STATE_MAX_CHARS]) if state else b"",
             own,
-            TIMES_AND_FLAGS.pack(0x39, start_ns, 0x41, start_ns + duration_ns, b"\x85\x01", flags),
-            _id_head(len(raw_id)) + raw_id,
+            TIMES_AND_FLAGS.pack(0x39, start_unix_ns, 0x41, start_unix_ns + duration_ns, b"\x85\x01", flags),
+            _id_head(len(raw_id)),
+            raw_id,
         )
-        size = varint(len(request))
-        asked = b"\x08\x01\x18%b\x20%b\x12%b" % (varint(call.request_ns), size, size)
-        head = b"%b\x88\x01%b\x90\x01%b%b\x32%b%b" % (
+        before, after = message_head(1, asked)
+        head = b"%b\x88\x01%b%b\x90\x01%b%b%b%b%b" % (
             form.head,
-            varint(start_ns),
-            varint(duration_ns),
-            b"\x78" + varint(call.deadline_ns) if call.deadline_ns else b"",
-            varint(len(asked) + len(request)),
-            asked,
+            four_bytes(start_unix_ns & 0xFFFFFFF, 0x80808080),
+            _rest_of(start_unix_ns >> 28),
+            four_bytes(duration_ns),
+            b"\x78" + varint(deadline_ns) if deadline_ns else b"",
+            before,
+            four_bytes(request_ns),
+            after,
         )
-        size = varint(len(response))
-        told = b"\x08\x02\x18%b\x20%b\x12%b" % (varint(call.response_ns), size, size)
-        told = b"\x32%b%b" % (varint(len(told) + len(response)), told)
-        return form, *_item(span, head, request, told, response)
-
-    def _form(self, call: Plain, get: Any) -> Form:
-        known = (len(sys.modules), self._schemas.evicted)
-        if self._known != known or len(self._forms) > FORMS_MAX:
-            self._known = known
-            self._forms.clear()
-        key = (call.method, call.request_type, call.response_type, call.initial_metadata, *map(get, _HEADERS))
-        form = self._forms.get(key)
-        if form is None:
-            form = self._forms[key] = self._made(call)
-        return form
+        before, after = message_head(2, answered)
+        told = before + four_bytes(response_ns) + after
+        size = len(head) + asked + len(told) + answered
+        attribute = _capture_head(size)
+        size += len(span) + len(attribute)
+        start = _span_head(size)
+        size += len(start)
+        if size <= JOIN_MAX_BYTES:
+            return form, [b"".join((start, span, attribute, head, request, told, response))], size
+        return form, [start, span, attribute, head, request, told, response], size
 
     def _made(self, call: Plain) -> Form:
         settings, record = self._settings, call.record()
@@ -150,21 +170,35 @@ class PlainCalls:
         )
 
 
+# What depends on sizes alone: those of a service's calls repeat.
+
+
+@lru_cache(maxsize=4)
+def _rest_of(high: int) -> bytes:
+    """The rest of a varint after four bytes: of a time it changes four times a second."""
+    return varint(high)
+
+
 @lru_cache(maxsize=ID_MAX_CHARS * 4)
 def _id_head(size: int) -> bytes:
     """What stands before the text of `mirror.id` in its attribute, by the bytes of the text: all but the attribute's tag."""
     return attribute_bytes(attributes.ID, "x" * size)[1:-size]
 
 
-def _item(span: bytes, head: bytes, request: bytes, told: bytes, response: bytes) -> tuple[list[bytes], int]:
-    """A Span of these fields and a capture of the others, as an element of its batch, and its bytes."""
-    size = len(head) + len(request) + len(told) + len(response)
+@lru_cache(maxsize=4096)
+def _capture_head(size: int) -> bytes:
+    """What stands before the bytes of a capture in its span."""
     length = varint(size)
     value = varint(1 + len(length) + size)
-    attribute = varint(len(CAPTURE_KEY) + len(value) + 1 + len(length) + size)
-    span = b"%b\x4a%b%b%b\x3a%b" % (span, attribute, CAPTURE_KEY, value, length)
-    size += len(span)
-    start = b"\x12" + varint(size)
-    if size <= JOIN_MAX_BYTES:
-        return [b"".join((start, span, head, request, told, response))], len(start) + size
-    return [start, span, head, request, told, response], len(start) + size
+    return b"\x4a%b%b%b\x3a%b" % (
+        varint(len(CAPTURE_KEY) + len(value) + 1 + len(length) + size),
+        CAPTURE_KEY,
+        value,
+        length,
+    )
+
+
+@lru_cache(maxsize=4096)
+def _span_head(size: int) -> bytes:
+    """What stands before the bytes of a span in its batch."""
+    return b"\x12" + varint(size)

@@ -36,6 +36,7 @@ HEADERS = frozenset(
 _BASE = int.from_bytes(os.urandom(8), "big")
 _MIX = 0x9E3779B97F4A7C15  # odd, so that different seeds have different ids
 _MASK = 0xFFFFFFFFFFFFFFFF
+_make = tuple.__new__
 
 KIND_INTERNAL = 1  # OTLP's SpanKind
 KIND_SERVER = 2
@@ -125,7 +126,8 @@ def parse_traceparent(text: str) -> SpanRef | None:
     found = _TRACEPARENT.fullmatch(text)
     if found is None or (len(text) > 55 and text.startswith("00")):
         return None
-    return SpanRef(bytes.fromhex(text[3:35]), bytes.fromhex(text[36:52]), int(text[53:55], 16))
+    raw = bytes.fromhex(text[:55].replace("-", " "))
+    return _make(SpanRef, (raw[1:17], raw[17:25], raw[25]))
 
 
 def derived_trace_id(mirror_id: str) -> bytes:
@@ -145,17 +147,6 @@ def place(labels: Labels, current: SpanRef | None) -> Placement:
         return Placement(trace_id, current.span_id, KIND_INTERNAL, current.flags, None)
     parent_span_id, flags = (remote.span_id, remote.flags) if remote else (b"", 0)
     return Placement(trace_id, parent_span_id, KIND_SERVER, flags, current)
-
-
-def leader_of(metadata: Iterable[tuple[str, Any]]) -> str:
-    """The `traceparent` below which our span becomes the handler's current one, where no span is current there yet.
-
-    Only below a remote parent: a synthetic root would override the service's own sampler. Empty: there is none.
-    """
-    for key, value in metadata:
-        if key == "traceparent" and isinstance(value, str):
-            return value.strip()
-    return ""
 
 
 def _expected(text: str) -> tuple[str, ...]:

@@ -24,6 +24,7 @@ _NO_DEADLINE_S = 10 * 365 * 86_400.0
 # The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
 _DEADLINE_SLACK = 0.02
 OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
+MESSAGE_BYTES = 160  # of a held message beside its body: a stream of empty messages is not free
 _KINDS = {  # by (request_streaming, response_streaming)
     (False, False): capture_pb2.CALL_KIND_UNARY,
     (True, False): capture_pb2.CALL_KIND_CLIENT_STREAM,
@@ -86,6 +87,12 @@ class Recorder:
         slack_ns = max(int(_DEADLINE_SLACK * 1e9), int(_DEADLINE_SLACK * self.deadline_ns))
         return time.perf_counter_ns() - self.start_ns >= self.deadline_ns - slack_ns
 
+    @property
+    def room(self) -> int:
+        """Bytes of the largest message that the capture can take in now."""
+        observer = self.observer
+        return min(observer.message_max_bytes, observer.capture_max_bytes - self.requests.held - self.responses.held)
+
     def take(self) -> tuple[Seen, Seen]:
         """Requests and responses as seen so far."""
         return self.requests, self.responses
@@ -123,7 +130,7 @@ class Recorder:
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
-            size_of(requests, responses, trailing_metadata),
+            size_of(requests, responses, self.metadata, trailing_metadata),
             0 if tally is None else tally.blocked,
             outbound_calls=calls,
             outbound_omitted=left_out,
@@ -141,11 +148,11 @@ def omitted_of(requests: Seen, responses: Seen) -> tuple[Omitted, ...]:
     )
 
 
-def size_of(requests: Seen, responses: Seen, trailing_metadata: tuple[tuple[str, Any], ...]) -> int:
-    """The bytes that a record holds, for the queue's bound."""
-    size = OVERHEAD_BYTES + requests.held + responses.held
-    return size + _metadata_bytes(trailing_metadata) if trailing_metadata else size
-
-
-def _metadata_bytes(metadata: tuple[tuple[str, Any], ...]) -> int:
-    return sum(len(key) + len(value) for key, value in metadata if isinstance(value, (str, bytes)))
+def size_of(requests: Seen, responses: Seen, *metadata: tuple[tuple[str, Any], ...]) -> int:
+    """The bytes that a record holds, for the queue's bound. Of messages that were released before: see `Seen.kept`."""
+    messages = MESSAGE_BYTES * (requests.kept + responses.kept)
+    size = OVERHEAD_BYTES + messages + requests.held + responses.held
+    for pairs in metadata:
+        if pairs:
+            size += sum([len(value) for _, value in pairs])
+    return size

@@ -11,7 +11,6 @@ allowed and bodies that are no protobuf message do not leave either. What cannot
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
@@ -197,18 +196,19 @@ class CallRedaction:
             return None
         return Body(message.SerializePartialToString(deterministic=True), tuple(walk.leaves))
 
-    def hash(self, raw: bytes, direction: capture_pb2.Direction) -> tuple[bytes, str]:
-        """(hash, key id) of a message whose body is left out: keyed where there is a key.
+    def hash(self, digest: bytes, direction: capture_pb2.Direction) -> tuple[bytes, str]:
+        """(hash, key id) of a message whose body is left out, by its digest: keyed where there is a key.
 
-        Without one plain SHA-256, and nothing where the message may hold something private: a plain hash can be tried out.
+        Without one the digest itself, and nothing where the message may hold something private: a plain hash can be
+        tried out.
         """
         redactor, plan = self._redactor, self._plans[direction]
         if redactor.hash is not None:
-            return redactor.hash.message(raw), redactor.key_id
+            return redactor.hash.message(digest), redactor.key_id
         if self.strict or (plan is not None and not plan.idle):
             redactor.unhashed = True
             return b"", ""
-        return hashlib.sha256(raw).digest(), ""
+        return digest, ""
 
     def outside(
         self, message: str, details: bytes, request: Metadata, initial: Metadata, trailing: Metadata

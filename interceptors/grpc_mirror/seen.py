@@ -6,6 +6,8 @@ from collections import deque
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import xxhash
+
 from grpc_mirror.v1 import capture_pb2
 
 THERE = capture_pb2.OMISSION_UNSPECIFIED
@@ -26,6 +28,12 @@ class Message(NamedTuple):
     size: int
     body: bytes | None  # None: not held, for the reason `omission`
     omission: capture_pb2.Omission = capture_pb2.OMISSION_UNSPECIFIED
+    digest: bytes = b""  # of a body that is not held: see `digest_of`
+
+
+def digest_of(body: bytes) -> bytes:
+    """What tells a body that is left out from another: XXH3, 128 bits. Cheaper than to hold it."""
+    return xxhash.xxh3_128_digest(body)
 
 
 class Seen:
@@ -37,6 +45,7 @@ class Seen:
     # What a direction has at first; set on the instance when it changes, so that most calls cost little to begin.
     count = 0
     held = 0  # bytes
+    kept = 0  # messages that `release` gave
     omitted = 0  # messages between the first and the last ones
     omitted_bytes = 0
     type: type[Any] | None = None  # the class of the messages
@@ -49,8 +58,15 @@ class Seen:
         self.last_max = (messages_max + 9) // 10 if messages_max > 1 else 0  # how many come after what is left out
         self.first_max = messages_max - self.last_max
 
-    def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None]) -> None:
-        """Take in a message. `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent."""
+    def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None], room: int) -> None:
+        """Take in a message.
+
+        Args:
+            body: bytes, or anything that cannot be captured.
+            offset_ns: from the start of the call.
+            reserve: `reserve(bytes)` gives a hold on the process-wide budget, or None when it is spent.
+            room: bytes of the largest message that the capture can take in now; of a larger one size and digest are kept.
+        """
         self.count = count = self.count + 1
         if count <= self.first_max:
             take = self.messages.append
@@ -66,11 +82,11 @@ class Seen:
             take(Message(offset_ns, 0, None, _NO_BODY))
             return
         size = len(body)
-        if self.held + size <= self._reserved or self._extend(size, reserve):
+        if size <= room and (self.held + size <= self._reserved or self._extend(size, reserve)):
             self.held += size
-            take(_make(Message, (offset_ns, size, body, THERE)))
+            take(_make(Message, (offset_ns, size, body, THERE, b"")))
         else:
-            take(Message(offset_ns, size, None, _NOT_HELD))
+            take(Message(offset_ns, size, None, _NOT_HELD, digest_of(body)))
 
     def _leave_out(self, newest: object) -> None:
         """One of the middle: the oldest of the last ones, since there is a newer one."""
@@ -92,6 +108,7 @@ class Seen:
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages = tuple(self.messages) if self._last is None else (*self.messages, *self._last)
+        self.kept = len(messages)
         self.messages.clear()  # whoever appends to it holds it
         self._last, self._holds = None, ()
         return messages

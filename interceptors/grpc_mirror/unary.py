@@ -15,12 +15,13 @@ import grpc
 
 from grpc_mirror.handlers import fields_of, rebuilt
 from grpc_mirror.observer import Observer
-from grpc_mirror.recorder import OVERHEAD_BYTES, Recorder
+from grpc_mirror.recorder import MESSAGE_BYTES, OVERHEAD_BYTES, Recorder
 from grpc_mirror.records import Plain
-from grpc_mirror.seen import HOLD_DIRECTION_MAX_BYTES, HOLD_STEP_BYTES, Seen
+from grpc_mirror.seen import HOLD_STEP_BYTES, Seen
 from grpc_mirror.v1 import capture_pb2
 
 _UNARY = capture_pb2.CALL_KIND_UNARY
+_PLAIN_BYTES = OVERHEAD_BYTES + 2 * MESSAGE_BYTES
 _make = tuple.__new__
 
 
@@ -69,7 +70,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
         """As the handler's own, which may be None."""
         try:
             if not self.finished:
-                if self.request is None and raw.__class__ is bytes and len(raw) <= HOLD_STEP_BYTES:
+                if self.request is None and raw.__class__ is bytes and len(raw) <= self.observer.free_bytes:
                     self.request = raw
                     self.request_ns = perf_counter_ns() - self.start_ns
                 else:
@@ -104,7 +105,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
             self.response_type = message.__class__
         try:
             if not self.finished:
-                if self.response is None and raw.__class__ is bytes and len(raw) <= HOLD_STEP_BYTES:
+                if self.response is None and raw.__class__ is bytes and len(raw) <= self.observer.free_bytes:
                     self.response = raw
                     self.response_ns = perf_counter_ns() - self.start_ns
                 else:
@@ -124,6 +125,9 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
             return False
         self.finished = True
         self.request = self.response = None
+        size = _PLAIN_BYTES + len(request) + len(response)
+        for _, value in self.metadata:
+            size += len(value)
         self.observer.sink.put(
             _make(
                 Plain,
@@ -142,7 +146,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.deadline_ns,
                     self.start_unix_ns,
                     perf_counter_ns() - self.start_ns,
-                    OVERHEAD_BYTES + len(request) + len(response),
+                    size,
                 ),
             )
         )
@@ -163,9 +167,10 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
 
     def _see(self, direction: int, raw: object) -> None:
         """What is large is held within the budget; what is repeated, too much or no bytes at all is bounded as in streams."""
-        offset_ns, reserve = perf_counter_ns() - self.start_ns, self.observer.budget.reserve
+        offset_ns, observer = perf_counter_ns() - self.start_ns, self.observer
+        reserve, room = observer.budget.reserve, self.room
         free = (self.response if direction else self.request) is None
-        if free and isinstance(raw, bytes) and len(raw) <= HOLD_DIRECTION_MAX_BYTES:
+        if free and isinstance(raw, bytes) and len(raw) <= room:
             hold = reserve(max(len(raw) - HOLD_STEP_BYTES, HOLD_STEP_BYTES))
             if hold is not None:
                 self._holds = (*self._holds, hold)
@@ -176,8 +181,16 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                 return
         self.odd = True
         if self._more is None:
-            self._more = Seen(self.observer.messages_max), Seen(self.observer.messages_max)
-        self._more[direction].add(raw, offset_ns, reserve)
+            self._more = Seen(observer.messages_max), Seen(observer.messages_max)
+        self._more[direction].add(raw, offset_ns, reserve, room)
+
+    @property
+    def room(self) -> int:
+        """As other calls have it."""
+        held = len(self.request or b"") + len(self.response or b"")
+        if self._more is not None:
+            held += self._more[0].held + self._more[1].held
+        return min(self.observer.message_max_bytes, self.observer.capture_max_bytes - held)
 
     def _seen(self, direction: int, body: bytes | None, offset_ns: int) -> Seen:
         seen = Seen(self.observer.messages_max) if self._more is None else self._more[direction]

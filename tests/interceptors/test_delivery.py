@@ -12,7 +12,8 @@ import grpc
 import pytest
 from grpc_mirror.call import Outcome
 from grpc_mirror.counters import Counters
-from grpc_mirror.seen import Message
+from grpc_mirror.recorder import size_of
+from grpc_mirror.seen import Seen
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import delivery
 from grpc_mirror.sinks.queue import BoundedQueue
@@ -293,7 +294,10 @@ def test_a_system_without_threads_to_give_stops_no_call(receiver, settings, send
 
 def test_the_queue_counts_what_small_messages_cost():
     """A stream of a thousand empty messages holds far more than no bytes."""
-    stream = record()._replace(requests=tuple(Message(n, 0, b"") for n in range(1000)), size=0)
+    requests, responses = Seen(1000), Seen(1000)
+    for number in range(1000):
+        requests.add(b"", number, lambda _size: None, room=0)
+    stream = record()._replace(requests=requests.release(), size=size_of(requests, responses))
     queue = BoundedQueue(Counters(), max_bytes=MIB, max_calls=10_000)
     assert sum(queue.put(stream) for _ in range(100)) < 10
 

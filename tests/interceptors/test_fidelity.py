@@ -12,6 +12,7 @@ from types import SimpleNamespace
 import grpc
 import grpc_mirror
 import pytest
+import xxhash
 from grpc._cython import cygrpc
 from grpc_mirror.aio_threads import ThreadedCall
 from grpc_mirror.counters import Counters
@@ -226,7 +227,7 @@ def test_long_streams_are_captured_in_bounds_with_true_counts(receiver, settings
 def test_of_a_stream_the_first_and_last_messages_are_held_and_the_rest_is_counted(messages_max, bodies):
     seen = Seen(messages_max)
     for offset_ns, body in enumerate(bodies):
-        seen.add(body, offset_ns, lambda _bytes: None)
+        seen.add(body, offset_ns, lambda _bytes: None, room=9)
     held, omitted = seen.held, seen.omitted
     kept = [message.offset_ns for message in seen.release()]
     left_out = bodies[len(kept) - seen.last_max : len(bodies) - seen.last_max] if omitted else []
@@ -242,10 +243,19 @@ def test_a_stream_that_never_ends_holds_no_more_than_its_bounds():
     budget = HoldBudget(10**9)
     seen = Seen(1000)
     for n in range(20_000):
-        seen.add(bytes(1000 + n % 7), n, budget.reserve)
+        seen.add(bytes(1000 + n % 7), n, budget.reserve, room=10**9)
     assert budget.used_bytes <= 2 * 1000 * 1006
     assert (seen.count, seen.omitted) == (20_000, 19_000)
     assert [message.body is None for message in seen.release()] == [False] * 1000
+
+
+def test_what_the_capture_has_no_room_for_is_not_held():
+    seen = Seen(1000)
+    for n, body in enumerate((b"a" * 10, b"b" * 11, b"c" * 10)):
+        seen.add(body, n, lambda _bytes: None, room=10)
+    assert seen.held == 20
+    _, left_out, _ = seen.release()
+    assert (left_out.size, left_out.body, left_out.digest) == (11, None, xxhash.xxh3_128_digest(b"b" * 11))
 
 
 @pytest.mark.parametrize("flavour", FLAVOURS)

@@ -44,7 +44,8 @@ class Control:
     def __init__(self) -> None:
         self.wake = threading.Event()
         self.outbound = False  # an outbound call was queued since the sender last took from the queue
-        self.watching = False  # it sleeps, and is to be woken by one
+        self.watching = False  # it sleeps, and is to be woken by an outbound call
+        self.idle = True  # it is not there yet, or sleeps until there is a call, and is to be roused by one
         self.flushes: deque[Flush] = deque()
         self.stop_by: float | None = None  # monotonic: end by then, whatever is left
 

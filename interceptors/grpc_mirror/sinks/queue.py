@@ -6,10 +6,7 @@ import threading
 from collections import deque
 
 from grpc_mirror.counters import Counters
-from grpc_mirror.records import Finished, Plain
-
-# What a held message costs beside its bytes: a stream of empty messages is not free.
-_MESSAGE_BYTES = 160
+from grpc_mirror.records import Finished
 
 
 class BoundedQueue:
@@ -25,38 +22,39 @@ class BoundedQueue:
         """Start empty, with a lock of its own, as a forked child must."""
         # Re-entrant: a stream that is garbage is finished where it is collected, which may be within these very methods.
         self._lock = threading.RLock()
-        self._records: deque[tuple[Finished, int]] = deque()
+        self._records: deque[Finished] = deque()
         self._bytes = 0
         self._refusal = ""  # why nothing is taken any more; empty: it is
-        self.accepted = 0  # records that found room, ever
-        self.taken = 0  # those that were taken out again
+        self.taken = 0  # records that were taken out again, ever
 
     def put(self, record: Finished) -> bool:
         """Take a record. Returns whether there was room."""
-        size = size_of(record)
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
-            reason = self._refusal
-            if not reason:
-                if len(self._records) < self._max_calls and self._bytes + size <= self._max_bytes:
-                    self._records.append((record, size))
-                    self._bytes += size
-                    self.accepted += 1
-                    return True
-                reason = "queue_full"
-        self._counters.drop(reason)
+            held, records = self._bytes + record.size, self._records
+            if held <= self._max_bytes and len(records) < self._max_calls and not self._refusal:
+                self._bytes = held
+                records.append(record)
+                return True
+        self._counters.drop(self._refusal or "queue_full")
         return False
 
     def take(self, count: int) -> list[Finished]:
         """At most `count` of the oldest records."""
-        taken = []
+        records = self._records
+        if not records:  # without the lock: only this method takes, so there may at worst be some since
+            return []
         with self._lock:
-            for _ in range(min(count, len(self._records))):
-                record, size = self._records.popleft()
-                self._bytes -= size
-                taken.append(record)
+            taken = [records.popleft() for _ in range(min(count, len(records)))]
+            self._bytes -= sum([record.size for record in taken])
             self.taken += len(taken)
         return taken
+
+    @property
+    def accepted(self) -> int:
+        """Records that found room, ever."""
+        with self._lock:
+            return self.taken + len(self._records)
 
     @property
     def filled(self) -> float:
@@ -85,12 +83,3 @@ class BoundedQueue:
 
     def __len__(self) -> int:
         return len(self._records)
-
-
-def size_of(record: Finished) -> int:
-    """The bytes that a record keeps in memory, about."""
-    messages = 2 if isinstance(record, Plain) else len(record.requests) + len(record.responses)
-    size = record.size + _MESSAGE_BYTES * messages
-    for _, value in record.metadata:
-        size += len(value)
-    return size

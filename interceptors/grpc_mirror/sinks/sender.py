@@ -57,7 +57,16 @@ class Sender:
         self._queue.put(record)
         if record.__class__ is CallRecord and record.outbound is not None:
             self._hasten()
-        if self._thread is None and not self._queue.closed:
+        if self._control.idle:
+            self._rouse()
+
+    def _rouse(self) -> None:
+        """There is a call, and no thread yet that sees to it, or one that sleeps until there is."""
+        control = self._control
+        if self._thread is not None:
+            control.idle = False
+            control.wake.set()
+        elif not self._queue.closed:
             self._start()
 
     def _hasten(self) -> None:
@@ -155,9 +164,11 @@ class Sender:
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="grpc-mirror-sender", daemon=True)
+                self._control.idle = False
                 thread.start()
                 self._thread = thread
         except RuntimeError:
+            self._control.idle = True
             self._start_after = time.monotonic() + _START_AGAIN_S
             self._counters.notice("sender_not_started")
         finally:

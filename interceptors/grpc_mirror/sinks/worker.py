@@ -2,8 +2,8 @@
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
 it encodes for a fifth of a millisecond and sleeps in between. Waking up costs too: so the slices are no shorter, and once the
-queue is empty it sleeps until there is something worth waking up for. An outbound call is: a shadow may ask for its answer. It goes
-at once where the last batch is long enough ago, else when it is. All state here belongs to this thread; others speak to
+queue is empty it sleeps until calls have gathered; after a while without any, until the next one comes. An outbound call
+is worth waking up for at once: a shadow may ask for its answer. It goes at once where the last batch is long enough ago, else when it is. All state here belongs to this thread; others speak to
 it through `Control`.
 """
 
@@ -20,9 +20,9 @@ from typing import Any
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
-from grpc_mirror.plain import Form, PlainCalls
+from grpc_mirror.plain import PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
-from grpc_mirror.records import CallRecord, Finished, Plain
+from grpc_mirror.records import CallRecord, Finished
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -42,13 +42,16 @@ FILLING = 0.25  # of its room
 # A batch of this size goes out whatever its age. An export costs some 0.2 ms whatever it carries, so much smaller ones are dear;
 # twice as much falls out of the second-level cache between one copy and the next (measured), and is felt by the calls.
 BATCH_BYTES = 512 * 1024
-TICK_S = 0.2  # how often an empty queue is looked at; oftener where batches are to be younger
+CLAIM_BYTES = 4 * 1024 * 1024  # over `batch_max_bytes` as it is by default
+TICK_S = 0.2  # how long calls gather in the queue; less where batches are to be younger
+IDLE_S = 1.0  # how often it is looked whether there is something to tell while no calls come
 GATHER_S = 0.005  # what a batch with an outbound call waits at least: calls come in bursts
 OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
 SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
+_make = tuple.__new__
 
 
 class Worker:
@@ -63,6 +66,7 @@ class Worker:
         connect: Callable[[], Transport],
     ) -> None:
         self._settings = settings
+        self._direct = settings.sink == "direct"
         self._queue = queue
         self._counters = counters
         self._control = control
@@ -89,6 +93,7 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop and everything is sent, or the time for it is over."""
+        claim_memory()
         try:
             while not self._finished():
                 self._guarded_step()
@@ -129,11 +134,23 @@ class Worker:
         self._answer(reached)
         if encoded and (self._control.urgent or len(self._queue) >= SLICE_RECORDS):
             self._yield()
-        elif not self._control.urgent:
+        elif not self._control.urgent and (encoded or self._hurried or self._idle()):
             self._sleep()
 
+    def _idle(self) -> bool:
+        """Until a call comes, the batch is due, or IDLE_S are over. Returns whether calls have come that may gather now."""
+        control, sleep_s = self._control, IDLE_S
+        if self._batch:
+            sleep_s = max(0.0, self._batch_due - time.monotonic())
+        control.idle = True
+        if not self._queue:  # asked after the flag is up, as `Sender.put` does it the other way round
+            control.wake.wait(sleep_s)
+        control.idle = False
+        control.wake.clear()
+        return bool(self._queue) and not control.urgent
+
     def _sleep(self) -> None:
-        """Until the next tick, or a batch in a hurry is due; else an outbound call is worth waking up for."""
+        """For a tick, or until a batch in a hurry is due; else an outbound call is worth waking up for."""
         control, sleep_s = self._control, self._tick_s
         if self._hurried and self._batch:
             sleep_s = min(sleep_s, max(0.0005, self._batch_due - time.monotonic()))
@@ -159,6 +176,7 @@ class Worker:
             return False
         while records:
             self.in_hand += len(records)
+            self._plain.refresh()
             for record in records:
                 self._encode(record)
             records = self._queue.take(SLICE_RECORDS) if time.perf_counter() < until else []
@@ -191,16 +209,12 @@ class Worker:
 
     def _encoded(self, record: Finished) -> str:
         """Add a call to the batch. Returns why that was impossible, or nothing."""
-        if isinstance(record, Plain):
-            if self._settings.sink == "direct":
-                span = self._plain.span(record)
-                if span is not None:
-                    return self._add_plain(*span)
-            record = record.record()
-        return self._add_record(record)
-
-    def _add_plain(self, form: Form, content: Any, size: int) -> str:
-        """The short way of most calls."""
+        if isinstance(record, CallRecord):
+            return self._add_record(record)
+        found = self._plain.span(record) if self._direct else None
+        if found is None:
+            return self._add_record(record.record())
+        form, content, size = found
         if form.condition:
             self._counters.notice(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
@@ -243,14 +257,15 @@ class Worker:
         return self._add_item(*self._transport.encode(span), is_call=is_call)
 
     def _add_item(self, content: Any, size: int, *, is_call: bool) -> bool:
-        if size + REQUEST_OVERHEAD_BYTES > self._settings.batch_max_bytes:
+        settings, batch = self._settings, self._batch
+        if size + REQUEST_OVERHEAD_BYTES > settings.batch_max_bytes:
             return False
-        over = self._batch_bytes + size > self._delivery.limit_bytes
-        if self._batch and (over or len(self._batch) >= self._settings.batch_max_spans):
+        if batch and (self._batch_bytes + size > self._delivery.limit_bytes or len(batch) >= settings.batch_max_spans):
             self._deliver()
-        if not self._batch:
-            self._batch_due = time.monotonic() + self._settings.batch_age_s
-        self._batch.append(Item(content, size, is_call))
+            batch = self._batch
+        if not batch:
+            self._batch_due = time.monotonic() + settings.batch_age_s
+        batch.append(_make(Item, (content, size, is_call)))
         self._batch_bytes += size
         return True
 
@@ -334,6 +349,15 @@ class Worker:
             self._told.add(kind)
             with contextlib.suppress(Exception):  # a service's own handler of logs may raise
                 _LOG.warning("grpc_mirror: %s (logged once)", text)
+
+
+def claim_memory() -> None:
+    """Have glibc keep what is freed here, up to twice this much, as it would once it has freed an export of the largest size.
+
+    Until then it gives back to the system what one batch frees and asks for it again for the next: of large bodies each page
+    is then faulted in anew, which was a tenth of what such a call costs (measured). Nothing is touched, so nothing is used.
+    """
+    bytes(CLAIM_BYTES)
 
 
 def _own_span(name: str, key: str, value: bytes) -> SpanData:
