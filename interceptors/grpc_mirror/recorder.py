@@ -102,7 +102,8 @@ class Recorder:
         if self.finished:
             return
         self.finished = True
-        if trailing_metadata and not is_sendable(trailing_metadata):
+        metadata = (*(self.initial_metadata or ()), *trailing_metadata)
+        if metadata and not is_sendable(metadata):
             outcome = UNSENDABLE_METADATA
         duration_ns = time.perf_counter_ns() - self.start_ns
         requests, responses = self.take()

@@ -1,5 +1,7 @@
 """Handlers that end in ways that nobody recommends and services have: the client sees what it saw without us, and so does the capture."""
 
+from dataclasses import replace
+
 import grpc
 import grpc_mirror
 import pytest
@@ -45,6 +47,11 @@ def nothing(_context):
 
 def capitals(context):
     context.set_trailing_metadata(CAPITALS)
+    return Note(text="total")
+
+
+def capitals_at_the_start(context):
+    context.send_initial_metadata(CAPITALS)
     return Note(text="total")
 
 
@@ -158,6 +165,15 @@ def test_the_client_and_the_capture_see_what_the_client_saw_without_us(receiver,
     capture = receiver.call("odd").capture
     assert (capture.status_code, capture.status_message) == (expected.code.value[0], expected.message)
     assert [message.body for message in capture.messages if message.direction == 2] == expected.responses
+
+
+def test_initial_metadata_that_grpc_refuses_is_told_where_it_is_captured(receiver, settings):
+    """By an allowlist of metadata; else nobody watches a context send it."""
+    watching = grpc_mirror.server_interceptor(replace(settings, metadata=("x-total",)))
+    expected = seen_by_a_client("sync", "Unary", capitals_at_the_start, [])
+    assert seen_by_a_client("sync", "Unary", capitals_at_the_start, [watching]) == expected
+    assert expected.code is grpc.StatusCode.INTERNAL
+    assert receiver.call("odd").capture.status_code == expected.code.value[0]
 
 
 def test_a_plain_handler_on_an_aio_server_is_given_a_context_with_what_grpcs_own_has(receiver, settings):
