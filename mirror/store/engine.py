@@ -64,8 +64,8 @@ def reading(engine: Engine) -> Engine:
 
 
 def named(url: URL | str) -> str:
-    """The URL as it may stand in a message: without a password."""
-    return make_url(url).render_as_string(hide_password=True)
+    """The URL as it may stand in a message: without a password, and without the driver that this module put in."""
+    return make_url(url).render_as_string(hide_password=True).replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 @contextmanager
@@ -76,7 +76,7 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         text = str(cause).strip().split("\n")[0]
-        message = f"store {named(engine.url)}: {doing}: {text}{_advice(text)}"
+        message = f"store {named(engine.url)}: {doing}: {text}{_advice(text, engine.dialect.name)}"
         raise StoreError(message, lasting=isinstance(error, _LASTING) or "too many SQL" in text) from error
 
 
@@ -194,16 +194,18 @@ def _file_engine(url: URL, target: str, *, write: bool) -> Engine:
     return engine
 
 
-def _advice(text: str) -> str:
+# Parts of an error's text, any of which means: the advice. The first that fits.
+_ADVICE: Final = (
+    (("not a database", "malformed"), "the file is damaged or no store: move it away and start the collector again"),
+    (("lock timeout",), "another session holds its tables: stop the collectors on this store, then try again"),
+    (("locked",), "another process is writing: one collector a store"),
+    (("readonly", "unable to open", "permission"), "the file and its directory must be writable"),
+    (("full",), "free space on the disk"),
+)
+
+
+def _advice(text: str, dialect: str) -> str:
     lower = text.lower()
-    if "not a database" in lower or "malformed" in lower:
-        return "; the file is damaged or no store: move it away and start the collector again"
-    if "lock timeout" in lower:
-        return "; another session holds its tables: stop the collectors on this store, then try again"
-    if "locked" in lower:
-        return "; another process is writing: one collector a store"
-    if "readonly" in lower or "unable to open" in lower or "permission" in lower:
-        return "; the file and its directory must be writable"
-    if "full" in lower:
-        return "; free space on the disk"
-    return ""
+    if dialect == "postgresql" and "permission denied" in lower:
+        return "; grant its user what it lacks (mirror doctor says what), or name another user in store.url"
+    return next((f"; {advice}" for parts, advice in _ADVICE if any(part in lower for part in parts)), "")

@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, text
 from mirror.cli.doctor import beyond, storing
 from mirror.cli.doctor.findings import State
 from mirror.config import load
-from mirror.store import Store
+from mirror.store import Limits, Store
+from mirror.store.checking import check_store
 from tests.live.postgres import Postgres
 
 
@@ -42,6 +43,16 @@ def test_an_empty_one_then_one_with_tables(url: str) -> None:
     assert clock.text == "agrees with the database"
 
 
+def test_of_a_database_that_lets_nobody_in_check_says_nothing_of_backups(url: str) -> None:
+    """Nothing is known of its data then; whoever took the advice would throw good ones away."""
+    found = check_store(url.replace("postgres@", "nobody:secret@"), Limits(), now_s=0.0)
+    ((code, text_, advice),) = [(one.code, one.text, one.advice) for one in found.findings]
+    assert (code, found.revision) == ("unreachable", None)
+    assert text_.startswith("store postgresql://nobody:***@")
+    assert "password" in advice
+    assert "backup" not in advice
+
+
 def test_a_user_who_may_not_write_is_told_with_the_grant(url: str) -> None:
     role = f"reader_{url.rsplit('/', 1)[1]}"
     run(url, f"CREATE ROLE {role} LOGIN")
@@ -50,7 +61,10 @@ def test_a_user_who_may_not_write_is_told_with_the_grant(url: str) -> None:
     with Store.open(url):
         pass
     found = list(storing.store(load(None, {"MIRROR_STORE_URL": as_reader})))
-    assert [one.state for one in found] == [State.WRONG]
+    assert [(one.state, one.advice.split(" ON ")[0]) for one in found] == [
+        (State.WRONG, "GRANT SELECT, INSERT, UPDATE, DELETE")
+    ]
+    assert "must be writable" not in found[0].text  # which is said of files
     run(url, f"GRANT SELECT ON ALL TABLES IN SCHEMA public TO {role}")
     found = list(storing.store(load(None, {"MIRROR_STORE_URL": as_reader})))
     assert [one.state for one in found] == [State.OK, State.NOTE, State.WRONG]

@@ -22,7 +22,10 @@ from mirror.store.engine import StoreError, explained, named, open_engine
 from mirror.store.migrating import HEAD, revision_of
 
 LEAST_FREE_BYTES: Final = 256 << 20
-_REACH: Final = "see that the database runs and store.url names its host, port, user and database"
+_GRANT: Final = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{}"'
+_REACH: Final = (
+    "see that the database runs and store.url names its host, port, user, password (or PGPASSWORD does) and database"
+)
 
 
 def store(config: Config) -> Iterator[Finding]:
@@ -42,7 +45,9 @@ def store(config: Config) -> Iterator[Finding]:
         with explained(engine, "cannot be reached"), engine.connect() as connection:
             yield from _database(connection, url)
     except StoreError as problem:
-        yield wrong("store.url", str(problem), "restore a backup, or name another store.url" if path else _REACH)
+        yield wrong(
+            "store.url", str(problem), "restore a backup, or name another store.url" if path else _access(problem, url)
+        )
         return
     finally:
         engine.dispose()
@@ -64,6 +69,11 @@ def journal(config: Config) -> Iterator[Finding]:
         yield from _to_be_created("journal.path", path)
         held = 0
     yield from _room("journal.path", path.parent, config.journal.max_bytes, held=held)
+
+
+def _access(problem: StoreError, url: str) -> str:
+    """What to do about a PostgreSQL that lets us not in, or not read."""
+    return _GRANT.format(make_url(url).username) if "permission denied" in str(problem) else _REACH
 
 
 def _sqlite_file(url: str) -> Path | None:
@@ -109,8 +119,7 @@ def _rights(connection: Connection, *, has_tables: bool) -> Iterator[Finding]:
     )
     lacking = [t.name for t in metadata.sorted_tables if connection.execute(held, {"name": t.name}).scalar() is False]
     if lacking:
-        advice = f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{user}"'
-        yield wrong("store.url", f"{user} may not write to {', '.join(lacking)}", advice)
+        yield wrong("store.url", f"{user} may not write to {', '.join(lacking)}", _GRANT.format(user))
     else:
         yield ok("store.url", f"{user} may write")
 
