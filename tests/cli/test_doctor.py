@@ -185,22 +185,6 @@ def test_a_collector_that_is_not_ready_says_why(doctor):
     assert (about, text) == ("listen.web", f"{address}: a collector runs and is not ready: the disk is full")
 
 
-def test_an_ingest_has_no_api_and_nothing_is_wrong_with_that(doctor):
-    """It answers 404 there. Where Kafka is not configured that is no collector of this configuration."""
-    with http({"/readyz": (200, b"ready\n")}) as address:
-        listen = free_ports() | {"web": address}
-        _, found = doctor("--timeout", "2", listen=listen, kafka={"brokers": ["127.0.0.1:1"]})
-        assert state_of(found, "listen.web") == ["ok"]
-        _, found = doctor("--timeout", "2", listen=listen)
-        assert state_of(found, "listen.web") == ["wrong"]
-
-
-def test_a_missing_file_of_tokens_comes_with_the_command_that_makes_it(doctor, tmp_path):
-    _, found = doctor(auth={"write_tokens_file": f"{tmp_path}/write"})
-    ((_, _, advice),) = wrongs(found)
-    assert advice.endswith(f"openssl rand -hex 32 > {tmp_path}/write")
-
-
 def test_an_address_of_another_machine_is_no_port_in_use(doctor):
     _, found = doctor(listen=free_ports() | {"otlp_http": "192.0.2.1:4318"}, insecure=True)
     assert [about for about, _, _ in wrongs(found)] == ["listen.otlp_http"]
@@ -302,6 +286,7 @@ def test_tokens_that_cannot_be_used_and_listeners_that_ask_nobody(doctor, tmp_pa
     assert set(told) == {"listen.web", "auth.write_tokens_file"}
     assert "auth.read_tokens_file" in told["listen.web"][1]
     assert f"{tmp_path}/tokens:1" in told["auth.write_tokens_file"][0]
+    assert told["auth.write_tokens_file"][1].endswith(f"openssl rand -hex 32 > {tmp_path}/tokens")
 
 
 def test_the_tracing_backend_is_tried_by_its_own_protocol(doctor):
