@@ -59,7 +59,7 @@ class _Interceptor:
             return _STUBBED[kind](plan.policy.answer, asked, outgoing)
         if plan.policy != ALLOW:
             blocked = (BlockedStream if kind in (SERVER_STREAM, BIDI_STREAM) else BlockedCall)(
-                blocked_text(plan.method)
+                blocked_text(plan.method, recorded=False)
             )
             finish_raised(outgoing, blocked.error)
             return blocked
@@ -123,7 +123,7 @@ def _as_told(guard: Guard, method: str, policy: Recorded, outgoing: Outgoing, pa
             return _messages(told) if streaming else _message(told)
         other = guard.otherwise(method, policy, outgoing)
         if not isinstance(other, Stub):
-            raise BlockedCall(blocked_text(method)).error
+            raise BlockedCall(blocked_text(method, recorded=True)).error
         given = other.answer(request) if callable(other.answer) else other.answer
         if inspect.isawaitable(given):
             given = await given

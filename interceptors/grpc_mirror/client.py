@@ -87,7 +87,7 @@ class ClientInterceptor(
         if isinstance(policy, Stub):
             return _stubbed(policy.answer, asked, outgoing, streaming=streaming)
         if policy != ALLOW:
-            blocked = BlockedCall(blocked_text(plan.method))
+            blocked = BlockedCall(blocked_text(plan.method, recorded=isinstance(plan.policy, Recorded)))
             finish(outgoing, blocked)
             return blocked
         if plan.header:

@@ -85,14 +85,14 @@ class Guard:
             outgoing.stand_in()
         else:
             outgoing.refused()
-            self.tell(method)
+            self.tell(method, recorded=True)
         return policy.otherwise
 
-    def tell(self, method: str) -> None:
-        """Log that a call is blocked, once a method."""
+    def tell(self, method: str, *, recorded: bool = False) -> None:
+        """Log that a call is blocked, once a method; `recorded`: for want of what the primary was told."""
         if method not in self._told and len(self._told) < _TOLD_MAX:
             self._told.add(method)
-            _LOG.warning("%s (logged once a method)", blocked_text(method))
+            _LOG.warning("%s (logged once a method)", blocked_text(method, recorded=recorded))
 
 
 def guard_of(settings: Settings, policies: Mapping[str, Policy] | None, default: Policy) -> Guard:
@@ -119,9 +119,12 @@ def is_safe(method: str) -> bool:
     return bool(found.GetOptions().idempotency_level == MethodOptions.NO_SIDE_EFFECTS)
 
 
-def blocked_text(method: str) -> str:
-    """What the caller is told of a blocked call."""
-    return (
-        f"grpc-mirror: the call of {method} is blocked, since {shadow_reason()}; give it a policy in "
-        "client_interceptor(policies=...) or allow it by MIRROR_OUTBOUND_ALLOW"
-    )
+def blocked_text(method: str, *, recorded: bool) -> str:
+    """What the caller is told of a blocked call; `recorded`: its policy is that, and the collector had no answer."""
+    blocked = f"grpc-mirror: the call of {method} is blocked, since {shadow_reason()}"
+    if recorded:
+        return (
+            f"{blocked} and the collector has no answer that the primary was told for the same request; the conditions "
+            "recorded_... on its page Collector say why"
+        )
+    return f"{blocked}; give it a policy in client_interceptor(policies=...) or allow it by MIRROR_OUTBOUND_ALLOW"

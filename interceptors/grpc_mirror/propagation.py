@@ -112,12 +112,13 @@ def _routed(run: str, role: str, expect: str, attempt: str) -> tuple[str, str, t
 def role_of(setting: str, header: str) -> tuple[str, str]:
     """(the role of this call, the condition to count or nothing).
 
-    The deployment's setting wins; without it the header labels the capture, and without either it is a primary's.
+    The deployment's setting wins; without it the header labels the capture, and without either it is a primary's. A shadow
+    without the setting is worth a condition: nothing that it does is blocked.
     """
     if setting:
         return setting, "role_conflict" if header and header != setting else ""
     if header in attributes.ROLES:
-        return header, ""
+        return header, "" if header == attributes.PRIMARY else "role_unset"
     return attributes.PRIMARY, "role_invalid" if header else ""
 
 

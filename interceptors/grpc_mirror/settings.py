@@ -152,10 +152,13 @@ class Settings:
                 except ValueError as error:
                     problems.append(f"{variable}={_shown(name, text)}: {error}")
         values.update({k: v for k, v in arguments.items() if k in _FIELDS and k != "role"})
+        variables = {name: variable for variable, name in VARIABLES.items() if environ.get(variable, "").strip()}
+        variables = {name: variable for name, variable in variables.items() if name == "role" or name not in arguments}
         try:
             settings = cls(**values)
         except SettingsError as error:
-            raise SettingsError([*problems, *error.problems]) from None
+            found = [_as_set(problem, variables) for problem in error.problems]
+            raise SettingsError([*problems, *found]) from None
         if problems:
             raise SettingsError(problems)
         return settings
@@ -245,8 +248,14 @@ def role_problem(name: str, role: str) -> str:
     return f"{name}={role!r}: not a role; one of {', '.join(attributes.ROLES)}{_did_you_mean(role, attributes.ROLES)}"
 
 
+def _as_set(problem: str, variables: Mapping[str, str]) -> str:
+    """A problem under the name by which the setting was given: whoever set a variable looks for that."""
+    name = re.match(r"\w*", problem).group()  # type: ignore[union-attr] # matches anything
+    return variables[name] + problem[len(name) :] if name in variables else problem
+
+
 def _did_you_mean(word: str, known: tuple[str, ...]) -> str:
-    close = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    close = difflib.get_close_matches(word, known, n=1, cutoff=0.75)
     return f"; did you mean {close[0]!r}?" if close else ""
 
 

@@ -45,7 +45,16 @@ class _Lazy(TyperGroup):
         module, _, name = COMMANDS[cmd_name].partition(":")
         command = get_command(getattr(importlib.import_module(module), name or "app"))
         command.name = cmd_name
+        _say_in_full(command)
         return command
+
+
+def _say_in_full(command: Any) -> None:
+    """Have lists of commands say the whole first sentence of each, which click would cut after 45 characters."""
+    first, end, _ = " ".join((command.help or "").split()).partition(". ")
+    command.short_help = first + end.strip()
+    for inner in getattr(command, "commands", {}).values():
+        _say_in_full(inner)
 
 
 root = typer.Typer(cls=_Lazy, no_args_is_help=True, add_completion=False, rich_markup_mode=None)

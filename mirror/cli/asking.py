@@ -132,6 +132,8 @@ class Connection:
                 return found
         except error.HTTPError as answer:
             text = f"{self._base}: {answer.code} {_message(answer)}"
+            if answer.code in (401, 403):
+                text += " This command takes its token from MIRROR_BEARER."
             if answer.code >= 500 or answer.code == 429:
                 raise UnavailableError(text) from None
             raise UsageError(text) from None
@@ -141,7 +143,9 @@ class Connection:
                 raise UsageError(
                     f"{self._base}: its certificate cannot be trusted: {reason.verify_message}; set MIRROR_CA_FILE"
                 ) from None
-            raise UnavailableError(f"{self._base}: no answer: {reason}") from None
+            closed = isinstance(reason, http.client.RemoteDisconnected) and self._base.startswith("http:")
+            hint = "; if it speaks TLS, say https://" if closed else ""
+            raise UnavailableError(f"{self._base}: no answer: {reason}{hint}") from None
 
     def close(self) -> None:
         """Let go of connections."""

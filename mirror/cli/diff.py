@@ -24,7 +24,7 @@ from mirror.core.model import Difference, Kind
 from mirror.core.path import Field, render
 from mirror.core.rules import MethodRules, PathStatus, Rule, RuleSet, Schema, Status, check_rule
 
-app = typer.Typer(rich_markup_mode=None, help="Compare two message files, field by field.")
+app = typer.Typer(add_completion=False, rich_markup_mode=None, help="Compare two message files, field by field.")
 VALUE_TEXT_MAX: Final = 400
 _DEFAULTS: Final = {Kind.MISSING: "at its default on the right", Kind.ADDED: "at its default on the left"}
 _WORDS: Final = {Kind.MISSING: "only on the left", Kind.ADDED: "only on the right", Kind.ORDER: "order differs"}

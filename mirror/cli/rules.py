@@ -50,6 +50,7 @@ from mirror.core.rules import (
 
 app = typer.Typer(
     no_args_is_help=True,
+    add_completion=False,
     rich_markup_mode=None,
     help="Check the rules of a mirror.yaml, explain them, or have some suggested.",
 )

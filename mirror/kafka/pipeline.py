@@ -321,7 +321,7 @@ class WorkerPipeline:
         self._forget(owned)
         self._moved += owned
         if owned:
-            _log.info("partitions %s are %s", owned, "lost" if lost else "another's now")
+            _log.info("partitions %s are %s", ", ".join(map(str, owned)), "lost" if lost else "given back to the group")
 
     def _forget(self, partitions: Sequence[int]) -> None:
         for partition in partitions:

@@ -55,7 +55,7 @@ def ensure(settings: Kafka, topic: str, *, partitions: int) -> None:
         if error.args[0].code() != kafka.KafkaError.TOPIC_ALREADY_EXISTS:  # another process was quicker
             raise KafkaError(f"kafka.topic: {topic} cannot be created: {error.args[0].str()}") from error
     else:
-        _log.info("created the topic %s with %d partitions", topic, partitions)
+        _log.info("created the topic %s, partitions: %d", topic, partitions)
 
 
 def message_max_bytes(settings: Kafka) -> int:

@@ -197,6 +197,14 @@ def _verdict(api: APIRouter, site: Site) -> None:
         """May we go on? pass, fail or inconclusive with every reason. 200 for all three, also before the first pair."""
         return site.verdict(Wanted(run, epoch, service, candidate))
 
+    @api.get("/warmup", tags=["verdict"])
+    def warmup(
+        run: Annotated[str, Query(description="the run's name")],
+        service: Annotated[str | None, Query(description="only this service of it")] = None,
+    ) -> models.Warmup:
+        """Can the setup judge at all? sound, faulty or inconclusive, of a run with the old build as its own candidate."""
+        return site.warmup(run, service)
+
 
 def _comparisons(api: APIRouter, site: Site) -> None:
     @api.get("/comparisons", tags=["comparisons"])

@@ -31,7 +31,7 @@ def lead_figures(lead: Lead) -> str:
 def without_lead(cluster: ClusterView) -> str:
     """What stands in the place of a lead where there is none."""
     if cluster.calls and cluster.n >= _ALWAYS_FROM * cluster.calls:
-        return "in every call" if cluster.n == cluster.calls else "in nearly every call"
+        return "in every call that was compared" if cluster.n == cluster.calls else "in nearly every call"
     if not cluster.sampled or not cluster.matches_sampled:
         return "no fields of its requests were kept (store.request_samples), or their schema is not known"
     return f"no field of the request sets these calls apart, in {words.plural(cluster.sampled, 'call')} looked at"

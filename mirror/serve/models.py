@@ -107,6 +107,28 @@ class RunVerdict(_Model):
     page: str = Field(description="where a person reads on, relative to this server")
 
 
+class ServiceWarmup(_Model):
+    """One service of an A/A run: whether the setup can judge a new build of it."""
+
+    service: str
+    epoch: int
+    primary_version: str
+    candidate_version: str
+    outcome: str = Field(description="sound, faulty or inconclusive")
+    triples: int
+    faults: list[Reason] = Field(description="of the setup: more calls do not mend them")
+    missing: list[Reason] = Field(description="what more calls bring")
+    eta_s: float | None = Field(description="when nothing will be missing at this rate; null: unknown, or nothing is")
+
+
+class Warmup(_Model):
+    """An A/A run: the worst of its services, each by its newest epoch."""
+
+    run: str
+    outcome: str = Field(description="sound, faulty or inconclusive")
+    services: list[ServiceWarmup]
+
+
 class Run(_Model):
     """One line of the list of runs: the newest epoch of each service."""
 

@@ -246,8 +246,10 @@ class _Touched:
     def __init__(self, differences: Iterable[DifferenceRow]) -> None:
         self._by_path: dict[str, Mark] = {}
         for one in differences:
-            if one.mark is Mark.DIFF or one.path not in self._by_path:
-                self._by_path[one.path] = one.mark
+            # No line has this path of its own: that nobody answered is read off the status.
+            path = "status.code" if one.path == "status.no_answer" else one.path
+            if one.mark is Mark.DIFF or path not in self._by_path:
+                self._by_path[path] = one.mark
 
     def mark(self, left: Line | None, right: Line | None) -> Mark:
         """The mark of one row for this shadow."""

@@ -16,7 +16,7 @@ from mirror.collect.counters import Sample
 from mirror.config import Config
 from mirror.core.schemas import SchemaBook, SchemaError
 from mirror.core.verdict import Policy
-from mirror.serve import epochs, models
+from mirror.serve import epochs, models, warmups
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.verdicts import Wanted, find
 from mirror.store.queries import Reader
@@ -73,6 +73,10 @@ class Site:
     def verdict(self, wanted: Wanted) -> models.RunVerdict:
         """The verdict that is meant; raises NotFoundError and UnclearError."""
         return find(self.reader, self.policy, self.config.runs, wanted, self.clock())
+
+    def warmup(self, run: str, service: str | None) -> models.Warmup:
+        """How an A/A run stands; raises NotFoundError and UnclearError."""
+        return warmups.find(self.reader, self.policy, self.config.runs, run, service, self.clock())
 
     def comparison(self, comparison_id: str) -> Comparison:
         """One kept comparison; raises NotFoundError."""

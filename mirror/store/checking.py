@@ -22,6 +22,10 @@ from mirror.store.tables_of_examples import comparison_blobs, comparisons
 
 LIMIT_SLACK_S: Final = 120.0  # a collector lets go once a minute
 RESTORE: Final = "stop the collectors, keep a copy of the database, and go back to a backup"
+_REACH: Final = (
+    "see that the database runs, that this user may read it, and that store.url (MIRROR_STORE_URL) names its host, port, user, "
+    "password and database"
+)
 _UPGRADE: Final = "stop older collectors, then run mirror db upgrade"
 
 
@@ -61,6 +65,12 @@ def check_store(url: str, limits: Limits, *, now_s: float, quick: bool = False) 
     findings: list[Finding] = []
     sizes, rows = None, dict[str, int]()
     try:
+        with explained(engine, "cannot be reached"):
+            engine.connect().close()
+    except StoreError as problem:
+        engine.dispose()  # nothing is known of the data, so no advice about them
+        return Checked(None, HEAD, (Finding("unreachable", str(problem), _REACH),))
+    try:
         with explained(engine, "cannot be read"), engine.connect() as connection:
             revision = revision_of(connection)
             findings += _revision(revision)
@@ -72,7 +82,8 @@ def check_store(url: str, limits: Limits, *, now_s: float, quick: bool = False) 
                 findings += _contents(connection, limits, now_s, quick=quick)
                 rows = {table.name: _rows(connection, table) for table in metadata.sorted_tables}
     except StoreError as problem:
-        findings.append(Finding("unreadable", str(problem), RESTORE))
+        allowed = "permission denied" not in str(problem)
+        findings.append(Finding("unreadable", str(problem), RESTORE if allowed else _REACH))
     finally:
         engine.dispose()
     return Checked(revision, HEAD, tuple(findings), sizes, rows)

@@ -75,8 +75,8 @@ def reading(engine: Engine) -> Engine:
 
 
 def named(url: URL | str) -> str:
-    """The URL as it may stand in a message: without a password."""
-    return make_url(url).render_as_string(hide_password=True)
+    """The URL as it may stand in a message: without a password, and without the driver that this module put in."""
+    return make_url(url).render_as_string(hide_password=True).replace("postgresql+psycopg://", "postgresql://", 1)
 
 
 @contextmanager
@@ -87,8 +87,7 @@ def explained(engine: Engine, doing: str) -> Iterator[None]:
     except (SQLAlchemyError, OSError) as error:
         cause = getattr(error, "orig", None) or error
         text = str(cause).strip().split("\n")[0]
-        advice = _advice(text) if engine.dialect.name == "sqlite" else _advice_of_server(text)
-        message = f"store {named(engine.url)}: {doing}: {text}{advice}"
+        message = f"store {named(engine.url)}: {doing}: {text}{_advice(text, engine.dialect.name)}"
         raise StoreError(message, lasting=isinstance(error, _LASTING) or "too many SQL" in text) from error
 
 
@@ -231,25 +230,35 @@ def _file_engine(url: URL, target: str, *, write: bool) -> Engine:
     return engine
 
 
-def _advice(text: str) -> str:
-    lower = text.lower()
-    if "not a database" in lower or "malformed" in lower:
-        return "; the file is damaged or no store: move it away and start the collector again"
-    if "locked" in lower:
-        return "; another process is writing: one collector a store"
-    if "readonly" in lower or "unable to open" in lower or "permission" in lower:
-        return "; the file and its directory must be writable"
-    if "full" in lower:
-        return "; free space on the disk"
-    return ""
+# By database: parts of an error's text, any of which means the advice. The first that fits.
+_ADVICE: Final = {
+    "sqlite": (
+        (
+            ("not a database", "malformed"),
+            "the file is damaged or no store: move it away and start the collector again",
+        ),
+        (("locked",), "another process is writing: one collector a store"),
+        (("readonly", "unable to open", "permission"), "the file and its directory must be writable"),
+        (("full",), "free space on the disk"),
+    ),
+    "postgresql": (
+        (
+            ("lock timeout",),
+            "another session holds its tables: stop the collectors on this store, or end what pg_stat_activity shows, then try again",
+        ),
+        (
+            ("permission denied",),
+            "grant its user what it lacks (mirror doctor says what), or name another user in store.url",
+        ),
+        (
+            ("read-only transaction",),
+            "the database, its user or this session is set to default_transaction_read_only, or the server is a standby",
+        ),
+    ),
+}
 
 
-def _advice_of_server(text: str) -> str:
+def _advice(text: str, dialect: str) -> str:
     lower = text.lower()
-    if "lock timeout" in lower:
-        return "; another session holds its tables: stop the collectors on this store, or end what pg_stat_activity shows, then try again"
-    if "permission denied" in lower:
-        return "; mirror doctor says which rights are missing"
-    if "read-only transaction" in lower:
-        return "; the database, its user or this session is set to default_transaction_read_only, or the server is a standby"
-    return ""
+    fitting = (advice for parts, advice in _ADVICE.get(dialect, ()) if any(part in lower for part in parts))
+    return next((f"; {advice}" for advice in fitting), "")

@@ -286,6 +286,7 @@ def test_tokens_that_cannot_be_used_and_listeners_that_ask_nobody(doctor, tmp_pa
     assert set(told) == {"listen.web", "auth.write_tokens_file"}
     assert "auth.read_tokens_file" in told["listen.web"][1]
     assert f"{tmp_path}/tokens:1" in told["auth.write_tokens_file"][0]
+    assert told["auth.write_tokens_file"][1].endswith(f"openssl rand -hex 32 > {tmp_path}/tokens")
 
 
 def test_the_tracing_backend_is_tried_by_its_own_protocol(doctor):

@@ -13,6 +13,7 @@ from mirror.core.policy import Policy
 from mirror.core.run_facts import HypothesisFacts, MethodFacts, RunFacts
 from mirror.core.warmup import judge_warmup
 from tests.cli.test_verdict import mirror
+from tests.collect.process import CollectorProcess
 from tests.serve.using import filled
 from tests.store.building import RUN, A, several
 
@@ -106,6 +107,21 @@ def test_values_have_no_direction():
         in fault.text
     )
     assert "alone" not in fault.text
+
+
+def test_a_collector_says_the_same_by_its_address(warmed, tmp_path, monkeypatch, capsys):
+    """The store is the collector's: whoever asks by --url has no file of it."""
+    _, _, by_store = warmed(several(800, **OLD) + several(60, named="x", candidate=[A], **OLD))
+    settings = {"runs": [RUN], "store": {"url": f"sqlite:///{tmp_path}/mirror.db"}}
+    policy = {"vote_by": "call", "min_duration_s": 0, "min_triples": 500}
+    with CollectorProcess(tmp_path, policy=policy, **settings) as collector:
+        where = ("--url", f"http://{collector.addresses['web']}")
+        code, out, _ = mirror(capsys, monkeypatch, "warmup", "--run", RUN, *where, "--json")
+        assert (code, json.loads(out)["services"]) == (1, [by_store])
+        code, _, err = mirror(capsys, monkeypatch, "warmup", "--run", RUN, *where, "--service", "pay")
+        assert (code, "it has shop" in err) == (2, True)
+    code, _, err = mirror(capsys, monkeypatch, "warmup", "--run", RUN, *where)
+    assert (code, "no answer" in err) == (2, True)
 
 
 def test_waiting_ends_once_it_is_known(warmed):

@@ -134,6 +134,8 @@ def test_where_nobody_knows_the_policy_says_what_happens(collector, flavour):
     blocking = grpc_mirror.recorded(wait_s=0.05)
     text, reached = shadow(flavour, other, settings, f"other-{flavour}", blocking)
     assert (text.startswith("FAILED_PRECONDITION grpc-mirror: the call of"), reached) == (True, [])
+    assert "has no answer that the primary was told" in text
+    assert "give it a policy" not in text  # it has one
     stubbing = grpc_mirror.recorded(
         wait_s=0.05, otherwise=grpc_mirror.stub(lambda request: Note(text=f"no {request.text}"))
     )

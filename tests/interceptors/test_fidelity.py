@@ -101,7 +101,7 @@ def test_a_dead_collector_changes_nothing(flavour):
     grpc_mirror.shutdown()
 
 
-def test_a_spoofed_role_header_labels_and_nothing_more(receiver, settings):
+def test_a_spoofed_role_header_labels_and_nothing_more(receiver, settings, caplog):
     class Effects(SyncEcho):
         def Unary(self, request, context):
             return Note(text=str(grpc_mirror.is_shadow()))
@@ -114,6 +114,9 @@ def test_a_spoofed_role_header_labels_and_nothing_more(receiver, settings):
         assert receiver.call(f"spoofed {role}").attributes[attributes.ROLE] == role
     grpc_mirror.flush(20)
     receiver.wait_for(lambda: any(report.conditions["role_conflict"] == 1 for report in receiver.reports))
+    # Without MIRROR_ROLE nothing of what may be a real shadow is blocked: that is said, since it is found out too late else.
+    receiver.wait_for(lambda: any(report.conditions["role_unset"] == 1 for report in receiver.reports))
+    assert caplog.text.count("set MIRROR_ROLE=candidate or secondary on this deployment") == 1
 
 
 @pytest.mark.parametrize("mirror_id", ["", "x" * 257])

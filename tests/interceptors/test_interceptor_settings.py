@@ -39,6 +39,20 @@ def test_every_problem_is_told_at_once_with_what_to_do():
         assert told in text
 
 
+def test_a_problem_has_the_name_by_which_the_setting_was_given():
+    environ = {"MIRROR_ENDPOINT": "collector", "MIRROR_SINK": "trace"}
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env(environ, sink="trace", batch_age_s=-1)
+    assert [problem.split("=")[0] for problem in error.value.problems] == ["MIRROR_ENDPOINT", "sink", "batch_age_s"]
+
+
+def test_another_word_is_no_slip_of_the_pen():
+    """Who says canary means the candidate, and is not to be sent to the secondary."""
+    with pytest.raises(SettingsError) as error:
+        Settings.from_env({"MIRROR_ROLE": "canary"})
+    assert error.value.problems == ("MIRROR_ROLE='canary': not a role; one of primary, candidate, secondary",)
+
+
 @pytest.mark.parametrize(
     ("endpoint", "target", "secure"),
     [

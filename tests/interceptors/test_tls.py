@@ -104,7 +104,7 @@ def test_a_token_that_the_collector_refuses_is_told_and_counted(settings, sendin
         sender.put(record())
         assert sender.flush(20)
         assert sender.counts().dropped == {"export_refused": 1}
-    assert "UNAUTHENTICATED" in caplog.text
+    assert "UNAUTHENTICATED: 'the token'" in caplog.text
     assert "secret" not in caplog.text
 
 

@@ -159,6 +159,7 @@ def test_openapi_describes_every_endpoint_with_its_answer(served):
         "/api/v1/runs/{run}",
         "/api/v1/runs/{run}/paths",
         "/api/v1/verdict",
+        "/api/v1/warmup",
         "/api/v1/comparisons",
         "/api/v1/comparisons/{comparison_id}",
         "/api/v1/rules",

@@ -64,6 +64,18 @@ def test_a_difference_marks_its_line_on_both_sides():
     assert marks(view, "response", column=0)["{"] is Mark.SAME
 
 
+def test_no_answer_is_marked_at_the_status_that_says_so():
+    """The page said "no difference that counts" over OK beside DEADLINE_EXCEEDED, while the list above it said the other."""
+    view = compared(
+        captured(order(total=1.0)),
+        captured(status_code=4),
+        differences=[difference("status.no_answer", "no_answer", left="OK", right="DEADLINE_EXCEEDED")],
+    )
+    assert next(one for one in view.sections if one.name == "status").differs
+    assert marks(view, "status")['"code": "DEADLINE_EXCEEDED"'] is Mark.DIFF
+    assert marks(view, "status", column=0)['"code": "OK"'] is Mark.DIFF
+
+
 def test_another_request_is_marked_and_is_no_difference():
     """Not even noise, where the secondary got another one too."""
     first, second = (

@@ -8,7 +8,8 @@ from sqlalchemy import create_engine, text
 from mirror.cli.doctor import beyond, storing
 from mirror.cli.doctor.findings import State
 from mirror.config import load
-from mirror.store import Store, StoreError
+from mirror.store import Limits, Store, StoreError
+from mirror.store.checking import check_store
 from tests.live.postgres import Postgres
 
 
@@ -40,6 +41,16 @@ def test_an_empty_one_then_one_with_tables(url: str) -> None:
     assert told(url)[1] == (State.OK, "postgres may write")
     (clock,) = beyond.clocks(load(None, {"MIRROR_STORE_URL": url}), {})
     assert clock.text == "agrees with the database"
+
+
+def test_of_a_database_that_lets_nobody_in_check_says_nothing_of_backups(url: str) -> None:
+    """Nothing is known of its data then; whoever took the advice would throw good ones away."""
+    found = check_store(url.replace("postgres@", "nobody:secret@"), Limits(), now_s=0.0)
+    ((code, text_, advice),) = [(one.code, one.text, one.advice) for one in found.findings]
+    assert (code, found.revision) == ("unreachable", None)
+    assert text_.startswith("store postgresql://nobody:***@")
+    assert "password" in advice
+    assert "backup" not in advice
 
 
 def test_a_user_who_may_not_write_is_told_with_the_grant(url: str) -> None:

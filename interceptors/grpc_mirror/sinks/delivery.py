@@ -168,7 +168,8 @@ class Delivery:
 
     def _failed(self, result: SendResult) -> None:
         self._failing = True
-        self._tell("failed", "cannot deliver captures: %s (calls are not affected)", _quoted(result.reason))
+        said = f"{_quoted(result.reason)}: {_quoted(result.words)}" if result.words else _quoted(result.reason)
+        self._tell("failed", "cannot deliver captures: %s (calls are not affected)", said)
         if not result.retryable:
             return
         now = time.monotonic()

@@ -120,12 +120,14 @@ def failure(error: Any) -> SendResult:
     name = error.code().name
     delay_s = _retry_delay_s(error.trailing_metadata() or ())
     exhausted = name == "RESOURCE_EXHAUSTED" and delay_s is None
+    words = error.details() or ""
     return SendResult(
         ok=False,
         retryable=name in _RETRYABLE and not exhausted,
         retry_after_s=delay_s,
         reason=name,
-        too_large=exhausted and _TOO_LARGE.search(error.details() or "") is not None,
+        too_large=exhausted and _TOO_LARGE.search(words) is not None,
+        words=words,
     )
 
 

@@ -17,6 +17,7 @@ class SendResult(NamedTuple):
     rejected: int = 0  # spans of a batch that was otherwise taken
     reason: str = ""  # name of the status, or the receiver's words
     too_large: bool = False  # the receiver takes no request of this size
+    words: str = ""  # what a receiver, or gRPC, adds to the status
 
 
 class Transport(Protocol):

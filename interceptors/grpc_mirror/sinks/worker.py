@@ -52,6 +52,12 @@ SCHEMA_EVERY_S = 300.0
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
 _make = tuple.__new__
+_ROLE_TEXTS = {  # of conditions in which somebody has to act
+    "role_unset": "calls come here as a shadow's (x-mirror-role), and MIRROR_ROLE is not set: this process takes itself for a "
+    "primary, so nothing that it does is blocked; set MIRROR_ROLE=candidate or secondary on this deployment",
+    "role_conflict": "calls come here with another role (x-mirror-role) than MIRROR_ROLE says, which wins: see whether "
+    "Envoy's cluster and MIRROR_ROLE mean the same deployment",
+}
 
 
 class Worker:
@@ -216,7 +222,7 @@ class Worker:
             return self._add_record(record.record())
         form, content, size = found
         if form.condition:
-            self._counters.notice(form.condition)
+            self._odd(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
         return "" if self._add_item(content, size, is_call=True) else "too_large"
@@ -226,7 +232,7 @@ class Worker:
         if described is None:
             return "mirror_id_invalid"
         if described.condition:
-            self._counters.notice(described.condition)
+            self._odd(described.condition)
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
@@ -337,6 +343,12 @@ class Worker:
             self._counters.drop("shutdown", calls)
         self.in_hand -= calls
         self._batch = []
+
+    def _odd(self, condition: str) -> None:
+        """Count what is odd about a call's role, and say it where somebody has to act."""
+        self._counters.notice(condition)
+        if condition in _ROLE_TEXTS:
+            self._tell(condition, _ROLE_TEXTS[condition])
 
     def _fault(self, error: Exception) -> None:
         self._counters.notice("internal_error")

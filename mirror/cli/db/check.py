@@ -60,7 +60,8 @@ def _as_data(config: Config, found: Checked) -> dict[str, Any]:
 
 def _show(out: Console, config: Config, found: Checked) -> None:
     out.print(plain(f"store     {named(config.store.url)}"), soft_wrap=True)
-    out.print(f"revision  {found.revision or 'none'} (this version's: {found.newest})")
+    unknown = any(one.code in ("unreachable", "unreadable") for one in found.findings)
+    out.print(f"revision  {found.revision or ('unknown' if unknown else 'none')} (this version's: {found.newest})")
     if found.sizes is not None:
         of = found.sizes
         beside = f", {human(of.free)} of it free, {human(of.log)} in the log beside it" if of.free or of.log else ""

@@ -32,7 +32,9 @@ def tokens(config: Config) -> Iterator[Finding]:
     except FilesError as error:
         for problem in error.problems:
             about, _, text = problem.partition(": ")
-            yield wrong(about, text, f"write one token of 16 to 512 characters a line: openssl rand -hex 32 > {about}")
+            file = getattr(config.auth, about.removeprefix("auth."), "")
+            into = f" > {file}" if about.endswith("_file") and file else ""
+            yield wrong(about, text, f"write one token of 16 to 512 characters a line: openssl rand -hex 32{into}")
         return
     for text in exposure.warnings(config):
         about, _, said = text.partition(": ")

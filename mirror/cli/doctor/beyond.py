@@ -117,7 +117,7 @@ def kafka(config: Config, *, limit_s: float) -> Iterator[Finding]:
         advice = "see that a broker listens there, and that kafka.security is what it speaks"
         yield wrong(about, f"{brokers}: cannot be reached: {error.args[0].str()}", advice)
         return
-    yield ok(about, f"{brokers}: {len(found.brokers)} brokers answer")
+    yield ok(about, f"{brokers}: answers; brokers in the cluster: {len(found.brokers)}")
     topic = found.topics.get(settings.topic)
     if topic is not None:
         yield ok("kafka.topic", f"{settings.topic}: {len(topic.partitions)} partitions")

@@ -170,6 +170,8 @@ class Prober:
             yield note(about, text, _GIVE_CERTIFICATE)
         elif answer.status in (401, 403):
             yield wrong(about, f"{address}: the API refuses the configured token ({answer.status})", _TOKEN)
+        elif answer.status == 404 and self._config.kafka.model_fields_set:  # by /readyz it is one of ours
+            yield ok(about, f"{address}: mirror ingest serves health and metrics; page and API are the workers'")
         elif (runs := _runs(answer)) is None:
             yield wrong(about, f"{address}: the API answers {answer.status}", "see the collector's log")
         else:

@@ -22,7 +22,10 @@ from mirror.store.engine import StoreError, explained, named, open_engine
 from mirror.store.migrating import HEAD, revision_of
 
 LEAST_FREE_BYTES: Final = 256 << 20
-_REACH: Final = "see that the database runs and store.url names its host, port, user and database"
+_GRANT: Final = 'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{}"'
+_REACH: Final = (
+    "see that the database runs and store.url names its host, port, user, password (or PGPASSWORD does) and database"
+)
 
 
 def store(config: Config) -> Iterator[Finding]:
@@ -42,7 +45,9 @@ def store(config: Config) -> Iterator[Finding]:
         with explained(engine, "cannot be reached"), engine.connect() as connection:
             yield from _database(connection, url)
     except StoreError as problem:
-        yield wrong("store.url", str(problem), "restore a backup, or name another store.url" if path else _REACH)
+        yield wrong(
+            "store.url", str(problem), "restore a backup, or name another store.url" if path else _access(problem, url)
+        )
         return
     finally:
         engine.dispose()
@@ -64,6 +69,11 @@ def journal(config: Config) -> Iterator[Finding]:
         yield from _to_be_created("journal.path", path)
         held = 0
     yield from _room("journal.path", path.parent, config.journal.max_bytes, held=held)
+
+
+def _access(problem: StoreError, url: str) -> str:
+    """What to do about a PostgreSQL that lets us not in, or not read."""
+    return _granting(str(make_url(url).username)) if "permission denied" in str(problem) else _REACH
 
 
 def _sqlite_file(url: str) -> Path | None:
@@ -101,7 +111,7 @@ def _may_read(connection: Connection) -> bool:
 
 
 def _granting(user: str) -> str:
-    return f'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO "{user}"'
+    return _GRANT.format(user)
 
 
 def _rights(connection: Connection, *, has_tables: bool) -> Iterator[Finding]:
