@@ -150,6 +150,12 @@ def metric(collector: CollectorProcess, name: str, label: str) -> dict[str, floa
     return dict(found)
 
 
+def gauge(collector: CollectorProcess, name: str) -> float:
+    """The value of a metric without labels."""
+    families = text_string_to_metric_families(collector.get("/metrics").text)
+    return next(sample.value for family in families for sample in family.samples if sample.name == name)
+
+
 class Watch:
     """The most that a process and the files of its folder came to, looked at ten times a second."""
 
