@@ -38,7 +38,7 @@ from mirror.store import Checkpoint, InForce
 from mirror.store.accounts import FAILED
 
 FLUSH_INTERVAL_S: Final = 0.5
-FLUSH_GROUPS: Final = 2000  # judged groups after which a commit does not wait for the interval
+FLUSH_GROUPS: Final = 10_000  # judged groups after which a commit does not wait for the interval
 MISSING_MAX: Final = 1000  # fingerprints looked for in the store
 UNKNOWN_RUNS_TOLD: Final = 20  # names in the log; they are the senders' to choose
 _log: Final = logging.getLogger(__name__)
