@@ -45,7 +45,9 @@ VARIANTS = {
     "not mirrored": ("ours", "ready", False, "bare, plain"),
 }
 SENDS = {"sends": ("sends", "ready", True, "bare")}
-FAULTY = {name: ("ours", name, True, "captured") for name in ("dead", "hanging", "slow")}
+# The second of two servers with a ready collector: what equal ones differ by, no fault can be told from.
+FAULTY = {"captured, again": ("ours", "ready", True, "captured")}
+FAULTY |= {name: ("ours", name, True, "captured") for name in ("dead", "hanging", "slow")}
 Cell = tuple[str, str, int, dict[str, tuple[str, str, bool, str]]]  # name, kind, size of bodies, variants
 
 

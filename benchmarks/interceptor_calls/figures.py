@@ -16,7 +16,8 @@ PROMISED = f"""
 Promised: of calls of up to a few KB a captured one costs at most {CAPTURED_MAX} of the CPU and the p99 of a bare one. Of larger ones at most
 {CAPTURED_MAX} of a bare server that sends as many bytes (`sends`). Both less CPU than contrib instrumentation, which sends no bodies: where
 to send the bytes alone costs as much, nothing is promised. p99: of rounds with {P99_CALLS_MIN} calls or more; unclear where two bare servers
-differ by more than what is allowed, or where there are fewer calls."""
+differ by more than what is allowed, or where there are fewer calls. A dead, hanging or slow collector costs at most {FAULTY_MAX} of what
+a ready one does: unclear where it differs no more than two servers with ready ones do."""
 
 
 class Used(NamedTuple):
@@ -102,7 +103,7 @@ def promises(rows: Sequence[Mapping[str, Any]]) -> Iterator[tuple[str, bool | No
             yield from _of_captured(cell, captured, found)
         for fault in ("dead", "hanging", "slow"):
             if captured is not None and fault in found:
-                yield from _of_faulty(cell, captured, found[fault])
+                yield from _of_faulty(cell, captured, found[fault], found["captured, again"])
 
 
 def _of_captured(
@@ -129,14 +130,15 @@ def _of_captured(
     yield f"{cell}: not mirrored at most {NOT_MIRRORED_MAX}: {plain:.2f}", plain <= NOT_MIRRORED_MAX
 
 
-def _of_faulty(cell: str, captured: Mapping[str, Any], faulty: Mapping[str, Any]) -> Iterator[tuple[str, bool | None]]:
+def _of_faulty(
+    cell: str, captured: Mapping[str, Any], faulty: Mapping[str, Any], equal: Mapping[str, Any]
+) -> Iterator[tuple[str, bool | None]]:
     name = f"{cell}: a {faulty['variant']} collector"
     for figure in ("cpu", "p50", "p99"):
-        ratio = faulty[f"{figure}_ratio"]
-        unclear = figure == "p99" and captured["calls"] < P99_CALLS_MIN
-        yield (
-            f"{name} costs at most {FAULTY_MAX} of the {figure}: {ratio:.2f}",
-            None if unclear else ratio <= FAULTY_MAX,
-        )
+        ratio, same = faulty[f"{figure}_ratio"], equal[f"{figure}_ratio"]
+        told_apart = ratio > FAULTY_MAX * max(same, 1 / same)
+        unclear = (figure == "p99" and captured["calls"] < P99_CALLS_MIN) or (ratio > FAULTY_MAX and not told_apart)
+        text = f"{name} costs at most {FAULTY_MAX} of the {figure}: {ratio:.2f} (two equal servers: {same:.2f})"
+        yield text, None if unclear else ratio <= FAULTY_MAX
     more = faulty["peak_mib"] - captured["peak_mib"]
     yield f"{name} costs at most {2 * QUEUE_MIB} MiB more: {more:.0f}", more <= 2 * QUEUE_MIB
