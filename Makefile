@@ -19,7 +19,7 @@ demo: $(VENV)/.ready ## real Envoy, three replicas, the collector: a report in a
 	@$(BIN)/mirror demo --calls $(CALLS) $(ARGS)
 
 test: $(VENV)/.ready ## unit, property and live tests
-	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile $(ARGS)
+	@$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 soak: $(VENV)/.ready ## what takes too long for make test: fifty kills, a hundred thousand pairs; a minute of twice the load; all that befalls workers
 	@$(BIN)/python -m pytest -m soak $(ARGS)
