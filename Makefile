@@ -59,10 +59,10 @@ kafka: ## fetch the Kafka broker that live tests start (needs Java and Maven)
 	@sh tools/kafka.sh
 
 interop: ## install the interop client that one live test runs (needs Go and ../shared)
-	@sh tools/interop.sh
+	@sh tools/go_program.sh interop v1.85.0 google.golang.org/grpc/interop/client
 
 telemetrygen: ## install OpenTelemetry's generator of spans that live tests run (needs Go)
-	@sh tools/telemetrygen.sh
+	@sh tools/go_program.sh telemetrygen v0.161.0 github.com/open-telemetry/opentelemetry-collector-contrib/cmd/telemetrygen
 
 argo: ## build what measures the AnalysisTemplate as Argo Rollouts does (needs Go)
 	@sh tools/argo.sh

@@ -6,11 +6,9 @@ import json
 import signal
 import socket
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import grpc
 import httpx
@@ -20,6 +18,7 @@ from tests.collect.otlp import request
 from tests.collect.process import FAST, CollectorProcess
 from tests.collect.servers import EXPORT
 from tests.collect.shop import VERSIONS, product_call, schema_span
+from tests.live.beside import Beside
 
 pytestmark = pytest.mark.live
 STOP_MAX_S = 40  # docs/operating.md: terminationGracePeriodSeconds
@@ -36,23 +35,14 @@ def triple(number: int, size: int = 10) -> list[bytes]:
     ]
 
 
-class Sender:
+class Sender(Beside):
     """Sends triples until told; `whole`: so many were acknowledged in all three parts."""
 
     def __init__(self, collector: CollectorProcess, *, size: int = 10) -> None:
         self.whole = 0
         self.refused = ""
         self._collector, self._size = collector, size
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go_on)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__init__()
 
     def _go_on(self) -> None:
         with grpc.insecure_channel(self._collector.addresses["otlp_grpc"]) as channel:

@@ -14,7 +14,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import grpc
 import httpx
@@ -27,6 +27,7 @@ from tests.collect.otlp import call_span, request
 from tests.collect.process import FAST, CollectorProcess, failed_start
 from tests.collect.servers import EXPORT, OtlpEndpoint
 from tests.collect.shop import product_call, schema_span
+from tests.live.beside import Beside
 from tests.live.mesh import SERVICE
 
 pytestmark = pytest.mark.live
@@ -164,7 +165,7 @@ def test_what_it_says_at_its_start_tells_what_each_listener_asks_for(secure: Sec
     assert f"https://{secure.addresses['web']}" in secure.log
 
 
-class Meanwhile:
+class Meanwhile(Beside):
     """A good client of all listeners, which goes on until told; `problems`: what it did not get."""
 
     def __init__(self, collector: Secure) -> None:
@@ -172,16 +173,7 @@ class Meanwhile:
         self._collector = collector
         self._rounds = 0
         self._changed = threading.Condition()
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go_on)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__init__()
 
     def another_round(self) -> None:
         """Wait until it was served by all, all of it begun after now."""

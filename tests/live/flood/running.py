@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import threading
 import time
 from collections import Counter
 from contextlib import suppress
@@ -12,12 +11,11 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.synchronize import Event
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from prometheus_client.parser import text_string_to_metric_families
 
 from tests.collect.process import CollectorProcess
+from tests.live.beside import Beside
 from tests.live.flood.calls import RUN, Maker
 from tests.live.flood.sending import END_MAX_S, REQUEST_CALLS, Told, exporter
 
@@ -101,22 +99,13 @@ def _export(  # runs in its own process
     pipe.close()
 
 
-class Pace:
+class Pace(Beside):
     """How fast pairs come into the store."""
 
     def __init__(self, collector: CollectorProcess) -> None:
         self._collector = collector
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__()
         self._seen = [(time.monotonic(), collector.pairs(RUN))]
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
 
     def until(self, pairs: int) -> None:
         """Wait until so many are there."""
@@ -132,7 +121,7 @@ class Pace:
         (began_s, first), (ended_s, last) = used[0], used[-1]
         return (last - first) / (ended_s - began_s)
 
-    def _run(self) -> None:
+    def _go_on(self) -> None:
         while not self._stop.wait(PACE_S):
             pairs = self._collector.pairs(RUN)
             if pairs > self._seen[-1][1]:
@@ -156,24 +145,15 @@ def gauge(collector: CollectorProcess, name: str) -> float:
     return next(sample.value for family in families for sample in family.samples if sample.name == name)
 
 
-class Watch:
+class Watch(Beside):
     """The most that a process and the files of its folder came to, looked at ten times a second."""
 
     def __init__(self, pid: int, folder: Path) -> None:
         self._pid, self._folder = pid, folder
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._run, daemon=True)
+        super().__init__()
         self.rss_bytes = self.journal_bytes = self.store_bytes = 0
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, _type: type[BaseException] | None, _value: object, _trace: TracebackType | None) -> None:
-        self._stop.set()
-        self._thread.join()
-
-    def _run(self) -> None:
+    def _go_on(self) -> None:
         while not self._stop.wait(SAMPLE_S):
             with suppress(OSError):
                 self.rss_bytes = max(self.rss_bytes, rss_bytes(self._pid))

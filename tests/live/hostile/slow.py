@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Self
 
 import grpc
 from grpc_mirror.v1 import lookup_pb2
 
+from tests.live.beside import Beside
 from tests.live.hostile.asking import LOOKUP
 from tests.live.hostile.http1 import HOST, posted
 from tests.live.hostile.http2 import OPEN
@@ -43,31 +42,25 @@ BY_TLS: dict[str, tuple[str, bytes, float, str]] = {
 }
 
 
-class Slow:
+class Slow(Beside):
     """Ten of each kind, begun at once; a thread lets their heads drip, so that none is quite silent."""
 
     def __init__(self, target: Target) -> None:
+        super().__init__()
         kinds = BY_TLS if target.secure else IN_PLAIN
         self._begun_s = time.monotonic()
-        self._stop = threading.Event()
         self.open = {
             name: [target.connect(listener, sent) for _ in range(10)] for name, (listener, sent, _, _) in kinds.items()
         }
         self._dripping = [target.connect("otlp_http", b"POST / HTTP/1.1\r\nx: ") for _ in range(10)]
-        self._thread = threading.Thread(target=self._drip)
         self._kinds = kinds
 
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
     def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__exit__()
         for one in (*self._dripping, *(one for many in self.open.values() for one in many)):
             one.close()
 
-    def _drip(self) -> None:
+    def _go_on(self) -> None:
         while not self._stop.wait(0.5):
             for one in self._dripping:
                 with suppress(OSError):

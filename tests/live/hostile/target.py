@@ -9,13 +9,12 @@ import re
 import select
 import socket
 import ssl
-import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple
 
 import grpc
 import httpx
@@ -25,6 +24,7 @@ from tests.collect.certificates import Authority, Issued
 from tests.collect.process import FAST, CollectorProcess
 from tests.collect.servers import EXPORT
 from tests.collect.shop import VERSIONS, product_call, request, schema_span
+from tests.live.beside import Beside
 
 READ, WRITE, OTHER = "read-" + "r" * 32, "write-" + "w" * 32, "other-" + "x" * 32
 MESSAGE_MAX_BYTES = 1 << 20
@@ -214,23 +214,14 @@ def http_told(got: bytes) -> Told:
     return Told(found[1].decode(), words) if found else Told(CLOSED, words)
 
 
-class GoodClient:
+class GoodClient(Beside):
     """Exports triples, and reads page, API and readiness, until told to stop; `problems`: what it did not get."""
 
     def __init__(self, target: Target) -> None:
         self.problems: list[str] = []
         self.rounds = 0
         self._target = target
-        self._stop = threading.Event()
-        self._thread = threading.Thread(target=self._go_on)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._stop.set()
-        self._thread.join()
+        super().__init__()
 
     def _go_on(self) -> None:
         read = {"authorization": f"Bearer {READ}"}
