@@ -10,7 +10,7 @@ JOBS ?= 2  # test files at a time: most of them wait for processes
 help: ## this list
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1@\2/p' $(MAKEFILE_LIST) | awk -F@ '{printf "%-16s %s\n", $$1, $$2}'
 
-$(VENV)/.ready: pyproject.toml interceptors/pyproject.toml constraints.txt tools/setup.sh
+$(VENV)/.ready: pyproject.toml interceptors/pyproject.toml constraints.txt tools/setup.sh native/pyproject.toml $(wildcard native/grpc_mirror_native/*.p[xy]*)
 	@sh tools/setup.sh $(VENV)
 
 setup: $(VENV)/.ready ## make .venv with everything in it
