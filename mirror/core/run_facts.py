@@ -116,6 +116,11 @@ class MethodFacts:
         """Pairs whose answers differ after calls of the shadow were blocked: nobody can judge that."""
         return self.not_seen(BLOCKED)
 
+    @property
+    def control_blocked(self) -> int:
+        """In at most how many pairs the secondary answers something else after its calls were blocked."""
+        return self.blocked + self._because(f"only_{Role.SECONDARY}.{BLOCKED}")
+
     def not_seen(self, reason: str) -> int:
         """Pairs of which all, or a part, could not be judged for this reason, those under other rules left out."""
         return sum(self._because(f"{how}.{reason}") for how in (Verdict.INCOMPARABLE, PARTLY))
