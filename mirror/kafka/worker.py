@@ -69,7 +69,7 @@ class Worker:
             self._forwarder.start()
         self._pipeline.start()
         await asyncio.to_thread(self._watch.start)
-        self._watching = asyncio.create_task(watch(self.guard, self.counters))
+        self._watching = asyncio.create_task(watch(self.guard, self.counters, listeners=("web",)))
         self._started = True
 
     async def stop(self) -> bool:
