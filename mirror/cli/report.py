@@ -210,6 +210,10 @@ def _account(out: Console, account: Account) -> None:
             out.print(plain(f"{words.plural(one.received, name)} received: {told}, {words.count(one.waiting)} waiting"))
     if account.evicted:
         out.print(f"{words.plural(account.evicted, 'request')} let go early: memory was full (pairing.open_max_bytes)")
+    if account.refused:
+        out.print(
+            f"{words.plural(account.refused, 'call')} refused beside these, by a process whose `runs` did not have this run"
+        )
     if account.source_dropped:
         lost = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in account.source_dropped.items())
         out.print(plain(f"dropped in the services, of all runs: {lost}"))

@@ -161,8 +161,8 @@ def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         yield Lack(Reason("capture_loss", text, {"capture_loss": facts.capture_loss}))
     for ground in in_doubt(facts):
         text = (
-            f"{ground.text}; but the candidate's processes say that they dropped {facts.candidate_lost:,} captures, which look the "
-            "same: see why they drop, or give them room (MIRROR_QUEUE_MAX_BYTES), and begin anew with restarted processes"
+            f"{ground.text}; but the candidate's processes say that they dropped {facts.candidate_lost:,} captures meanwhile, which "
+            "look the same: see why they drop, or give them room (MIRROR_QUEUE_MAX_BYTES), and begin anew with another run"
         )
         lost: dict[str, float | str] = {
             "where": ground.figures.get("where", ""),

@@ -164,7 +164,8 @@ class RunFacts:
     last_s: float = 0.0
     rate_per_s: float = 0.0  # triples (without a secondary: pairs) a second of late; 0: unknown
     capture_loss: float | None = None  # share of captures lost before they reached the collector; None: unknown
-    candidate_lost: int = 0  # captures that the candidate's processes say they dropped, since each began
+    candidate_lost: int = 0  # captures that the candidate's processes say they dropped in this epoch
+    refused: int = 0  # calls of the run that a process refused, also of late, since its configuration lacks the run
     failed: tuple[Reason, ...] = ()  # why an earlier look failed: a fail is latched
 
     @property

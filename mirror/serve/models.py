@@ -52,6 +52,9 @@ class Account(_Model):
     incomparable: dict[str, int] = Field(description="by reason")
     duplicates: int
     evicted: int
+    refused: int = Field(
+        description="calls of the run that a process refused, its `runs` not having it; not in `calls`"
+    )
     source_captured: int = Field(description="captures of all runs, by the processes' own reports")
     source_dropped: dict[str, int] = Field(description="of these dropped there, by reason")
 
