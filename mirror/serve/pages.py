@@ -22,7 +22,7 @@ from mirror.collect.counters import Sample
 from mirror.core.model import Hypothesis, Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import chart, clusters, epochs, shape, suggestions, words
+from mirror.serve import chart, clusters, epochs, shape, suggestions, value_examples, words
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
@@ -172,7 +172,11 @@ def _run(routes: APIRouter, pages: Pages) -> None:
     def path_page(run: str, hypothesis: int, epoch: _EpochId = None) -> HTMLResponse:
         found = site.run(run)
         shown, view = _hypothesis(site, found, epoch, hypothesis)
-        examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=EXAMPLES + 1)
+        of_values = view.hypothesis.kind is Kind.VALUES
+        most = value_examples.LOOKED_AT if of_values else EXAMPLES + 1
+        examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=most)
+        if of_values:
+            examples = value_examples.telling_first(site, shown, view, examples)
         told = [(line, _at(site, line, view)) for line in examples[:EXAMPLES]]
         return pages.render(
             "path.html",
