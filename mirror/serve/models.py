@@ -284,6 +284,7 @@ class Rule(_Model):
     statuses: list[RuleStatus]
     compared: int = Field(description="comparisons in its scope since it says what it says")
     never_matched: bool = Field(description="no difference was under it in 1,000 such comparisons or more")
+    trouble: str = Field(description="what its owner should know, in words; empty: nothing is wrong with it")
 
 
 class Rules(_Model):
