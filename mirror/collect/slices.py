@@ -4,6 +4,8 @@ A request is parsed under SliceRequest, which declares spans as bytes: spans tha
 skipped without being decoded, so whole traces may be sent here. What is kept are bytes and frozen records, never a
 protobuf submessage: one of those pins its whole batch in memory.
 
+Where the compiled cutter is installed it does that for calls as interceptors write them, and hands back what is otherwise.
+
 A request that is no OTLP raises BadBatch. A single span of ours that cannot be used is rejected by a counted reason,
 and the others of its batch go on.
 """
@@ -39,10 +41,14 @@ from mirror.collect.span_fields import (
     outbound_of,
     without_payload,
 )
-from mirror.core.model import NOWHERE, CallRecord, Origin, OutboundRecord, Resource
+from mirror.collect.status import status_name
+from mirror.core.model import NOWHERE, CallRecord, Origin, OutboundRecord, PairKey, Resource
+from mirror.native import CutCall, CutSpan, Cutter, new_cutter
 
 RESOURCES_MAX: Final = 4096  # distinct resources interned at a time
 RESOURCE_MAX_BYTES: Final = 16 << 10  # larger ones are decoded each time, not kept
+
+NATIVE: Final = new_cutter(names.ID, names.CAPTURE, WANTED) if new_cutter else None
 
 _MARK: Final = b"mirror."  # every attribute of ours holds it, so a span without it is not ours
 
@@ -98,11 +104,12 @@ class Batch:
 class Slicer:
     """Cuts requests. Holds nothing but the interned resources, at most RESOURCES_MAX, and what attributes mean that repeat.
 
-    `keep_spans`: keep each call's span, less its payload attributes, for forwarding.
+    `keep_spans`: keep each call's span, less its payload attributes, for forwarding. `cutter`: the compiled one; None: without.
     """
 
-    def __init__(self, *, keep_spans: bool = False) -> None:
+    def __init__(self, *, keep_spans: bool = False, cutter: Cutter | None = NATIVE) -> None:
         self._keep_spans = keep_spans
+        self._cutter = cutter
         self._resources: dict[bytes, Resource] = {}
         self._heads = Heads(WANTED)
 
@@ -111,11 +118,16 @@ class Slicer:
 
         Raises BadBatch if it is not one.
         """
+        cut = _Cut(self._heads, arrived_s, keep_spans=self._keep_spans)
+        found = self._cutter.cut(body) if self._cutter is not None else None
+        if found is not None:
+            for raw, spans in found:
+                cut.found(body, spans, partial(self._resource, raw))
+            return cut.batch()
         try:
             request = SliceRequest.FromString(body)
         except DecodeError:
             raise BadBatch("the body is not a serialised ExportTraceServiceRequest") from None
-        cut = _Cut(self._heads, arrived_s, keep_spans=self._keep_spans)
         for resource_spans in request.resource_spans:
             raw = resource_spans.resource
             for scope_spans in resource_spans.scope_spans:
@@ -150,15 +162,56 @@ class _Cut:
         self._place = -1  # of the span in the request, whatever it is
 
     def spans(self, spans: Iterable[bytes], resource: Callable[[], Resource]) -> None:
+        """What protobuf found of one resource."""
         for raw in spans:
             self._place += 1
-            if _MARK not in raw:
+            if _MARK in raw:
+                self._ours(raw, resource)
+            else:
                 self._ordinary += 1
-                continue
-            try:
-                self._span(raw, resource)
-            except Rejected as rejected:
-                self._rejected[str(rejected)] += 1
+
+    def found(self, body: bytes, spans: Iterable[CutSpan], resource: Callable[[], Resource]) -> None:
+        """What the compiled cutter found of one resource in `body`."""
+        written = self._heads.written
+        for span in spans:
+            self._place += 1
+            if span is None:
+                self._ordinary += 1
+            elif isinstance(span, bytes):
+                self._ours(span, resource)
+            elif (head := written(span[0])) is not None:
+                self._usual(span, head, resource(), body)
+            else:
+                self._ours(body[span[-2] : span[-1]], resource)
+
+    def _ours(self, raw: bytes, resource: Callable[[], Resource]) -> None:
+        try:
+            self._span(raw, resource)
+        except Rejected as rejected:
+            self._rejected[str(rejected)] += 1
+
+    def _usual(self, span: CutCall, head: Head, server: Resource, body: bytes) -> None:
+        _, mirror_id, data, trace_id, span_id, attempt, code, outbound_calls, start, end = span
+        run, method, role, expect, known_attempt, status = head
+        self._calls.append(
+            CallRecord(
+                PairKey(run, method, mirror_id),
+                role,
+                expect,
+                known_attempt or attempt,
+                status or status_name(code),
+                server,
+                trace_id,
+                span_id,
+                data,
+                self._arrived_s,
+                without_payload(Span.FromString(body[start:end])) if self._keep_spans else b"",
+                outbound_calls,
+                (),
+                self._origin,
+                self._place,
+            )
+        )
 
     def _span(self, raw: bytes, resource: Callable[[], Resource]) -> None:
         try:

@@ -29,6 +29,7 @@ from mirror.collect.library import Library
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Batch, Report
+from mirror.collect.tallies import Tallies, Told
 from mirror.collect.writer import Writer
 from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
 from mirror.core.recovery import recovered
@@ -81,7 +82,8 @@ class Stages:
         self._missing: set[str] = set()  # fingerprints that groups wait for
         self._unknown_runs: set[str] = set()  # that the log has
         # Counted since the last request, by metric and labels: the counters have a lock, and this is done for each pair.
-        self._told: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        self._told: Told = Counter()
+        self._tallies = Tallies(parts.judge)
         self.lanes: dict[int, Lane] = {}
 
     @property
@@ -164,6 +166,7 @@ class Stages:
         parts = self._parts
         if not self._may_commit():
             return
+        self.guard("settle", self._tallies.settle, parts.writer.changes, self._told)
         for lane in self.lanes.values():
             self._close_dropped(lane)
         self._figures()
@@ -260,6 +263,9 @@ class Stages:
 
     def _hand_on(self, lane: Lane, group: Group) -> None:
         parts = self._parts
+        if self._is_quiet(group):
+            lane.close_group(group)
+            return
         missing = parts.judge.missing_schemas(group)
         has_time = lane.waiting.has_time(group, lane.seen_s)
         if missing and has_time and not parts.library.find(missing, lane.seen_s):
@@ -268,6 +274,13 @@ class Stages:
             self.judge_all(lane, lane.waiting.add(group))
         else:
             self.judge_all(lane, (group,))
+
+    def _is_quiet(self, group: Group) -> bool:
+        """Whether it goes the short way; not where its spans are to be forwarded too."""
+        parts = self._parts
+        if parts.forwarder is not None and parts.forwarder.takes_matched:
+            return False
+        return self._tallies.take(group, parts.writer.changes)
 
     def judge_all(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge them as they are."""
@@ -343,7 +356,10 @@ class Stages:
                 _log.warning("%s", line)
 
     def _tell(self) -> None:
-        """What was judged since the last time."""
+        """What was judged since the last time; what is quiet of it is counted now."""
+        self.guard("settle", self._tallies.settle, self._parts.writer.changes, self._told)
+        if self._parts.writer.changes.groups >= FLUSH_GROUPS:
+            self.flush()
         told, self._told = self._told, Counter()
         for (name, labels), n in told.items():
             self._parts.counters.inc(name, n, **{label: str(value) for label, value in labels})

@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """Cuts an OTLP request into the calls of ours in it. The Python of it: `mirror.collect.slices`.
 
-A span that is not plainly a captured call, as the interceptors write it, is handed back as the place of its bytes.
+A span that is not plainly a captured call, as the interceptors write it, is handed back as it stands.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -52,8 +52,9 @@ cdef class Cutter:
     def cut(self, bytes body not None):
         """Of a serialised ExportTraceServiceRequest, for each resource: its bytes and its spans; None: the long way must read it.
 
-        A span is None (it is not ours), the place of its bytes (from, to), or of a call: the attributes of its head as they
-        stand there, the ID, the capture, trace and span ID, and the capture's attempt, status code and count of outbound calls.
+        A span is None (it is not ours), its bytes, or of a call: the attributes of its head as they
+        stand there, the ID, the capture, trace and span ID, the capture's attempt, status code and count of outbound calls, and
+        the place of its bytes.
         """
         cdef Reader request = reader_of(<const unsigned char *>body, len(body))
         cdef Field field
@@ -119,8 +120,10 @@ cdef class Cutter:
                     facts.attempt,
                     facts.status_code,
                     facts.outbound_calls,
+                    span.at - body,
+                    span.end - body,
                 )
-        return span.at - body, span.end - body
+        return _bytes(span)
 
     cdef bint _read(self, Reader span, Found *found):
         """Whether a span's parts were found, each once."""
