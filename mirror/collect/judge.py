@@ -39,6 +39,8 @@ from mirror.native import Same
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
 SERVICES_MAX: Final = 1000  # of a run, likewise
 _ROLES: Final = tuple(Role)
+_ALL: Final = len(Role)
+_SHADOWS: Final = len(Role) - 1
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
 
 
@@ -131,7 +133,7 @@ class Judge:
         That is: both shadows were expected, all three came and answered OK, and did the same. `judge` would find nothing else.
         """
         calls = group.calls
-        if len(calls) < len(Role) or len(group.expect) < len(Role) - 1 or group.release is not Release.COMPLETE:
+        if len(calls) < _ALL or len(group.expect) < _SHADOWS or group.release is not Release.COMPLETE:
             return None
         primary, candidate, secondary = calls[Role.PRIMARY], calls[Role.CANDIDATE], calls[Role.SECONDARY]
         if not (primary.status == candidate.status == secondary.status == "OK"):
@@ -139,7 +141,7 @@ class Judge:
         if primary.resource.version != secondary.resource.version:
             return None
         twins = self._twins_of(group)
-        return (twins[Role.CANDIDATE], twins[Role.SECONDARY]) if len(twins) == len(Role) - 1 else None
+        return (twins[Role.CANDIDATE], twins[Role.SECONDARY]) if len(twins) == _SHADOWS else None
 
     def counts_leaves(self, epoch: EpochKey, key: PairKey) -> bool:
         """Whether `judge` would count the leaves of this call's answer, if it answered."""

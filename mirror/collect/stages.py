@@ -31,7 +31,7 @@ from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Batch, Report
 from mirror.collect.tallies import Tallies, Told
 from mirror.collect.writer import Writer
-from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
+from mirror.core.model import CallRecord, Group, Judged, OutboundRecord, Resource, Role
 from mirror.core.recovery import recovered
 from mirror.core.request_fields import RequestFields
 from mirror.core.schemas import SchemaError
@@ -84,6 +84,7 @@ class Stages:
         # Counted since the last request, by metric and labels: the counters have a lock, and this is done for each pair.
         self._told: Told = Counter()
         self._tallies = Tallies(parts.judge)
+        self._last_seen: tuple[Role, str, str, Resource] | None = None
         self.lanes: dict[int, Lane] = {}
 
     @property
@@ -194,8 +195,11 @@ class Stages:
 
     def see(self, call: CallRecord) -> None:
         """Which version served it, and what its schema says of the rules' paths, whether it counts or not."""
-        self._parts.judge.see(call)
-        self._parts.watch.see(call)
+        seen = call.role, call.key.run, call.key.method, call.resource
+        if seen != self._last_seen:  # they come many of a kind
+            self._last_seen = seen
+            self._parts.judge.see(call)
+            self._parts.watch.see(call)
 
     def _call(self, lane: Lane, call: CallRecord) -> None:
         if not self._known(call.key.run):
@@ -203,7 +207,8 @@ class Stages:
             return
         lane.see(call.arrived_s)
         self.see(call)
-        self.release(lane, lane.pairer.add(call, call.arrived_s))
+        if released := lane.pairer.add(call, call.arrived_s):
+            self.release(lane, released)
 
     def _outbound(self, lane: Lane, outbound: OutboundRecord) -> None:
         if not self._known(outbound.key.run):

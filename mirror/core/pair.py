@@ -7,7 +7,7 @@ Calls wait for the outbound calls that they say to have made as they wait for ea
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import OrderedDict, deque
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from heapq import heapify, heappop, heappush
@@ -33,6 +33,7 @@ EVICTED: Final = "evicted"  # groups let go because the memory cap was reached
 RECORD_OVERHEAD_BYTES: Final = 750  # what holding a record costs beside its payload, and a group that holds just one
 SPAN_IDS_MAX_BYTES: Final = 512  # of one tombstone
 _COMPACT_FROM: Final = 1024
+_ROLES: Final = len(Role)
 
 
 class Dropped(NamedTuple):
@@ -52,15 +53,22 @@ class _Open:
     expect: frozenset[Role] = frozenset()
     ready_s: float = 0.0  # a failed primary may be followed by a retry until then
     size: int = 0
+    makes_calls: bool = False  # one of its calls says to have made some
     released: bool = False
 
     def due_s(self) -> float:
-        """From when on nothing more is taken in, whether somebody looked in time or not."""
-        return self.ready_s if self.all_there() else self.deadline_s
+        """From when on nothing more is taken in, whether somebody looked in time or not.
+
+        Without a time to wait for a retry it was released as soon as all was there.
+        """
+        return self.ready_s if self.ready_s and self.all_there() else self.deadline_s
 
     def all_calls(self) -> bool:
-        if len(self.calls) <= len(self.expect):
+        n = len(self.calls)
+        if n <= len(self.expect):
             return False  # the primary, or one that is expected
+        if n == _ROLES:
+            return True  # for there is one of each
         here = [call.role for call in self.calls]
         return Role.PRIMARY in here and all(role in here for role in self.expect)
 
@@ -68,7 +76,7 @@ class _Open:
         if not self.all_calls():
             return False
         if self.outbound is None:
-            return all(not call.outbound_calls for call in self.calls)
+            return not self.makes_calls or all(not call.outbound_calls for call in self.calls)
         return self.outbound.has_all(self.calls)
 
     def held(self, role: Role) -> CallRecord | None:
@@ -82,10 +90,50 @@ class _Open:
         self.calls = (
             (*(call for call in self.calls if call is not instead), record) if instead else (*self.calls, record)
         )
+        if record.outbound_calls:
+            self.makes_calls = True
 
     def await_roles(self, expect: frozenset[Role]) -> None:
         if not expect <= self.expect:
             self.expect = self.expect | expect if self.expect else expect
+
+
+class _Line:
+    """Open groups by their deadlines. Released ones stay as in _Agenda.
+
+    They begin nearly always in the order of their deadlines, and stand in a line; those that do not, since a clock was set back
+    or several clocks stamp, are on an agenda.
+    """
+
+    def __init__(self) -> None:
+        self._line: deque[_Open] = deque()
+        self._others = _Agenda()
+
+    def __len__(self) -> int:
+        return len(self._line) + len(self._others)
+
+    def push(self, group: _Open, *, open_groups: int) -> None:
+        line = self._line
+        if line and group.deadline_s < line[-1].deadline_s:
+            self._others.push(group.deadline_s, group, open_groups=open_groups)
+            return
+        line.append(group)
+        if len(line) > 2 * open_groups + _COMPACT_FROM:
+            self._line = deque(one for one in line if not one.released)
+
+    def first(self) -> tuple[float, _Open] | None:
+        line = self._line
+        while line and line[0].released:
+            line.popleft()
+        other = self._others.first()
+        if line and (other is None or line[0].deadline_s <= other[0]):
+            return line[0].deadline_s, line[0]
+        return other
+
+    def due(self, now_s: float) -> Iterator[_Open]:
+        """The groups whose time has come, oldest first; whoever asks releases each before the next."""
+        while (entry := self.first()) and entry[0] <= now_s:
+            yield entry[1]
 
 
 class _Agenda:
@@ -94,6 +142,9 @@ class _Agenda:
     def __init__(self) -> None:
         self._heap: list[tuple[float, int, _Open]] = []
         self._serial = 0
+
+    def __len__(self) -> int:
+        return len(self._heap)
 
     def push(self, at_s: float, group: _Open, *, open_groups: int) -> None:
         self._serial += 1
@@ -126,7 +177,7 @@ class Pairer:
         self._deadline_s, self._grace_s = deadline_s, grace_s
         self._open_max_bytes, self._tombstones_max = open_max_bytes, tombstones_max
         self._groups: dict[PairKey, _Open] = {}
-        self._deadlines, self._graces = _Agenda(), _Agenda()
+        self._deadlines, self._graces = _Line(), _Agenda()
         self._tombstones: OrderedDict[PairKey, bytes] = OrderedDict()  # the span IDs of the released calls, joined
         self._open_bytes = 0
         self._counts = dict.fromkeys((*DROPS, EVICTED), 0)
@@ -253,7 +304,7 @@ class Pairer:
     def _begin(self, record: CallRecord | OutboundRecord) -> _Open:
         group = _Open(record.key, record.arrived_s, max(record.arrived_s + self._deadline_s, self._floor_s))
         self._groups[record.key] = group
-        self._deadlines.push(group.deadline_s, group, open_groups=len(self._groups))
+        self._deadlines.push(group, open_groups=len(self._groups))
         return group
 
     def _file(self, group: _Open, record: CallRecord) -> bool:
