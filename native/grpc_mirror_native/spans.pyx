@@ -9,14 +9,14 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.string cimport memcmp, memcpy
 
 from grpc_mirror_native.captures cimport Facts, plain
-from grpc_mirror_native.wire cimport BYTES, Field, Reader, left, read_field, reader_of
+from grpc_mirror_native.wire cimport BYTES, Field, Reader, is_ascii, left, read_field, reader_of
 
 cdef extern from "string.h":
     void *memmem(const void *haystack, size_t size, const void *needle, size_t length) nogil
 
 cdef enum:
     TOLD_MAX = 2048  # bytes of the attributes that make a head
-    KEYS_MAX = 32
+    SCHEMA_URL = 3
     TRACE_ID = 1
     SPAN_ID = 2
     ATTRIBUTES = 9
@@ -79,7 +79,10 @@ cdef class Cutter:
                 if field.kind != BYTES or named:
                     return False
                 named, resource = True, field.body
-            elif field.number == 2 and (field.kind != BYTES or not self._scope(body, field.body, spans)):
+            elif field.number == 2:
+                if field.kind != BYTES or not self._scope(body, field.body, spans):
+                    return False
+            elif not _skipped(&field):
                 return False
         found.append((_bytes(resource), spans))
         return True
@@ -93,6 +96,8 @@ cdef class Cutter:
                 if field.kind != BYTES:
                     return False
                 spans.append(self._span(body, field.body))
+            elif not _skipped(&field):
+                return False
         return True
 
     cdef object _span(self, const unsigned char *body, Reader span):
@@ -165,6 +170,11 @@ cdef class Cutter:
                 found.told += size
                 break
         return True
+
+
+cdef inline bint _skipped(const Field *field) noexcept nogil:
+    """Whether nobody need look at a field beside the spans: a schema's URL is a text, and must be one."""
+    return field.number != SCHEMA_URL or field.kind != BYTES or is_ascii(&field.body)
 
 
 cdef inline bint _is(const Reader *key, bytes name) noexcept:

@@ -15,6 +15,8 @@ from mirror.collect.slices import BadBatch, Batch, Slicer
 from mirror.core.model import PairKey, Resource, Role
 from tests.collect.otlp import METHOD, RUN, call_span, capture, keys, request
 
+pytestmark = pytest.mark.usefixtures("either_cutter")
+
 
 def cut(*spans: otlp_slices_pb2.Span, keep_spans: bool = False) -> Batch:
     return Slicer(keep_spans=keep_spans).slice(request(*spans).SerializeToString(), arrived_s=12.0)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 
-import pytest
 from google.protobuf.message import DecodeError
 from grpc_mirror.v1 import capture_pb2
 from hypothesis import event, given, settings
@@ -13,8 +12,6 @@ from hypothesis import strategies as st
 from mirror import native
 from mirror.core import twins
 from tests.core.test_twins import captures
-
-pytestmark = pytest.mark.skipif(native.same is None, reason="grpc-mirror-native is not installed (needs a C compiler)")
 
 
 def compiled(primary: bytes, shadow: bytes) -> native.Same | None:

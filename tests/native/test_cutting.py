@@ -14,8 +14,6 @@ from mirror.collect.slices import NATIVE, BadBatch, Batch, Slicer
 from mirror.native import new_cutter
 from tests.collect.otlp import call_span, capture, keys, request
 
-pytestmark = pytest.mark.skipif(new_cutter is None, reason="grpc-mirror-native is not installed (needs a C compiler)")
-
 TEXTS = st.sampled_from(
     ["", "m1", "é", "x" * 119, "x" * 120, "x" * 600, "OK", "5", "primary", "shop.v1.Shop/Buy", "Buy"]
 )
