@@ -65,7 +65,8 @@ class Tallies:
 
     def settle(self, changes: Changes, told: Told) -> None:
         """Count them in `changes`, and for the metrics in `told`."""
-        for one in self._open.values():
+        settled, self._open = self._open, {}
+        for one in settled.values():
             quiet, tally = one.quiet, one.tally
             if not tally.n:
                 continue
@@ -73,7 +74,6 @@ class Tallies:
             self._judge.speed(quiet, tally, changes.speeds[one.epoch, quiet.method, quiet.minute])
             for name in (_RELEASED, _TRIPLES, *_MATCHED):
                 told[name] += tally.n
-        self._open.clear()
 
     def _begin(self, key: _Key, changes: Changes) -> _Open:
         quiet = Quiet(*key)

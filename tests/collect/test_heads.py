@@ -10,8 +10,9 @@ from grpc_mirror.v1 import otlp_slices_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.collect.batch import Batch
 from mirror.collect.heads import HEADS_MAX, Head, Heads
-from mirror.collect.slices import Batch, Slicer
+from mirror.collect.slices import Slicer
 from mirror.core.model import Role
 from tests.collect.otlp import call_span, capture, keys, request, value
 

@@ -11,7 +11,8 @@ from grpc_mirror.v1 import capture_pb2, otlp_slices_pb2, schema_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.collect.slices import BadBatch, Batch, Slicer
+from mirror.collect.batch import Batch
+from mirror.collect.slices import BadBatch, Slicer
 from mirror.core.model import PairKey, Resource, Role
 from tests.collect.otlp import METHOD, RUN, call_span, capture, keys, request
 

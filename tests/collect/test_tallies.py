@@ -73,7 +73,7 @@ def counted(folder: Path, *, short: bool) -> tuple[dict[str, list[tuple[object, 
 
     limits = Limits(samples_of_method=10, samples_of_set=5)
     with pytest.MonkeyPatch.context() as patch, Store.open(f"sqlite:///{folder}/mirror.db", limits=limits) as store:
-        patch.setattr("mirror.collect.stages.Tallies", Watched)
+        patch.setattr("mirror.collect.judging.Tallies", Watched)
         collector = Collector(config(folder, MIRROR_JOURNAL_ENABLED="false"), store, clock=lambda: now_s[0])
         stages, slicer = collector._pipeline._stages, Slicer()  # without their thread: all happens at its time
         collector._pipeline.prepare()

@@ -10,7 +10,8 @@ from grpc_mirror.v1 import capture_pb2, otlp_slices_pb2
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
-from mirror.collect.slices import NATIVE, BadBatch, Batch, Slicer
+from mirror.collect.batch import Batch
+from mirror.collect.slices import NATIVE, BadBatch, Slicer
 from mirror.native import new_cutter
 from tests.collect.otlp import call_span, capture, keys, request
 
