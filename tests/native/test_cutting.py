@@ -49,17 +49,16 @@ def spans(draw: st.DrawFn) -> otlp_slices_pb2.Span:
 
 def both(*bodies: bytes) -> list[tuple[Batch | str, Batch | str]]:
     """What either makes of requests that come one after the other."""
-    return list(zip(*(_cut(Slicer(cutter=cutter), bodies) for cutter in (NATIVE, None)), strict=True))
+    compiled, python = Slicer(cutter=NATIVE), Slicer(cutter=None)
+    return [(cut(compiled, body), cut(python, body)) for body in bodies]
 
 
-def _cut(slicer: Slicer, bodies: tuple[bytes, ...]) -> list[Batch | str]:
-    def cut(body: bytes) -> Batch | str:
-        try:
-            return slicer.slice(body, arrived_s=1.0)
-        except BadBatch as problem:
-            return str(problem)
-
-    return [cut(body) for body in bodies]
+def cut(slicer: Slicer, body: bytes) -> Batch | str:
+    """What is in a request, or what is wrong with it."""
+    try:
+        return slicer.slice(body, arrived_s=1.0)
+    except BadBatch as problem:
+        return str(problem)
 
 
 @given(st.lists(spans(), max_size=4))
