@@ -17,7 +17,7 @@ from typing import Any
 
 import pytest
 
-from mirror.cli.doctor import access, storing, system
+from mirror.cli.doctor import access, storing
 from mirror.cli.doctor.findings import Named, examine, ok
 from mirror.collect.app import open_store
 from mirror.config import load
@@ -375,29 +375,6 @@ def test_a_check_that_hangs_or_fails_does_not_stop_the_others():
     assert [(one.about, one.state.value) for one in found] == [("a", "wrong"), ("b", "wrong"), ("c", "ok")]
     assert "no answer within 0.2 s" in found[0].text
     assert "RuntimeError: why" in found[1].text
-
-
-@pytest.mark.parametrize(
-    ("bounds", "there", "fine"),
-    [
-        (">=1.66", "1.66", True),
-        (">=1.66", "1.65.9", False),
-        (">=5.29,<8", "7.36.2", True),
-        (">=5.29,<8", "8.0.0rc1", False),
-        ("<8,>=5.29", "5.3", False),
-        ("==1.40.0", "1.40", True),
-        ("", "0", True),
-    ],
-)
-def test_a_package_that_is_too_old_or_too_new(monkeypatch, bounds, there, fine):
-    monkeypatch.setattr(system, "_version", lambda _: there)
-    assert (list(system._requirement("mirror", f"thing{bounds}")) == []) is fine
-
-
-def test_a_package_that_is_missing(monkeypatch):
-    monkeypatch.setattr(system, "_version", lambda _: None)
-    assert [one.advice for one in system._requirement("mirror", "thing>=2")] == ["pip install 'thing>=2'"]
-    assert list(system._requirement("mirror", "thing>=2; extra == 'kafka'")) == []
 
 
 def test_for_people_it_is_one_line_a_finding(capsys, monkeypatch, tmp_path):

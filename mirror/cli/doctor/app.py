@@ -52,7 +52,11 @@ def doctor(  # noqa: PLR0913 - its options
             raise UsageError(f"{option} {path}: no such file")
     file = config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None)
     settings, found = _settings(file)
-    checks = [Named("versions", _all(system.versions)), Named("open files", _all(system.limits))]
+    checks = [
+        Named("versions", _all(system.versions)),
+        Named("compiled parts", _all(system.compiled_parts)),
+        Named("open files", _all(system.limits)),
+    ]
     if settings is not None:
         prober = Prober(settings, client=Client(cert_file, key_file), limit_s=timeout * _SHARE, expected=running)
         checks = [*_checks(settings, prober, envoy, timeout * _SHARE), *checks]

@@ -11,7 +11,7 @@ from typing import Final
 
 from google.protobuf.internal import api_implementation
 
-from mirror import __version__
+from mirror import __version__, native
 from mirror.cli.doctor.findings import Finding, note, ok, wrong
 
 DISTRIBUTIONS: Final = ("grpc-mirror-collector", "grpc-mirror")
@@ -46,6 +46,15 @@ def versions() -> Iterator[Finding]:
         yield wrong(
             "versions", f"SQLite {sqlite3.sqlite_version} is too old", f"use a Python with SQLite {least} or newer"
         )
+
+
+def compiled_parts() -> Iterator[Finding]:
+    """Whether the compiled parts are used: without them a core judges fewer calls."""
+    if native.missing:
+        advice = "pip install 'grpc-mirror-collector[native]' (where there is no wheel: with a C compiler and Python's headers)"
+        yield note("compiled parts", f"not used: {native.missing}; a core judges about half as many calls", advice)
+    else:
+        yield ok("compiled parts", "used")
 
 
 def limits() -> Iterator[Finding]:
