@@ -20,7 +20,7 @@ from typing import Any
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
-from grpc_mirror.plain import PlainCalls
+from grpc_mirror.plain import PlainCalls, PlainSpan
 from grpc_mirror.propagation import KIND_INTERNAL
 from grpc_mirror.records import CallRecord, Finished
 from grpc_mirror.redact import Redactor
@@ -36,6 +36,9 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
+COMPILED_RECORDS = (
+    16  # the same where the last ones were all encoded by the compiled part, which takes some microseconds for them
+)
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
@@ -82,6 +85,7 @@ class Worker:
         self._redactor = Redactor(settings, counters.notice)
         self._host = socket.gethostname()
         self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host)
+        self._at_once = SLICE_RECORDS
         self._shipped: set[str] = set()
         self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -177,15 +181,17 @@ class Worker:
         """Encode for some time, a few records at least. Returns whether there were any."""
         until = time.perf_counter() + SLICE_S
         self._control.outbound = False
-        records = self._queue.take(SLICE_RECORDS)
+        records = self._queue.take(self._at_once)
         if not records:
             return False
         while records:
             self.in_hand += len(records)
             self._plain.refresh()
-            for record in records:
-                self._encode(record)
-            records = self._queue.take(SLICE_RECORDS) if time.perf_counter() < until else []
+            found = self._plain.spans(records) if self._direct else [None] * len(records)
+            self._at_once = SLICE_RECORDS if None in found else COMPILED_RECORDS
+            for record, span in zip(records, found, strict=True):
+                self._encode(record, span)
+            records = self._queue.take(self._at_once) if time.perf_counter() < until else []
         return True
 
     def _due(self) -> bool:
@@ -203,9 +209,9 @@ class Worker:
                 continue  # whoever asked waits no longer
             flush.done.set()
 
-    def _encode(self, record: Finished) -> None:
+    def _encode(self, record: Finished, span: PlainSpan | None) -> None:
         try:
-            reason = self._encoded(record)
+            reason = self._encoded(record) if span is None else self._add_plain(span)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             reason = "encode_error"
             self._fault(error)
@@ -218,9 +224,10 @@ class Worker:
         if isinstance(record, CallRecord):
             return self._add_record(record)
         found = self._plain.span(record) if self._direct else None
-        if found is None:
-            return self._add_record(record.record())
-        form, content, size = found
+        return self._add_record(record.record()) if found is None else self._add_plain(found)
+
+    def _add_plain(self, span: PlainSpan) -> str:
+        form, content, size = span
         if form.condition:
             self._odd(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
