@@ -14,6 +14,7 @@ import grpc
 
 from grpc_mirror.aio_calls import AioCall, AioUnaryCall
 from grpc_mirror.aio_threads import ThreadedCall
+from grpc_mirror.compiled_calls import AIO_UNARY
 from grpc_mirror.handlers import behavior_of
 from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.observer import Observer
@@ -70,7 +71,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         kind = _kind_of(handler)
-        bare = kind is AioUnaryCall and not getattr(handler.unary_unary, "__dict__", None)
+        bare = kind is AIO_UNARY and not getattr(handler.unary_unary, "__dict__", None)
         known = self._known[path] = handler, kind, path.lstrip("/"), bare
         return known
 
@@ -81,5 +82,5 @@ def _kind_of(handler: Any) -> _Kind:
     # Most are what their code says; grpc asks the same of the others.
     if flags & inspect.CO_COROUTINE or inspect.iscoroutinefunction(behavior):
         streams = handler.request_streaming or handler.response_streaming
-        return AioCall if streams else AioUnaryCall
+        return AioCall if streams else AIO_UNARY
     return AioCall if inspect.isasyncgenfunction(behavior) else ThreadedCall

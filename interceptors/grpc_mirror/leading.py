@@ -77,8 +77,14 @@ def led(metadata: Iterable[tuple[str, Any]], start_ns: int) -> tuple[propagation
             break
     else:
         return None, None
-    span = LedSpan(value, start_ns)
-    return None, trace.set_span_in_context(span, context) if context else otel_context.Context({_SPAN_KEY: span})
+    if context:
+        return None, trace.set_span_in_context(LedSpan(value, start_ns), context)
+    return None, leading(value, start_ns)
+
+
+def leading(traceparent: str, start_ns: int) -> Any:
+    """The OpenTelemetry context in which our span is current, and nothing else."""
+    return otel_context.Context({_SPAN_KEY: LedSpan(traceparent, start_ns)})
 
 
 def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:

@@ -10,6 +10,7 @@ Where `grpc_mirror_native` is installed it writes most of these spans, the same 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
@@ -24,7 +25,7 @@ from grpc_mirror.propagation import (
     parse_traceparent,
     span_id_of,
 )
-from grpc_mirror.records import Finished, Plain
+from grpc_mirror.records import Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -66,7 +67,10 @@ PlainSpan: TypeAlias = tuple[
 class PlainCalls:
     """Encodes plain calls. One owner."""
 
-    def __init__(self, settings: Settings, schemas: SchemaRegistry, redactor: Redactor, host: str) -> None:
+    def __init__(
+        self, settings: Settings, schemas: SchemaRegistry, redactor: Redactor, host: str, *, compiled: bool = True
+    ) -> None:
+        """`compiled` False: without the compiled part even where it is installed."""
         self._settings = settings
         self._schemas = schemas
         self._redactor = redactor
@@ -74,7 +78,7 @@ class PlainCalls:
         self._forms: dict[tuple[Any, ...], Form] = {}
         self._known = (0, 0)
         self._max_bytes = min(settings.message_max_bytes, settings.capture_max_bytes // 2)
-        self._native = None if _NATIVE is None else self._encoder(_NATIVE)
+        self._native = self._encoder(_NATIVE) if compiled and _NATIVE is not None else None
 
     def _encoder(self, encoding: Any) -> Any:
         return encoding.Encoder(
@@ -89,9 +93,9 @@ class PlainCalls:
         )
 
     @property
-    def compiled(self) -> bool:
-        """Whether most spans are written by the compiled part."""
-        return self._native is not None
+    def encoder(self) -> Any:
+        """The compiled part, or None."""
+        return self._native
 
     def refresh(self) -> None:
         """Forget what may be otherwise now: a newly loaded module may hold the types of an Any. Call it before some calls."""
@@ -99,12 +103,12 @@ class PlainCalls:
         if self._known != known or len(self._forms) > FORMS_MAX:
             self._known = known
             self._forms.clear()
+            if self._native is not None:
+                self._native.modules = known[0]
 
-    def spans(self, calls: list[Finished]) -> list[PlainSpan | None]:
+    def spans(self, calls: Sequence[Queued]) -> list[Written | None]:
         """The spans that the compiled part writes; None for what it leaves to `span`, and to those who encode all other calls."""
-        if self._native is None:
-            return [None] * len(calls)
-        found: list[PlainSpan | None] = self._native.spans(calls)
+        found: list[Written | None] = [None] * len(calls) if self._native is None else self._native.spans(calls)
         return found
 
     def span(self, call: Plain) -> PlainSpan | None:

@@ -12,9 +12,10 @@ from typing import Any
 
 import grpc
 
+from grpc_mirror.compiled_calls import SYNC_UNARY
 from grpc_mirror.marked import Trust, marked
 from grpc_mirror.observer import Observer
-from grpc_mirror.sync_calls import SyncCall, SyncUnaryCall
+from grpc_mirror.sync_calls import SyncCall
 from grpc_mirror.v1.attributes import HEADER_ID
 
 
@@ -46,7 +47,7 @@ class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # gen
                 return marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
             method = handler_call_details.method.lstrip("/")
             streams = handler.request_streaming or handler.response_streaming
-            call = (SyncCall if streams else SyncUnaryCall)(observer, handler, method, metadata)
+            call = (SyncCall if streams else SYNC_UNARY)(observer, handler, method, metadata)
             if mark is not None:
                 call.mark = mark
             return call.wrapped()

@@ -1,7 +1,14 @@
 from collections.abc import Callable
 from typing import Any
 
+class Span:
+    form: Any
+    pieces: list[bytes]
+    bytes: int
+    size: int
+
 class Encoder:
+    modules: int
     def __init__(
         self,
         kind: type[Any],
@@ -14,4 +21,4 @@ class Encoder:
         limits: tuple[int, int, int, int],
         seeds: tuple[int, int],
     ) -> None: ...
-    def spans(self, calls: list[Any]) -> list[tuple[Any, list[bytes], int] | None]: ...
+    def spans(self, calls: list[Any]) -> list[Span | None]: ...

@@ -5,12 +5,28 @@ Of a call everything is measured first, and then written once, into bytes of jus
 header that is odd, repeated or no ASCII, a large message, a link) is handed back, and Python writes or refuses it.
 """
 
+import sys
+
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact
-from libc.stdint cimport uint32_t, uint64_t
+from libc.stdint cimport uint64_t
 from libc.string cimport memcmp, memcpy, memset
+
+from grpc_mirror_native.writing cimport (
+    Text,
+    big_endian,
+    field_size,
+    four,
+    little_endian,
+    raw,
+    tagged,
+    text_at,
+    text_of,
+    varint,
+    varint_size,
+)
 
 cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
@@ -26,27 +42,12 @@ cdef enum:
     HEADER_ATTEMPT = 4
     HEADER_PARENT = 5
     HEADER_STATE = 6
-    TRACE_ID = 16
-    SPAN_ID = 8
     PARENT_SIZE = 55  # of a traceparent
     SHORT = 1 << 28  # a number below it has a varint of four bytes
     TIMES_SIZE = 24  # both times and the flags of a span, with their tags
 
 
-cdef struct Text:
-    const char *at
-    uint64_t size
-
-
-cdef struct Call:
-    unsigned char trace_id[TRACE_ID]
-    unsigned char parent_id[SPAN_ID]
-    bint child  # else it is a root
-    uint32_t flags
-    uint64_t span_id
-    Text ident, state, own, head, id_key, capture_key
-    uint64_t request_ns, response_ns, deadline_ns, unix_ns, duration_ns
-    uint64_t asked, answered  # bytes of the two messages
+cdef dict _MODULES = sys.modules
 
 
 cdef struct Sizes:
@@ -59,16 +60,12 @@ cdef struct Sizes:
     uint64_t between  # what stands between the two bodies
 
 
+cdef class Span:
+    """A call's span as an element of its batch."""
+
+
 cdef class Encoder:
     """Knows the names of the headers and attributes, and what the calls of a method on one route have alike."""
-
-    cdef type _kind
-    cdef dict _forms
-    cdef object _make, _derived
-    cdef tuple _names
-    cdef bytes _id_key, _capture_key
-    cdef uint64_t _id_max, _state_max, _body_max, _join_max
-    cdef uint64_t _base, _mix
 
     def __init__(
         self,
@@ -103,31 +100,74 @@ cdef class Encoder:
         self._base, self._mix = seeds
 
     def spans(self, list calls not None):
-        """Of each call: (its form, its span as an element of a batch, in pieces, bytes of these); None: it is handed back."""
+        """The span of each call; None: it is handed back. What is a span already is given as it is."""
         cdef list found = []
         for call in calls:
+            if type(call) is Span:
+                found.append(call)
+                continue
             try:
                 found.append(self._span(call))
             except Exception:  # a number or a text that is none of ours; Python finds out, for this call alone
                 found.append(None)
         return found
 
-    cdef object _span(self, object call):
-        cdef PyObject *headers[HEADERS]
+    cdef Span _span(self, object call):
         cdef Call facts
-        cdef tuple fields, form
-        if type(call) is not self._kind:
+        cdef tuple fields
+        if type(call) is not self._kind or PyTuple_GET_SIZE(call) != CALL_SIZE:
             return None
         fields = <tuple>call
-        if PyTuple_GET_SIZE(fields) != CALL_SIZE or not self._found(<tuple?>fields[0], headers):
+        if not PyBytes_CheckExact(fields[4]) or not PyBytes_CheckExact(fields[5]):
             return None
-        if not self._read(fields, headers, &facts):
+        facts.start_ns, facts.request_ns, facts.response_ns = fields[3], fields[6], fields[7]
+        facts.deadline_ns, facts.unix_ns, facts.duration_ns = fields[11], fields[12], fields[13]
+        return self.written(
+            fields[0], fields[1], fields[2], fields[4], fields[5], fields[8], fields[9], fields[10], &facts, call
+        )
+
+    cdef Span written(
+        self,
+        tuple metadata,
+        object method,
+        object current,
+        bytes request,
+        bytes response,
+        object request_type,
+        object response_type,
+        object initial,
+        Call *call,
+        object plain,
+    ):
+        """The span of a call whose times are known; None: it is handed back.
+
+        `plain`: the same call as a Plain, of which a form can be made. None: none is to be made here, nor one used that may be out
+        of date, since a module was loaded.
+        """
+        cdef PyObject *headers[HEADERS]
+        cdef object form
+        if plain is None and len(_MODULES) != self.modules:
             return None
-        form = self._form(call, headers)
-        if not form[0]:
+        if not self._found(metadata, headers) or not self._read(headers, current, call, request, response):
             return None
-        facts.own, facts.head = _text_of(form[3] if fields[2] is None else form[4]), _text_of(form[5])
-        return self._written(form, <bytes>fields[4], <bytes>fields[5], &facts)
+        key = (
+            method,
+            request_type,
+            response_type,
+            initial,
+            _or_none(headers[HEADER_RUN]),
+            _or_none(headers[HEADER_ROLE]),
+            _or_none(headers[HEADER_EXPECT]),
+            _or_none(headers[HEADER_ATTEMPT]),
+        )
+        form = self._forms.get(key)
+        if form is None and plain is not None:
+            form = self._forms[key] = self._make(plain)
+        if not isinstance(form, tuple) or PyTuple_GET_SIZE(form) != FORM_SIZE or not (<tuple>form)[0]:
+            return None
+        call.own = text_of((<tuple>form)[3] if current is None else (<tuple>form)[4])
+        call.head = text_of((<tuple>form)[5])
+        return self._whole(form, request, response, call)
 
     cdef bint _found(self, tuple metadata, PyObject **headers) except -1:
         """Whether these are headers that are known, each once; their values, or NULL. They live as long as the metadata."""
@@ -149,13 +189,9 @@ cdef class Encoder:
             headers[index] = <PyObject *>value
         return headers[HEADER_ID] != NULL
 
-    cdef bint _read(self, tuple fields, PyObject **headers, Call *call) except -1:
+    cdef bint _read(self, PyObject **headers, object current, Call *call, bytes request, bytes response) except -1:
         """Whether all of a call is as usual."""
-        if not PyBytes_CheckExact(fields[4]) or not PyBytes_CheckExact(fields[5]):
-            return False
-        call.asked, call.answered = PyBytes_GET_SIZE(fields[4]), PyBytes_GET_SIZE(fields[5])
-        call.request_ns, call.response_ns = fields[6], fields[7]
-        call.deadline_ns, call.unix_ns, call.duration_ns = fields[11], fields[12], fields[13]
+        call.asked, call.answered = PyBytes_GET_SIZE(request), PyBytes_GET_SIZE(response)
         if call.asked > self._body_max or call.answered > self._body_max or call.unix_ns >> 63:
             return False
         if (call.duration_ns | call.request_ns | call.response_ns) >= SHORT:
@@ -166,11 +202,11 @@ cdef class Encoder:
         if headers[HEADER_STATE] != NULL and <object>headers[HEADER_STATE]:
             if not _plain_text(<object>headers[HEADER_STATE], self._state_max, &call.state):
                 return False
-        call.span_id = (<uint64_t>fields[3] + self._base) * self._mix
+        call.span_id = (call.start_ns + self._base) * self._mix
         if call.span_id == 0:
             call.span_id = 1
-        call.id_key, call.capture_key = _text_of(self._id_key), _text_of(self._capture_key)
-        return self._place(fields[2], headers, call)
+        call.id_key, call.capture_key = text_of(self._id_key), text_of(self._capture_key)
+        return self._place(current, headers, call)
 
     cdef bint _place(self, object current, PyObject **headers, Call *call) except -1:
         """Where the span stands in its trace: below one of the service's own, or below the remote parent, or at its root."""
@@ -190,93 +226,78 @@ cdef class Encoder:
         call.child, call.flags = True, flags
         return _copied(span_id, call.parent_id, SPAN_ID)
 
-    cdef tuple _form(self, object call, PyObject **headers):
-        cdef tuple fields = <tuple>call
-        cdef tuple key = (
-            fields[1],
-            fields[8],
-            fields[9],
-            fields[10],
-            _or_none(headers[HEADER_RUN]),
-            _or_none(headers[HEADER_ROLE]),
-            _or_none(headers[HEADER_EXPECT]),
-            _or_none(headers[HEADER_ATTEMPT]),
-        )
-        form = self._forms.get(key)
-        if form is None:
-            form = self._forms[key] = self._make(call)
-        if not isinstance(form, tuple) or PyTuple_GET_SIZE(form) != FORM_SIZE:
-            raise TypeError("a form has six fields")
-        return <tuple>form
-
-    cdef tuple _written(self, tuple form, bytes request, bytes response, Call *call):
+    cdef Span _whole(self, object form, bytes request, bytes response, Call *call):
         cdef Sizes sizes
+        cdef Span span = Span.__new__(Span)
         cdef unsigned char *at
         cdef bytes first, between
         _measure(call, &sizes)
+        span.form, span.bytes = form, sizes.item
         if sizes.item <= self._join_max:
             first = PyBytes_FromStringAndSize(NULL, sizes.item)
             at = _written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes)
-            at = _raw(at, _text_of(request))
+            at = raw(at, text_of(request))
             at = _message(at, sizes.response, 2, call.response_ns, call.answered)
-            _ended(_raw(at, _text_of(response)), first)
-            return form, [first], sizes.item
+            _ended(raw(at, text_of(response)), first)
+            span.pieces = [first]
+            return span
         # The bodies are copied when their batch is put together.
         first = PyBytes_FromStringAndSize(NULL, sizes.item - sizes.between - call.asked - call.answered)
         _ended(_written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes), first)
         between = PyBytes_FromStringAndSize(NULL, sizes.between)
         at = <unsigned char *>PyBytes_AS_STRING(between)
         _ended(_message(at, sizes.response, 2, call.response_ns, call.answered), between)
-        return form, [first, request, between, response], sizes.item
+        span.pieces = [first, request, between, response]
+        return span
 
 
 cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:
-    sizes.id_value = _field_size(call.ident.size)
-    sizes.id_pair = call.id_key.size + _varint_size(sizes.id_value) + sizes.id_value
-    sizes.request = 9 + 2 * _varint_size(call.asked) + call.asked
-    sizes.response = 9 + 2 * _varint_size(call.answered) + call.answered
-    sizes.between = _field_size(sizes.response) - call.answered
-    sizes.capture = call.head.size + 6 + _varint_size(call.unix_ns >> 28) + 6
+    sizes.id_value = field_size(call.ident.size)
+    sizes.id_pair = call.id_key.size + varint_size(sizes.id_value) + sizes.id_value
+    sizes.request = 9 + 2 * varint_size(call.asked) + call.asked
+    sizes.response = 9 + 2 * varint_size(call.answered) + call.answered
+    sizes.between = field_size(sizes.response) - call.answered
+    sizes.capture = call.head.size + 6 + varint_size(call.unix_ns >> 28) + 6
     if call.deadline_ns:
-        sizes.capture += 1 + _varint_size(call.deadline_ns)
-    sizes.capture += _field_size(sizes.request) + _field_size(sizes.response)
-    sizes.capture_value = _field_size(sizes.capture)
-    sizes.capture_pair = call.capture_key.size + _varint_size(sizes.capture_value) + sizes.capture_value
+        sizes.capture += 1 + varint_size(call.deadline_ns)
+    sizes.capture += field_size(sizes.request) + field_size(sizes.response)
+    sizes.capture_value = field_size(sizes.capture)
+    sizes.capture_pair = call.capture_key.size + varint_size(sizes.capture_value) + sizes.capture_value
     sizes.span = 2 + TRACE_ID + 2 + SPAN_ID + call.own.size + TIMES_SIZE
     if call.child:
         sizes.span += 2 + SPAN_ID
     if call.state.size:
-        sizes.span += _field_size(call.state.size)
-    sizes.span += _field_size(sizes.id_pair) + _field_size(sizes.capture_pair)
-    sizes.item = _field_size(sizes.span)
+        sizes.span += field_size(call.state.size)
+    sizes.span += field_size(sizes.id_pair) + field_size(sizes.capture_pair)
+    sizes.item = field_size(sizes.span)
 
 
 cdef unsigned char *_written_start(unsigned char *at, const Call *call, const Sizes *sizes) noexcept nogil:
     """Write all that stands before the first body. Returns where that is to stand."""
-    at = _tagged(at, 0x12, sizes.span)
-    at = _raw(_tagged(at, 0x0A, TRACE_ID), _text_at(call.trace_id, TRACE_ID))
-    at = _big_endian(_tagged(at, 0x12, SPAN_ID), call.span_id)
+    at = tagged(at, 0x12, sizes.span)
+    at = raw(tagged(at, 0x0A, TRACE_ID), text_at(call.trace_id, TRACE_ID))
+    at = big_endian(tagged(at, 0x12, SPAN_ID), call.span_id)
     if call.child:
-        at = _raw(_tagged(at, 0x22, SPAN_ID), _text_at(call.parent_id, SPAN_ID))
+        at = raw(tagged(at, 0x22, SPAN_ID), text_at(call.parent_id, SPAN_ID))
     if call.state.size:
-        at = _raw(_tagged(at, 0x1A, call.state.size), call.state)
-    at = _raw(at, call.own)
+        at = raw(tagged(at, 0x1A, call.state.size), call.state)
+    at = raw(at, call.own)
     at[0] = 0x39
-    at = _little_endian(at + 1, call.unix_ns, 8)
+    at = little_endian(at + 1, call.unix_ns, 8)
     at[0] = 0x41
-    at = _little_endian(at + 1, call.unix_ns + call.duration_ns, 8)
+    at = little_endian(at + 1, call.unix_ns + call.duration_ns, 8)
     at[0], at[1] = 0x85, 0x01
-    at = _little_endian(at + 2, call.flags, 4)
-    at = _varint(_raw(_tagged(at, 0x4A, sizes.id_pair), call.id_key), sizes.id_value)
-    at = _raw(_tagged(at, 0x0A, call.ident.size), call.ident)
-    at = _varint(_raw(_tagged(at, 0x4A, sizes.capture_pair), call.capture_key), sizes.capture_value)
-    at = _raw(_tagged(at, 0x3A, sizes.capture), call.head)
+    at = little_endian(at + 2, call.flags, 4)
+    at = varint(raw(tagged(at, 0x4A, sizes.id_pair), call.id_key), sizes.id_value)
+    at = raw(tagged(at, 0x0A, call.ident.size), call.ident)
+    at = varint(raw(tagged(at, 0x4A, sizes.capture_pair), call.capture_key), sizes.capture_value)
+    at = raw(tagged(at, 0x3A, sizes.capture), call.head)
     at[0], at[1] = 0x88, 0x01
-    at = _varint(_four(at + 2, call.unix_ns & (SHORT - 1), 0x80), call.unix_ns >> 28)
+    at = varint(four(at + 2, call.unix_ns & (SHORT - 1), 0x80), call.unix_ns >> 28)
     at[0], at[1] = 0x90, 0x01
-    at = _four(at + 2, call.duration_ns, 0)
+    at = four(at + 2, call.duration_ns, 0)
     if call.deadline_ns:
-        at = _tagged(at, 0x78, call.deadline_ns)
+        at = tagged(at, 0x78, call.deadline_ns)
     return _message(at, sizes.request, 1, call.request_ns, call.asked)
 
 
@@ -285,17 +306,6 @@ cdef inline int _ended(const unsigned char *at, bytes made) except -1:
     if at != <const unsigned char *>PyBytes_AS_STRING(made) + PyBytes_GET_SIZE(made):
         raise SystemError("a span was measured wrong")
     return 0
-
-
-cdef inline Text _text_at(const unsigned char *at, uint64_t size) noexcept nogil:
-    cdef Text made
-    made.at, made.size = <const char *>at, size
-    return made
-
-
-cdef inline Text _text_of(bytes owner):
-    """Its bytes, which live as long as it does."""
-    return _text_at(<const unsigned char *>PyBytes_AS_STRING(owner), PyBytes_GET_SIZE(owner))
 
 
 cdef inline object _or_none(PyObject *value):
@@ -369,65 +379,10 @@ cdef inline bint _copied(object made, unsigned char *into, Py_ssize_t size) exce
     return True
 
 
-cdef inline uint64_t _varint_size(uint64_t value) noexcept nogil:
-    cdef uint64_t size = 1
-    while value >= 0x80:
-        value >>= 7
-        size += 1
-    return size
-
-
-cdef inline uint64_t _field_size(uint64_t size) noexcept nogil:
-    """Of a field of so many bytes, with its tag (of one byte) and its length."""
-    return 1 + _varint_size(size) + size
-
-
-cdef inline unsigned char *_varint(unsigned char *at, uint64_t value) noexcept nogil:
-    while value >= 0x80:
-        at[0] = <unsigned char>(value | 0x80)
-        value >>= 7
-        at += 1
-    at[0] = <unsigned char>value
-    return at + 1
-
-
-cdef inline unsigned char *_tagged(unsigned char *at, unsigned char tag, uint64_t value) noexcept nogil:
-    at[0] = tag
-    return _varint(at + 1, value)
-
-
-cdef inline unsigned char *_four(unsigned char *at, uint64_t value, unsigned char last) noexcept nogil:
-    """A number below SHORT in four bytes; `last` 0x80: more bytes follow."""
-    at[0] = <unsigned char>(value | 0x80)
-    at[1] = <unsigned char>(value >> 7 | 0x80)
-    at[2] = <unsigned char>(value >> 14 | 0x80)
-    at[3] = <unsigned char>(value >> 21 & 0x7F | last)
-    return at + 4
-
-
-cdef inline unsigned char *_raw(unsigned char *at, Text text) noexcept nogil:
-    memcpy(at, text.at, text.size)
-    return at + text.size
-
-
-cdef inline unsigned char *_little_endian(unsigned char *at, uint64_t value, int size) noexcept nogil:
-    cdef int index
-    for index in range(size):
-        at[index] = <unsigned char>(value >> 8 * index)
-    return at + size
-
-
-cdef inline unsigned char *_big_endian(unsigned char *at, uint64_t value) noexcept nogil:
-    cdef int index
-    for index in range(8):
-        at[index] = <unsigned char>(value >> 8 * (7 - index))
-    return at + 8
-
-
 cdef inline unsigned char *_message(
     unsigned char *at, uint64_t size, unsigned char direction, uint64_t offset_ns, uint64_t body
 ) noexcept nogil:
     """What stands before the body of a CapturedMessage of so many bytes, in its capture."""
-    at = _tagged(at, 0x32, size)
+    at = tagged(at, 0x32, size)
     at[0], at[1], at[2] = 0x08, direction, 0x18
-    return _tagged(_tagged(_four(at + 3, offset_ns, 0), 0x20, body), 0x12, body)
+    return tagged(tagged(four(at + 3, offset_ns, 0), 0x20, body), 0x12, body)

@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 from grpc_mirror.counters import Counters
-from grpc_mirror.records import Finished
+from grpc_mirror.records import Queued
 
 
 class BoundedQueue:
@@ -22,12 +22,12 @@ class BoundedQueue:
         """Start empty, with a lock of its own, as a forked child must."""
         # Re-entrant: a stream that is garbage is finished where it is collected, which may be within these very methods.
         self._lock = threading.RLock()
-        self._records: deque[Finished] = deque()
+        self._records: deque[Queued] = deque()
         self._bytes = 0
         self._refusal = ""  # why nothing is taken any more; empty: it is
         self.taken = 0  # records that were taken out again, ever
 
-    def put(self, record: Finished) -> bool:
+    def put(self, record: Queued) -> bool:
         """Take a record. Returns whether there was room."""
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
@@ -39,7 +39,7 @@ class BoundedQueue:
         self._counters.drop(self._refusal or "queue_full")
         return False
 
-    def take(self, count: int) -> list[Finished]:
+    def take(self, count: int) -> list[Queued]:
         """At most `count` of the oldest records."""
         records = self._records
         if not records:  # without the lock: only this method takes, so there may at worst be some since

@@ -20,9 +20,9 @@ from typing import Any
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
-from grpc_mirror.plain import PlainCalls, PlainSpan
+from grpc_mirror.plain import Form, PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
-from grpc_mirror.records import CallRecord, Finished
+from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -84,7 +84,7 @@ class Worker:
         self._schemas = SchemaRegistry()
         self._redactor = Redactor(settings, counters.notice)
         self._host = socket.gethostname()
-        self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host)
+        self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host, compiled=self._direct)
         self._at_once = SLICE_RECORDS
         self._shipped: set[str] = set()
         self._batch: list[Item] = []
@@ -114,6 +114,11 @@ class Worker:
                 self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
+
+    @property
+    def encoder(self) -> Any:
+        """The compiled part that writes the spans of plain calls; None: there is none, or the transport takes no such spans."""
+        return self._plain.encoder
 
     def cut_short(self) -> None:
         """End an export that is under way. For the thread that waits for this one to end."""
@@ -187,7 +192,7 @@ class Worker:
         while records:
             self.in_hand += len(records)
             self._plain.refresh()
-            found = self._plain.spans(records) if self._direct else [None] * len(records)
+            found = self._plain.spans(records)
             self._at_once = SLICE_RECORDS if None in found else COMPILED_RECORDS
             for record, span in zip(records, found, strict=True):
                 self._encode(record, span)
@@ -209,9 +214,9 @@ class Worker:
                 continue  # whoever asked waits no longer
             flush.done.set()
 
-    def _encode(self, record: Finished, span: PlainSpan | None) -> None:
+    def _encode(self, record: Queued, span: Written | None) -> None:
         try:
-            reason = self._encoded(record) if span is None else self._add_plain(span)
+            reason = self._encoded(record) if span is None else self._add_plain(span.form, span.pieces, span.bytes)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             reason = "encode_error"
             self._fault(error)
@@ -219,15 +224,14 @@ class Worker:
             self._counters.drop(reason)
             self.in_hand -= 1
 
-    def _encoded(self, record: Finished) -> str:
+    def _encoded(self, record: Any) -> str:
         """Add a call to the batch. Returns why that was impossible, or nothing."""
-        if isinstance(record, CallRecord):
+        if not isinstance(record, Plain):
             return self._add_record(record)
         found = self._plain.span(record) if self._direct else None
-        return self._add_record(record.record()) if found is None else self._add_plain(found)
+        return self._add_record(record.record()) if found is None else self._add_plain(*found)
 
-    def _add_plain(self, span: PlainSpan) -> str:
-        form, content, size = span
+    def _add_plain(self, form: Form, content: list[bytes], size: int) -> str:
         if form.condition:
             self._odd(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
