@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import builtins
+from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from grpc_mirror.call import RETURNED, Outcome
@@ -109,7 +111,7 @@ class Written(Protocol):
     """A plain call whose span is written already, by `grpc_mirror_native`. What is private in it was found to be nothing."""
 
     form: Any  # see `grpc_mirror.plain.Form`
-    pieces: list[bytes]
+    pieces: Sequence[builtins.bytes]
     bytes: int  # of these
     size: int  # as those of the others
 

@@ -8,6 +8,7 @@ is made of is at hand, and a fifth of a second later, when the sender comes, it 
 
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContextVar_Reset, PyContextVar_Set
+from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint64_t
 from time import perf_counter_ns, time_ns
 
@@ -17,6 +18,13 @@ cdef object _clock = perf_counter_ns
 cdef object _time = time_ns
 cdef str _TRACEPARENT = "traceparent"
 cdef str _CALLING = "Exception calling application: "
+
+
+cdef inline object _of(object pair, int index):
+    """An item of a pair. Those of grpc are named tuples, whose own way to an item is through Python."""
+    if isinstance(pair, tuple) and PyTuple_GET_SIZE(pair) == 2:
+        return <object>PyTuple_GET_ITEM(pair, index)
+    return pair[index]
 
 
 cdef class Means:
@@ -48,23 +56,27 @@ cdef class Unary:
 
     cdef public object observer, method, metadata, behavior, _decode, _encode
     cdef public object request, response, request_type, response_type
-    cdef public object current, initial_metadata, mark, tally, unsendable, _context, _holds
+    cdef public object current, initial_metadata, mark, unsendable, _context, _holds
     cdef public uint64_t start_ns, start_unix_ns, request_ns, response_ns, deadline_ns
     cdef public bint begun, finished, odd, _returned
     cdef Means _means
 
     def __init__(self, observer, handler, method, metadata):
+        self._set_up(observer, handler, method, metadata)
+
+    cdef int _set_up(self, object observer, object handler, object method, object metadata) except -1:
         wanted = observer.wanted
         self._means = self.means
         self._holds = ()
         self.observer = observer
         self.method = method
-        self.metadata = tuple([pair for pair in metadata if pair[0] in wanted])
+        self.metadata = tuple([pair for pair in metadata if _of(pair, 0) in wanted])
         self.behavior = handler.unary_unary
         self._decode = handler.request_deserializer
         self._encode = handler.response_serializer
         self.start_unix_ns = _time()
         self.start_ns = _clock()
+        return 0
 
     def __del__(self):
         """A call whose handler never began leaves no capture, so it is counted."""
@@ -126,7 +138,7 @@ cdef class Unary:
         self.finished = True
         size = self._means.plain_bytes + len(self.request) + len(self.response)
         for pair in <tuple>self.metadata:
-            size += len(pair[1])
+            size += len(_of(pair, 1))
         sink = self.observer.sink
         encoder = getattr(sink, "encoder", None)
         duration_ns = self._since()
@@ -199,8 +211,10 @@ cdef class Unary:
                 self.current = current
             return context
         for pair in <tuple>self.metadata:
-            if pair[0] == _TRACEPARENT and pair[1] and isinstance(pair[1], str):
-                return self._means.leading(pair[1], self.start_ns)
+            if _of(pair, 0) == _TRACEPARENT:
+                value = _of(pair, 1)
+                if value and isinstance(value, str):
+                    return self._means.leading(value, self.start_ns)
         return None
 
 
@@ -208,7 +222,7 @@ cdef class SyncUnary(Unary):
     """A unary call of a sync server."""
 
     def __init__(self, observer, handler, method, metadata):
-        Unary.__init__(self, observer, handler, method, metadata)
+        self._set_up(observer, handler, method, metadata)
         self.initial_metadata = ()
 
     def unary_unary(self, request, context):

@@ -1,6 +1,7 @@
 # cython: language_level=3
 """Encoding for whoever has a call's facts in C already."""
 
+cimport cython
 from cpython.object cimport PyObject
 from libc.stdint cimport uint32_t, uint64_t
 
@@ -22,9 +23,11 @@ cdef struct Call:
     uint64_t asked, answered  # bytes of the two messages
 
 
+@cython.final
+@cython.no_gc
 cdef class Span:
     cdef readonly object form
-    cdef readonly list pieces
+    cdef readonly tuple pieces
     cdef readonly uint64_t bytes  # of these
     cdef public uint64_t size  # bytes that it counts for where it is queued
 

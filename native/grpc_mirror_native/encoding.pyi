@@ -3,7 +3,7 @@ from typing import Any
 
 class Span:
     form: Any
-    pieces: list[bytes]
+    pieces: tuple[bytes, ...]
     bytes: int
     size: int
 

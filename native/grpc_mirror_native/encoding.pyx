@@ -7,6 +7,7 @@ header that is odd, repeated or no ASCII, a large message, a link) is handed bac
 
 import sys
 
+cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_SIZE
@@ -60,6 +61,8 @@ cdef struct Sizes:
     uint64_t between  # what stands between the two bodies
 
 
+@cython.final
+@cython.no_gc  # it holds bytes, and what forms are made of: no cycle can go through it
 cdef class Span:
     """A call's span as an element of its batch."""
 
@@ -239,7 +242,7 @@ cdef class Encoder:
             at = raw(at, text_of(request))
             at = _message(at, sizes.response, 2, call.response_ns, call.answered)
             _ended(raw(at, text_of(response)), first)
-            span.pieces = [first]
+            span.pieces = (first,)
             return span
         # The bodies are copied when their batch is put together.
         first = PyBytes_FromStringAndSize(NULL, sizes.item - sizes.between - call.asked - call.answered)
@@ -247,7 +250,7 @@ cdef class Encoder:
         between = PyBytes_FromStringAndSize(NULL, sizes.between)
         at = <unsigned char *>PyBytes_AS_STRING(between)
         _ended(_message(at, sizes.response, 2, call.response_ns, call.answered), between)
-        span.pieces = [first, request, between, response]
+        span.pieces = first, request, between, response
         return span
 
 

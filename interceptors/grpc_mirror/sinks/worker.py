@@ -14,7 +14,7 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from grpc_mirror.capture import capture_of, describe, span_of
@@ -231,7 +231,7 @@ class Worker:
         found = self._plain.span(record) if self._direct else None
         return self._add_record(record.record()) if found is None else self._add_plain(*found)
 
-    def _add_plain(self, form: Form, content: list[bytes], size: int) -> str:
+    def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
         if form.condition:
             self._odd(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
