@@ -14,11 +14,10 @@ import grpc
 
 from grpc_mirror.aio_calls import AioCall, AioUnaryCall
 from grpc_mirror.aio_threads import ThreadedCall
-from grpc_mirror.compiled_calls import AIO_UNARY
+from grpc_mirror.compiled_calls import AIO_UNARY, mirrored
 from grpc_mirror.handlers import behavior_of
 from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.observer import Observer
-from grpc_mirror.v1.attributes import HEADER_ID
 
 _KNOWN_MAX = 1024
 _Kind: TypeAlias = type[AioUnaryCall] | type[AioCall] | type[ThreadedCall]
@@ -46,10 +45,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             if handler is None or not metadata:
                 return handler
             mark = None if trust is None else trust.mark_of(metadata, observer)
-            for key, _ in metadata:
-                if key == HEADER_ID and observer is not None:
-                    break
-            else:
+            if observer is None or not mirrored(metadata):
                 if trust is None or mark is None:
                     return handler
                 return aio_marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))

@@ -10,10 +10,14 @@ class Means:
         attach: Any,
         detach: Any,
         led: Any,
-        leading: Any,
+        context: Any,
+        span_key: str,
+        span: type[Any],
         no_deadline_s: float,
         plain_bytes: int,
     ) -> None: ...
+
+def is_mirrored(metadata: Any) -> bool: ...
 
 class SyncUnary: ...
 class AioUnary: ...

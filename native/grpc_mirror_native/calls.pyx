@@ -17,6 +17,7 @@ from grpc_mirror_native.encoding cimport Call, Encoder, Span
 cdef object _clock = perf_counter_ns
 cdef object _time = time_ns
 cdef str _TRACEPARENT = "traceparent"
+cdef str _MIRROR_ID = "x-mirror-id"
 cdef str _CALLING = "Exception calling application: "
 
 
@@ -27,14 +28,26 @@ cdef inline object _of(object pair, int index):
     return pair[index]
 
 
+def is_mirrored(metadata):
+    """Whether a call carries `x-mirror-id`. All that a call which is not mirrored costs."""
+    for pair in metadata:
+        if _of(pair, 0) == _MIRROR_ID:
+            return True
+    return False
+
+
 cdef class Means:
     """What calls need of Python."""
 
-    cdef object served, plain, current_context, attach, detach, led, leading
+    cdef object served, plain, current_context, attach, detach, led, context
+    cdef object span
+    cdef object span_key
     cdef double no_deadline_s
     cdef uint64_t plain_bytes
 
-    def __init__(self, *, served, plain, current_context, attach, detach, led, leading, double no_deadline_s, plain_bytes):
+    def __init__(
+        self, *, served, plain, current_context, attach, detach, led, context, span_key, span, double no_deadline_s, plain_bytes
+    ):
         """Set up once.
 
         Args:
@@ -42,11 +55,13 @@ cdef class Means:
             plain: the class of plain calls.
             current_context: as OpenTelemetry's, and so are `attach` and `detach`.
             led: `led(metadata, start_ns)`, for calls in whose context something is current already.
-            leading: `leading(traceparent, start_ns)` gives the context to run the handler in below a remote parent.
+            context, span_key, span: of the context to run the handler in below a remote parent: `context({span_key: ...})`, where
+                the span is made without arguments and given `_traceparent` and `_start_ns`.
             no_deadline_s: a time remaining of more says that there is no deadline.
             plain_bytes: of a plain call beside its messages and headers, for the queue's bound.
         """
-        self.served, self.plain, self.led, self.leading = served, plain, led, leading
+        self.served, self.plain, self.led = served, plain, led
+        self.context, self.span_key, self.span = context, span_key, span
         self.current_context, self.attach, self.detach = current_context, attach, detach
         self.no_deadline_s, self.plain_bytes = no_deadline_s, plain_bytes
 
@@ -214,7 +229,9 @@ cdef class Unary:
             if _of(pair, 0) == _TRACEPARENT:
                 value = _of(pair, 1)
                 if value and isinstance(value, str):
-                    return self._means.leading(value, self.start_ns)
+                    span = self._means.span.__new__(self._means.span)
+                    span._traceparent, span._start_ns = value, self.start_ns
+                    return self._means.context({self._means.span_key: span})
         return None
 
 
