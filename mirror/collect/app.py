@@ -35,13 +35,13 @@ from mirror.collect.library import Library
 from mirror.collect.lookup import LookupHandler
 from mirror.collect.otlp_grpc import GrpcListener
 from mirror.collect.otlp_http import http_app
+from mirror.collect.parts import Parts
 from mirror.collect.pipeline import Inlet, Pipeline
 from mirror.collect.receive import Receiver, settle
 from mirror.collect.recordings import Recordings
 from mirror.collect.rule_watch import RuleWatch
 from mirror.collect.schema_watch import SchemaWatch
 from mirror.collect.slices import Slicer
-from mirror.collect.stages import Parts
 from mirror.collect.waiting import WaitingRoom
 from mirror.collect.webhooks import Webhooks, targets
 from mirror.collect.writer import Writer

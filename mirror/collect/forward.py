@@ -50,6 +50,11 @@ class Forwarder:
         self._failing = False
         self._thread = threading.Thread(target=self._run, name="mirror-forward", daemon=True)
 
+    @property
+    def takes_matched(self) -> bool:
+        """Whether it is offered pairs in which nothing differs too."""
+        return self._options.matched
+
     def start(self) -> None:
         """Start sending."""
         self._thread.start()

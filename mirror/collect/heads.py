@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from grpc_mirror.v1 import attributes as names
-from grpc_mirror.v1.otlp_slices_pb2 import KeyValue
+from grpc_mirror.v1.otlp_slices_pb2 import KeyValue, SliceSpan
 
 from mirror.core.model import Role
 
@@ -54,6 +54,7 @@ class Heads:
     def __init__(self, wanted: Iterable[str]) -> None:
         self._told = tuple(_start(key) for key in sorted(wanted) if key not in (names.ID, names.CAPTURE))
         self._known: dict[tuple[bytes, ...], Head] = {}
+        self._written: dict[bytes, Head] = {}  # by the same attributes as they stand in a span, one after the other
         self._seen: set[bytes] = set()  # attributes of heads that are known: found faster than what they begin with
 
     def parts(self, attributes: Iterable[bytes]) -> Parts | None:
@@ -78,13 +79,20 @@ class Heads:
         """What these attributes mean, if it is known."""
         return self._known.get(told)
 
+    def written(self, told: bytes) -> Head | None:
+        """What these attributes mean, given as they stand in a span; of a whole head only, that names run and method."""
+        return self._written.get(told)
+
     def learn(self, told: tuple[bytes, ...], head: Head) -> None:
         """Remember it."""
         if sum(map(len, told)) <= HEAD_MAX_BYTES:
             if len(self._known) >= HEADS_MAX:
                 self._known.clear()
+                self._written.clear()
                 self._seen.clear()
             self._known[told] = head
+            if head.run and head.method:
+                self._written[SliceSpan(attributes=told).SerializeToString()] = head
             self._seen.update(told)
 
 

@@ -14,7 +14,7 @@ import threading
 from collections import Counter, deque
 from typing import Final
 
-from mirror.collect.slices import Batch
+from mirror.collect.batch import Batch
 
 SHARE: Final = 4
 

@@ -6,24 +6,41 @@ One owner, the pipeline. Time comes in as an argument; what noise explains is as
 from __future__ import annotations
 
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
-from mirror.core.calls import CallComparer
+from mirror.core.calls import CallComparer, matched
 from mirror.core.compare.options import CompareOptions
 from mirror.core.leaves import Sampler, count_leaves
-from mirror.core.model import CallRecord, EpochKey, Group, Judged, Kind, Outcome, Part, Resource, Role
+from mirror.core.model import (
+    CallRecord,
+    EpochKey,
+    Group,
+    Judged,
+    Kind,
+    Outcome,
+    PairKey,
+    Part,
+    Release,
+    Resource,
+    Role,
+)
+from mirror.core.quiet import Quiet, Tally
 from mirror.core.request_fields import RequestFields, request_fields
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
-from mirror.core.speed.votes import Speed
+from mirror.core.speed.minute import MinuteSpeed
+from mirror.core.speed.votes import Metric, Speed
 from mirror.core.speed.watch import SpeedWatch
 from mirror.core.triples import NO_VALUES, NOTHING_DIFFERS, Looked, Looking, judge_group
 from mirror.core.values.watch import ValueWatch
+from mirror.native import Same
 
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
 SERVICES_MAX: Final = 1000  # of a run, likewise
 _ROLES: Final = tuple(Role)
+_ALL: Final = len(Role)
+_SHADOWS: Final = len(Role) - 1
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
 
 
@@ -80,7 +97,7 @@ class Judge:
         self._rules = rules
         self._sampler = Sampler()
         self._speeds = SpeedWatch()
-        self._twins: tuple[Group | None, dict[Role, Outcome]] = None, {}
+        self._twins: tuple[Group | None, dict[Role, Same]] = None, {}
         self.values = ValueWatch()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
@@ -110,14 +127,39 @@ class Judge:
                 found |= self._comparer.missing_schemas(primary, call)
         return found
 
-    def _twins_of(self, group: Group) -> dict[Role, Outcome]:
-        """What came of those shadows that did the same as the primary. Remembered for the group that is asked for last."""
+    def quiet(self, group: Group) -> tuple[Same, Same] | None:
+        """What primary and candidate, and primary and secondary, have in common, where there is no more to say of a group.
+
+        That is: both shadows were expected, all three came and answered OK, and did the same. `judge` would find nothing else.
+        """
+        calls = group.calls
+        if len(calls) < _ALL or len(group.expect) < _SHADOWS or group.release is not Release.COMPLETE:
+            return None
+        primary, candidate, secondary = calls[Role.PRIMARY], calls[Role.CANDIDATE], calls[Role.SECONDARY]
+        if not (primary.status == candidate.status == secondary.status == "OK"):
+            return None
+        if primary.resource.version != secondary.resource.version:
+            return None
+        twins = self._twins_of(group)
+        return (twins[Role.CANDIDATE], twins[Role.SECONDARY]) if len(twins) == _SHADOWS else None
+
+    def counts_leaves(self, epoch: EpochKey, key: PairKey) -> bool:
+        """Whether `judge` would count the leaves of this call's answer, if it answered."""
+        return self._sampler.wants(epoch, key)
+
+    def speed(self, quiet: Quiet, tally: Tally, into: Mapping[str, MinuteSpeed]) -> None:
+        """Count latency and size of the triples of a tally, by metric."""
+        self._speeds.count(Metric.LATENCY, quiet, tally.times, into[Metric.LATENCY])
+        self._speeds.count(Metric.SIZE, quiet, tally.sizes, into[Metric.SIZE])
+
+    def _twins_of(self, group: Group) -> dict[Role, Same]:
+        """What those shadows that did the same as the primary have in common with it. Remembered for the last group."""
         if self._twins[0] is not group:
             primary, found = group.calls.get(Role.PRIMARY), {}
             if primary is not None:
                 for role, call in group.calls.items():
-                    if call is not primary and (outcome := self._comparer.twins(primary, call)):
-                        found[role] = outcome
+                    if call is not primary and (same := self._comparer.twins(primary, call)):
+                        found[role] = same
             self._twins = group, found
         return self._twins[1]
 
@@ -145,7 +187,8 @@ class Judge:
         twins = self._twins_of(group)
 
         def compare(primary: CallRecord, shadow: CallRecord) -> Outcome:
-            return twins.get(shadow.role) or self._comparer.compare(primary, shadow)
+            same = twins.get(shadow.role)
+            return matched(same) if same else self._comparer.look(primary, shadow)
 
         return judge_group(
             group,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mirror.collect.slices import Batch
+from mirror.collect.batch import Batch
 from mirror.collect.waiting import WaitingRoom
 from mirror.core.ledger import Ledger, Progress
 from mirror.core.model import CallRecord, Group, OutboundRecord

@@ -13,9 +13,10 @@ from typing import Final
 from mirror.collect.intake import Intake
 from mirror.collect.journal import Journal
 from mirror.collect.lane import Lane
+from mirror.collect.parts import Parts
 from mirror.collect.recovering import TRY_AGAIN_S, Recovery
 from mirror.collect.slices import Slicer
-from mirror.collect.stages import Parts, Stages
+from mirror.collect.stages import Stages
 from mirror.store import Checkpoint, Claim
 
 TURN_MAX_S: Final = 0.25  # the longest wait for a batch, so that deadlines and commits are kept

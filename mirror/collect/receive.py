@@ -14,12 +14,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final, Protocol, TypeAlias
 
+from mirror.collect.batch import Batch
 from mirror.collect.counters import Counters
 from mirror.collect.faults import log_fault
 from mirror.collect.intake import Intake
 from mirror.collect.journal import Entry, Journal
 from mirror.collect.recordings import Recordings
-from mirror.collect.slices import BadBatch, Batch, Slicer
+from mirror.collect.slices import BadBatch, Slicer
 
 RETRY_AFTER_S: Final = 1
 INLINE_MAX_BYTES: Final = 256 << 10  # larger bodies are cut in a thread

@@ -11,9 +11,10 @@ import time
 from collections.abc import Callable
 from typing import Final
 
+from mirror.collect.batch import Batch
 from mirror.collect.journal import Journal, JournalError
 from mirror.collect.lane import Lane
-from mirror.collect.slices import BadBatch, Batch, Slicer
+from mirror.collect.slices import BadBatch, Slicer
 from mirror.collect.source import Record
 
 TRY_AGAIN_S: Final = 1.0

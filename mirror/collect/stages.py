@@ -13,26 +13,20 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime
-from typing import Any, Final
+from typing import Final
 
 from grpc_mirror.v1 import schema_pb2
 
-from mirror.collect.comparisons import comparison_of
+from mirror.collect.batch import Batch, Report
 from mirror.collect.counters import Counters
-from mirror.collect.faults import log_fault
-from mirror.collect.forward import Forwarder
-from mirror.collect.judge import Judge
+from mirror.collect.faults import Guarded
+from mirror.collect.judging import Judging
 from mirror.collect.lane import Lane
-from mirror.collect.library import Library
-from mirror.collect.rule_watch import RuleWatch
-from mirror.collect.schema_watch import SchemaWatch
-from mirror.collect.slices import Batch, Report
+from mirror.collect.parts import Parts
 from mirror.collect.writer import Writer
-from mirror.core.model import CallRecord, Group, Judged, OutboundRecord
+from mirror.core.model import CallRecord, Group, OutboundRecord, Resource, Role
 from mirror.core.recovery import recovered
-from mirror.core.request_fields import RequestFields
 from mirror.core.schemas import SchemaError
 from mirror.store import Checkpoint, InForce
 from mirror.store.accounts import FAILED
@@ -42,20 +36,6 @@ FLUSH_GROUPS: Final = 10_000  # judged groups after which a commit does not wait
 MISSING_MAX: Final = 1000  # fingerprints looked for in the store
 UNKNOWN_RUNS_TOLD: Final = 20  # names in the log; they are the senders' to choose
 _log: Final = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, slots=True)
-class Parts:
-    """What the stages work with. Once they run, they are the only user of judge to writer."""
-
-    counters: Counters
-    forwarder: Forwarder | None
-    runs: frozenset[str]  # those that are accepted
-    judge: Judge
-    library: Library
-    watch: RuleWatch
-    schema_watch: SchemaWatch
-    writer: Writer
 
 
 class Stages:
@@ -80,8 +60,9 @@ class Stages:
         self._today: date | None = None  # by whose rules calls are judged
         self._missing: set[str] = set()  # fingerprints that groups wait for
         self._unknown_runs: set[str] = set()  # that the log has
-        # Counted since the last request, by metric and labels: the counters have a lock, and this is done for each pair.
-        self._told: Counter[tuple[str, tuple[tuple[str, str], ...]]] = Counter()
+        self.guard = Guarded(self._fault)
+        self._judging = Judging(parts, self.guard, clock)
+        self._last_seen: tuple[Role, str, str, Resource] | None = None
         self.lanes: dict[int, Lane] = {}
 
     @property
@@ -164,6 +145,7 @@ class Stages:
         parts = self._parts
         if not self._may_commit():
             return
+        self.guard("settle", self._judging.settle)
         for lane in self.lanes.values():
             self._close_dropped(lane)
         self._figures()
@@ -191,8 +173,11 @@ class Stages:
 
     def see(self, call: CallRecord) -> None:
         """Which version served it, and what its schema says of the rules' paths, whether it counts or not."""
-        self._parts.judge.see(call)
-        self._parts.watch.see(call)
+        seen = call.role, call.key.run, call.key.method, call.resource
+        if seen != self._last_seen:  # they come many of a kind
+            self._last_seen = seen
+            self._parts.judge.see(call)
+            self._parts.watch.see(call)
 
     def _call(self, lane: Lane, call: CallRecord) -> None:
         if not self._known(call.key.run):
@@ -200,7 +185,8 @@ class Stages:
             return
         lane.see(call.arrived_s)
         self.see(call)
-        self.release(lane, lane.pairer.add(call, call.arrived_s))
+        if released := lane.pairer.add(call, call.arrived_s):
+            self.release(lane, released)
 
     def _outbound(self, lane: Lane, outbound: OutboundRecord) -> None:
         if not self._known(outbound.key.run):
@@ -260,6 +246,9 @@ class Stages:
 
     def _hand_on(self, lane: Lane, group: Group) -> None:
         parts = self._parts
+        if self._judging.is_quiet(group):
+            lane.close_group(group)
+            return
         missing = parts.judge.missing_schemas(group)
         has_time = lane.waiting.has_time(group, lane.seen_s)
         if missing and has_time and not parts.library.find(missing, lane.seen_s):
@@ -272,7 +261,7 @@ class Stages:
     def judge_all(self, lane: Lane, groups: Iterable[Group]) -> None:
         """Judge them as they are."""
         for group in groups:
-            if self.guard("judge", self._judge, group):
+            if self.guard("judge", self._judging.judge, group):
                 lane.close_group(group)
             else:
                 self._give_up(lane, group)
@@ -285,40 +274,6 @@ class Stages:
             self._drop(lane, call, FAILED)
             for outbound in call.outbound:
                 self._drop(lane, outbound, FAILED)
-
-    def _judge(self, group: Group) -> None:
-        parts = self._parts
-        judged = parts.judge.judge(group, self._clock())
-        changes = parts.writer.changes
-        kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
-        changes.add(judged, kept, self._request_fields(judged))
-        self.guard("schema_changes", self._schema_changes, judged)
-        self.guard("figures", self._judged, judged)
-
-    def _request_fields(self, judged: Judged) -> RequestFields | None:
-        """Of a call that a sample takes; a fault of ours costs the sample and not the count."""
-        if not self._parts.writer.changes.sets.wants(judged):
-            return None
-        found: list[RequestFields | None] = []
-        self.guard("request_fields", lambda: found.append(self._parts.judge.request_fields(judged.group)))
-        return found[0] if found else None
-
-    def _judged(self, judged: Judged) -> None:
-        """Tell the counters and the forwarder. It is in the changes already."""
-        told, group = self._told, judged.group
-        told["mirror_groups_released_total", (("reason", group.release),)] += 1
-        for role, outcome in judged.outcomes.items():
-            told["mirror_comparisons_total", (("role", role), ("verdict", outcome.verdict))] += 1
-        if judged.triple is not None:
-            told["mirror_triples_total", ()] += 1
-        if self._parts.forwarder is not None:
-            self._parts.forwarder.offer(judged)
-
-    def _schema_changes(self, judged: Judged) -> None:
-        """They are no differences: they never touch what was judged."""
-        told = self._parts.schema_watch.see(judged)
-        if told is not None:
-            self._parts.writer.changes.schema_change(*told)
 
     def use_day(self, now_s: float) -> None:
         """Rules expire by day (UTC). What was judged by those before is committed first: it never counts beside the rest."""
@@ -343,10 +298,15 @@ class Stages:
                 _log.warning("%s", line)
 
     def _tell(self) -> None:
-        """What was judged since the last time."""
-        told, self._told = self._told, Counter()
-        for (name, labels), n in told.items():
-            self._parts.counters.inc(name, n, **{label: str(value) for label, value in labels})
+        """What was judged since the last time; what is quiet of it is counted now."""
+        self.guard("settle", self._judging.settle)
+        self._judging.tell()
+        if self._parts.writer.changes.groups >= FLUSH_GROUPS:
+            self.flush()
+
+    def _fault(self, stage: str) -> None:
+        self._parts.counters.inc("mirror_internal_errors_total", stage=stage)
+        self._parts.writer.changes.count("internal_error")
 
     def _figures(self) -> None:
         """Bring the gauges, and what other parts count, up to date."""
@@ -359,17 +319,3 @@ class Stages:
         put("mirror_value_paths_forgotten_total", self._parts.judge.values.forgotten)
         for reason, count in sum((Counter(lane.pairer.counts) for lane in lanes), Counter()).items():
             put("mirror_pairing_total", count, reason=reason)
-
-    def guard(self, stage: str, work: Callable[..., None], *given: Any) -> bool:
-        """Do one piece of work; a fault of ours is counted and logged without payload, and the next piece goes on.
-
-        False: there was one.
-        """
-        try:
-            work(*given)
-        except Exception as fault:  # noqa: BLE001 - one group must not end the pipeline
-            self._parts.counters.inc("mirror_internal_errors_total", stage=stage)
-            self._parts.writer.changes.count("internal_error")
-            log_fault(_log, f"{stage} in the pipeline", fault)
-            return False
-        return True

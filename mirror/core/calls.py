@@ -22,8 +22,9 @@ from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
-from mirror.core.twins import essence, response_bytes
+from mirror.core.twins import fastest
 from mirror.core.windows import Stream, is_cut, windows, within
+from mirror.native import Same
 
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
@@ -83,8 +84,11 @@ class CallComparer:
 
     def compare(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
         """What came of the pair. `primary` and `shadow` are records of one pair key."""
-        if same := self.twins(primary, shadow):
-            return same
+        same = self.twins(primary, shadow)
+        return matched(same) if same else self.look(primary, shadow)
+
+    def look(self, primary: CallRecord, shadow: CallRecord) -> Outcome:
+        """The same of two calls that are no twins."""
         try:
             left, right = _parse(primary), _parse(shadow)
         except DecodeError:
@@ -145,24 +149,14 @@ class CallComparer:
             wanted |= {left.schema_fingerprint, right.schema_fingerprint} - {""}
         return frozenset(fingerprint for fingerprint in wanted if not self._schemas.known(fingerprint))
 
-    def twins(self, primary: CallRecord, shadow: CallRecord) -> Outcome | None:
-        """What `compare` would say, where the two hold the same and made no calls; None: that is not known yet.
+    def twins(self, primary: CallRecord, shadow: CallRecord) -> Same | None:
+        """Whether `compare` would find nothing, since the two hold the same and made no calls; None: that is not known yet.
 
         NaN counts as equal to NaN.
         """
         if not self._options.nan_equal or made_calls(primary, shadow):
             return None
-        try:
-            ours, theirs = essence(primary.capture), essence(shadow.capture)
-            if ours.text != theirs.text:
-                return None
-            size = response_bytes(primary.capture)
-        except DecodeError:
-            return None
-        if size is None:
-            return None
-        timing = Timing(ours.start_unix_ns, ours.duration_ns, theirs.duration_ns)
-        return Outcome(Verdict.MATCHED, sizes=(size, size), timing=timing)
+        return fastest(primary.capture, shadow.capture)
 
     def _comparer(self, run: str, method: str) -> Comparer:
         rules = self._rules.for_method(run, method)
@@ -181,6 +175,12 @@ class CallComparer:
                 return None
 
         return find
+
+
+def matched(same: Same) -> Outcome:
+    """The outcome of twins."""
+    start_ns, primary_ns, shadow_ns, size = same
+    return Outcome(Verdict.MATCHED, sizes=(size, size), timing=Timing(start_ns, primary_ns, shadow_ns))
 
 
 def _parse(record: CallRecord) -> capture_pb2.Capture:

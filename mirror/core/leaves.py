@@ -45,14 +45,21 @@ class Sampler:
 
     def takes(self, epoch: EpochKey, key: PairKey) -> bool:
         """Whether to count this call; what it answered has no part in it."""
+        if not self.wants(epoch, key):
+            return False
         place = epoch, key.method
         taken = self._taken.get(place, 0)
-        if taken >= FIRST_OF_A_METHOD:
-            return not crc32(key.mirror_id.encode()) % ONE_IN
-        self._taken[place] = taken + 1
-        if len(self._taken) > METHODS_MAX:
-            self._taken.popitem(last=False)
+        if taken < FIRST_OF_A_METHOD:
+            self._taken[place] = taken + 1
+            if len(self._taken) > METHODS_MAX:
+                self._taken.popitem(last=False)
         return True
+
+    def wants(self, epoch: EpochKey, key: PairKey) -> bool:
+        """What `takes` would say now; changes nothing."""
+        if self._taken.get((epoch, key.method), 0) < FIRST_OF_A_METHOD:
+            return True
+        return not crc32(key.mirror_id.encode()) % ONE_IN
 
 
 def count_leaves(capture: bytes, schemas: SchemaBook, rules: MethodRules) -> Counter[Leaf] | None:

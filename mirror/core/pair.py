@@ -8,15 +8,14 @@ Calls wait for the outbound calls that they say to have made as they wait for ea
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from heapq import heapify, heappop, heappush
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final, NamedTuple
 
 from mirror.core import gathering
 from mirror.core.gathering import Gathering
 from mirror.core.model import CallRecord, Group, OutboundRecord, PairKey, Release, Role
+from mirror.core.open_groups import Agenda, Line, OpenGroup
 
 # Why a record is in no group. `late_<role>`: its group was released before it came.
 DROPS: Final = (
@@ -32,7 +31,6 @@ DROPS: Final = (
 EVICTED: Final = "evicted"  # groups let go because the memory cap was reached
 RECORD_OVERHEAD_BYTES: Final = 750  # what holding a record costs beside its payload, and a group that holds just one
 SPAN_IDS_MAX_BYTES: Final = 512  # of one tombstone
-_COMPACT_FROM: Final = 1024
 
 
 class Dropped(NamedTuple):
@@ -40,78 +38,6 @@ class Dropped(NamedTuple):
 
     record: CallRecord | OutboundRecord
     reason: str
-
-
-@dataclass(slots=True)
-class _Open:
-    key: PairKey
-    first_arrival_s: float
-    deadline_s: float
-    calls: tuple[CallRecord, ...] = ()  # one of each role: a dictionary would take more than all the rest
-    outbound: Gathering | None = None  # None: none came yet
-    expect: frozenset[Role] = frozenset()
-    ready_s: float = 0.0  # a failed primary may be followed by a retry until then
-    size: int = 0
-    released: bool = False
-
-    def due_s(self) -> float:
-        """From when on nothing more is taken in, whether somebody looked in time or not."""
-        return self.ready_s if self.all_there() else self.deadline_s
-
-    def all_calls(self) -> bool:
-        if len(self.calls) <= len(self.expect):
-            return False  # the primary, or one that is expected
-        here = [call.role for call in self.calls]
-        return Role.PRIMARY in here and all(role in here for role in self.expect)
-
-    def all_there(self) -> bool:
-        if not self.all_calls():
-            return False
-        if self.outbound is None:
-            return all(not call.outbound_calls for call in self.calls)
-        return self.outbound.has_all(self.calls)
-
-    def held(self, role: Role) -> CallRecord | None:
-        for call in self.calls:
-            if call.role is role:
-                return call
-        return None
-
-    def hold(self, record: CallRecord, instead: CallRecord | None) -> None:
-        """In place of the one of its role, if there is one."""
-        self.calls = (
-            (*(call for call in self.calls if call is not instead), record) if instead else (*self.calls, record)
-        )
-
-    def await_roles(self, expect: frozenset[Role]) -> None:
-        if not expect <= self.expect:
-            self.expect = self.expect | expect if self.expect else expect
-
-
-class _Agenda:
-    """Open groups by a time. Released ones stay until popped or until they outnumber the open ones."""
-
-    def __init__(self) -> None:
-        self._heap: list[tuple[float, int, _Open]] = []
-        self._serial = 0
-
-    def push(self, at_s: float, group: _Open, *, open_groups: int) -> None:
-        self._serial += 1
-        heappush(self._heap, (at_s, self._serial, group))
-        if len(self._heap) > 2 * open_groups + _COMPACT_FROM:
-            self._heap = [entry for entry in self._heap if not entry[2].released]
-            heapify(self._heap)
-
-    def first(self) -> tuple[float, _Open] | None:
-        while self._heap and self._heap[0][2].released:
-            heappop(self._heap)
-        return (self._heap[0][0], self._heap[0][2]) if self._heap else None
-
-    def due(self, now_s: float) -> Iterator[_Open]:
-        """Pop the groups whose time has come, oldest first."""
-        while (entry := self.first()) and entry[0] <= now_s:
-            heappop(self._heap)
-            yield entry[1]
 
 
 class Pairer:
@@ -125,8 +51,8 @@ class Pairer:
     def __init__(self, deadline_s: float, grace_s: float, *, open_max_bytes: int, tombstones_max: int) -> None:
         self._deadline_s, self._grace_s = deadline_s, grace_s
         self._open_max_bytes, self._tombstones_max = open_max_bytes, tombstones_max
-        self._groups: dict[PairKey, _Open] = {}
-        self._deadlines, self._graces = _Agenda(), _Agenda()
+        self._groups: dict[PairKey, OpenGroup] = {}
+        self._deadlines, self._graces = Line(), Agenda()
         self._tombstones: OrderedDict[PairKey, bytes] = OrderedDict()  # the span IDs of the released calls, joined
         self._open_bytes = 0
         self._counts = dict.fromkeys((*DROPS, EVICTED), 0)
@@ -215,7 +141,7 @@ class Pairer:
             if record.span_id not in known and len(known) < SPAN_IDS_MAX_BYTES:
                 self._bury(record.key, known + record.span_id)
 
-    def _still_open(self, record: CallRecord | OutboundRecord, released: list[Group]) -> _Open | None:
+    def _still_open(self, record: CallRecord | OutboundRecord, released: list[Group]) -> OpenGroup | None:
         """The record's group; one whose time is over is released first."""
         group = self._groups.get(record.key)
         if group is not None and group.due_s() <= record.arrived_s:
@@ -223,7 +149,7 @@ class Pairer:
             return None
         return group
 
-    def _settle(self, group: _Open, released: list[Group], now_s: float, *, filed: bool) -> None:
+    def _settle(self, group: OpenGroup, released: list[Group], now_s: float, *, filed: bool) -> None:
         if filed and group.all_there() and group.ready_s <= now_s:
             released += self._release(group, Release.COMPLETE)
         while self._open_bytes > self._open_max_bytes and (oldest := self._deadlines.first()):
@@ -250,13 +176,13 @@ class Pairer:
         waiting = sorted(self._groups.values(), key=lambda group: group.first_arrival_s)
         return [one for group in waiting for one in self._release(group, Release.DRAIN)]
 
-    def _begin(self, record: CallRecord | OutboundRecord) -> _Open:
-        group = _Open(record.key, record.arrived_s, max(record.arrived_s + self._deadline_s, self._floor_s))
+    def _begin(self, record: CallRecord | OutboundRecord) -> OpenGroup:
+        group = OpenGroup(record.key, record.arrived_s, max(record.arrived_s + self._deadline_s, self._floor_s))
         self._groups[record.key] = group
-        self._deadlines.push(group.deadline_s, group, open_groups=len(self._groups))
+        self._deadlines.push(group, open_groups=len(self._groups))
         return group
 
-    def _file(self, group: _Open, record: CallRecord) -> bool:
+    def _file(self, group: OpenGroup, record: CallRecord) -> bool:
         """Put the record into the group, unless one that counts more is there."""
         held = group.held(record.role)
         if held is not None:
@@ -277,11 +203,11 @@ class Pairer:
                 self._graces.push(group.ready_s, group, open_groups=len(self._groups))
         return True
 
-    def _grow(self, group: _Open, size: int) -> None:
+    def _grow(self, group: OpenGroup, size: int) -> None:
         group.size += size
         self._open_bytes += size
 
-    def _release(self, group: _Open, why: Release) -> list[Group]:
+    def _release(self, group: OpenGroup, why: Release) -> list[Group]:
         """Let a group go: none comes of it if no served call did."""
         group.released = True
         del self._groups[group.key]

@@ -18,11 +18,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
+from mirror.collect.batch import Batch
 from mirror.collect.faults import log_fault
 from mirror.collect.lane import Lane
+from mirror.collect.parts import Parts
 from mirror.collect.receive import count_spans
-from mirror.collect.slices import BadBatch, Batch, Slicer
-from mirror.collect.stages import Parts, Stages
+from mirror.collect.slices import BadBatch, Slicer
+from mirror.collect.stages import Stages
 from mirror.config.sections import Kafka
 from mirror.core.ledger import Progress
 from mirror.kafka.clients import KafkaError, library

@@ -29,6 +29,7 @@ from mirror.core.model import (
     Triple,
     Verdict,
 )
+from mirror.core.quiet import Quiet, Tally
 from mirror.core.request_fields import RequestFields
 from mirror.core.rules import RuleSet
 from mirror.core.run_facts import EVICTED_WITHOUT, PARTLY
@@ -156,9 +157,12 @@ class Changes:
         `fields`: of its request, where `sets.wants` it. Rules' hits are counted here, from the differences that the outcomes ignore.
         """
         self.groups += 1
-        self._count_group(judged.group)
-        self._see(judged)
-        method = judged.group.key.method
+        group = judged.group
+        self._count_group(group)
+        arrival_s, method = group.first_arrival_s, group.key.method
+        self._see(judged.epoch, judged.minute, arrival_s, arrival_s, secondary=Role.SECONDARY in group.expect)
+        for role, call in group.calls.items():
+            self._serve(judged.epoch, role, call.resource.instance, 1, arrival_s, arrival_s)
         where = (judged.epoch, method, judged.minute)
         self._count(judged, where)
         self.sets.add(judged, fields)
@@ -176,6 +180,21 @@ class Changes:
         if comparison is not None and self.kept_bytes < self.keeper.limits.batch_max_bytes and self.keeper.take(judged):
             self.kept.append(Kept(judged, comparison))
             self.kept_bytes += len(comparison)
+
+    def add_quiet(self, quiet: Quiet, tally: Tally) -> None:
+        """Count requests that all three answered the same, as `add` would, but for their latency and size."""
+        n, first_s, last_s = tally.n, tally.first_s, tally.last_s
+        epoch, run = quiet.epoch, quiet.run
+        self.groups += n
+        self.totals[f"{accounts.REQUESTS}.{Release.COMPLETE}", run] += n
+        self.totals[accounts.CALLS_GROUPED, run] += n * _ROLES
+        self._see(epoch, quiet.minute, first_s, last_s, secondary=True)
+        for role, instance in quiet.instances:
+            self._serve(epoch, role, instance, n, first_s, last_s)
+        counts = self.counts[epoch, quiet.method, quiet.minute]
+        for name in ("pairs", Verdict.MATCHED, "triples"):
+            counts[name] += n
+        self.sets.of_quiet(epoch, quiet.method).add(n, first_s, last_s)
 
     def count(self, name: str, n: int = 1, *, run: str = "") -> None:
         """Add `n` to the total `name` (drops and conditions), of one run or, without, of the collector."""
@@ -245,29 +264,21 @@ class Changes:
             name: RuleUse(meaning, of_rule[name], self.rule_hits[name]) for name, meaning in meant.items()
         }
 
-    def _see(self, judged: Judged) -> None:
-        arrival_s, expected = judged.group.first_arrival_s, Role.SECONDARY in judged.group.expect
-        self._serve(judged, arrival_s)
-        seen = self.epochs.get(judged.epoch)
+    def _see(self, epoch: EpochKey, minute: int, first_s: float, last_s: float, *, secondary: bool) -> None:
+        seen = self.epochs.get(epoch)
         if seen is None:
-            self.epochs[judged.epoch] = Seen(arrival_s, arrival_s, judged.minute, expected)
-            return
-        if not seen.started_s <= arrival_s <= seen.last_s or judged.minute < seen.minute:
-            seen.widen(arrival_s, judged.minute)
-        seen.has_secondary |= expected
+            self.epochs[epoch] = Seen(first_s, last_s, minute, secondary)
+        else:
+            seen.widen(first_s, last_s, minute)
+            seen.has_secondary |= secondary
 
-    def _serve(self, judged: Judged, arrival_s: float) -> None:
-        instances = self.instances[judged.epoch]
-        for role, call in judged.group.calls.items():
-            place = role, call.resource.instance
-            served = instances.get(place)
-            if served is None:
-                if len(instances) >= BATCH_NAMES_MAX:
-                    place = role, OTHER
-                served = instances.setdefault(place, Served(first_s=arrival_s))
-            served.calls += 1
-            if not served.first_s <= arrival_s <= served.last_s:
-                served.widen(arrival_s)
+    def _serve(self, epoch: EpochKey, role: Role, instance: str, calls: int, first_s: float, last_s: float) -> None:  # noqa: PLR0913, PLR0917
+        instances = self.instances[epoch]
+        served = instances.get((role, instance))
+        if served is None:
+            place = (role, instance) if len(instances) < BATCH_NAMES_MAX else (role, OTHER)
+            served = instances.setdefault(place, Served(first_s=first_s, last_s=last_s))
+        served.add(calls, first_s, last_s)
 
     def _count(self, judged: Judged, where: MethodMinute) -> None:
         counts, group = self.counts[where], judged.group

@@ -17,9 +17,10 @@ class Seen:
     minute: int
     has_secondary: bool
 
-    def widen(self, arrival_s: float, minute: int) -> None:
-        """Hold this arrival too."""
-        self.started_s, self.last_s = min(self.started_s, arrival_s), max(self.last_s, arrival_s)
+    def widen(self, first_s: float, last_s: float, minute: int) -> None:
+        """Hold these arrivals too."""
+        self.started_s = min(self.started_s, first_s)
+        self.last_s = max(self.last_s, last_s)
         self.minute = min(self.minute, minute)
 
 
@@ -31,9 +32,11 @@ class Served:
     first_s: float = 0.0
     last_s: float = 0.0
 
-    def widen(self, arrival_s: float) -> None:
-        """Hold this arrival too."""
-        self.first_s, self.last_s = min(self.first_s, arrival_s), max(self.last_s, arrival_s)
+    def add(self, calls: int, first_s: float, last_s: float) -> None:
+        """Count calls of groups that arrived within these seconds."""
+        self.calls += calls
+        self.first_s = min(self.first_s, first_s)
+        self.last_s = max(self.last_s, last_s)
 
 
 @dataclass(slots=True)

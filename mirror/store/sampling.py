@@ -7,11 +7,12 @@ a hash; its request is read only if its number is small enough.
 
 from __future__ import annotations
 
-import hashlib
 from collections import OrderedDict
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
+
+import xxhash
 
 from mirror.core.model import EpochKey, Judged, Kind, Role, Verdict
 from mirror.core.request_fields import RequestFields
@@ -25,6 +26,7 @@ Bucket: TypeAlias = tuple[EpochKey, str, SetKey | None]  # None: of all calls of
 REMEMBERED_MAX: Final = 20_000  # buckets
 NUMBER_MAX: Final = 2**63
 REFUSED: Final = -1  # a bucket that has no room now
+NOTHING: Final[Members] = frozenset()
 _COMPARED: Final = frozenset({Verdict.MATCHED, Verdict.MISMATCHED, Verdict.IGNORED})
 
 
@@ -65,6 +67,16 @@ class SetSeen:
     last_s: float
     held: tuple[Held, ...] = ()
 
+    def wants(self, number: int) -> bool:
+        """Whether one of the samples would take the call of this number."""
+        return any(number < held.below for held in self.held)
+
+    def add(self, n: int, first_s: float, last_s: float) -> None:
+        """Count calls, and when the first and the last of them came."""
+        self.first_s = min(self.first_s, first_s) if self.n else first_s
+        self.last_s = max(self.last_s, last_s) if self.n else last_s
+        self.n += n
+
 
 def set_of(judged: Judged) -> SetKey | None:
     """The set that a call belongs to; None where it was not compared.
@@ -88,10 +100,9 @@ def set_of(judged: Judged) -> SetKey | None:
     return judged.epoch, judged.group.key.method, members, status
 
 
-def number_of(judged: Judged) -> int:
+def number_of(mirror_id: str) -> int:
     """The number that decides whether a call is in a sample: uniform in 0 to 2**63 - 1, by its mirror id alone."""
-    mirror_id = judged.group.key.mirror_id.encode("utf-8", "surrogatepass")
-    return int.from_bytes(hashlib.blake2b(mirror_id, digest_size=8).digest(), "big") >> 1
+    return xxhash.xxh3_64_intdigest(mirror_id.encode("utf-8", "surrogatepass")) >> 1
 
 
 class Sampler:
@@ -139,9 +150,13 @@ class SetChanges:
         key = set_of(judged)
         if key is None:
             return False
-        number, seen = number_of(judged), self._seen(key)
+        number, seen = number_of(judged.group.key.mirror_id), self._seen(key)
         self._asked = judged, seen, key, number
-        return any(number < held.below for held in seen.held)
+        return seen.wants(number)
+
+    def of_quiet(self, epoch: EpochKey, method: str) -> SetSeen:
+        """The set of calls in which nothing differs: whoever counts by it asks its samples first (see SetSeen.wants)."""
+        return self._seen((epoch, method, NOTHING, ""))
 
     def add(self, judged: Judged, fields: RequestFields | None) -> None:
         """Count one compared call; keep its request's fields where the samples take them."""
@@ -152,9 +167,7 @@ class SetChanges:
             return
         _, seen, key, number = self._asked
         at_s = judged.group.first_arrival_s
-        seen.first_s = min(seen.first_s, at_s) if seen.n else at_s
-        seen.last_s = max(seen.last_s, at_s) if seen.n else at_s
-        seen.n += 1
+        seen.add(1, at_s, at_s)
         if fields is None:
             return
         candidate = judged.group.calls.get(Role.CANDIDATE)

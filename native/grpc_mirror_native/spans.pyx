@@ -1,7 +1,7 @@
 # cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
 """Cuts an OTLP request into the calls of ours in it. The Python of it: `mirror.collect.slices`.
 
-A span that is not plainly a captured call, as the interceptors write it, is handed back as the place of its bytes.
+A span that is not plainly a captured call, as the interceptors write it, is handed back as it stands.
 """
 
 from cpython.bytes cimport PyBytes_FromStringAndSize
@@ -9,14 +9,14 @@ from cpython.unicode cimport PyUnicode_DecodeUTF8
 from libc.string cimport memcmp, memcpy
 
 from grpc_mirror_native.captures cimport Facts, plain
-from grpc_mirror_native.wire cimport BYTES, Field, Reader, left, read_field, reader_of
+from grpc_mirror_native.wire cimport BYTES, Field, Reader, is_ascii, left, read_field, reader_of
 
 cdef extern from "string.h":
     void *memmem(const void *haystack, size_t size, const void *needle, size_t length) nogil
 
 cdef enum:
     TOLD_MAX = 2048  # bytes of the attributes that make a head
-    KEYS_MAX = 32
+    SCHEMA_URL = 3
     TRACE_ID = 1
     SPAN_ID = 2
     ATTRIBUTES = 9
@@ -52,8 +52,9 @@ cdef class Cutter:
     def cut(self, bytes body not None):
         """Of a serialised ExportTraceServiceRequest, for each resource: its bytes and its spans; None: the long way must read it.
 
-        A span is None (it is not ours), the place of its bytes (from, to), or of a call: the attributes of its head as they
-        stand there, the ID, the capture, trace and span ID, and the capture's attempt, status code and count of outbound calls.
+        A span is None (it is not ours), its bytes, or of a call: the attributes of its head as they
+        stand there, the ID, the capture, trace and span ID, the capture's attempt, status code and count of outbound calls, and
+        the place of its bytes.
         """
         cdef Reader request = reader_of(<const unsigned char *>body, len(body))
         cdef Field field
@@ -78,7 +79,10 @@ cdef class Cutter:
                 if field.kind != BYTES or named:
                     return False
                 named, resource = True, field.body
-            elif field.number == 2 and (field.kind != BYTES or not self._scope(body, field.body, spans)):
+            elif field.number == 2:
+                if field.kind != BYTES or not self._scope(body, field.body, spans):
+                    return False
+            elif not _skipped(&field):
                 return False
         found.append((_bytes(resource), spans))
         return True
@@ -92,6 +96,8 @@ cdef class Cutter:
                 if field.kind != BYTES:
                     return False
                 spans.append(self._span(body, field.body))
+            elif not _skipped(&field):
+                return False
         return True
 
     cdef object _span(self, const unsigned char *body, Reader span):
@@ -119,8 +125,10 @@ cdef class Cutter:
                     facts.attempt,
                     facts.status_code,
                     facts.outbound_calls,
+                    span.at - body,
+                    span.end - body,
                 )
-        return span.at - body, span.end - body
+        return _bytes(span)
 
     cdef bint _read(self, Reader span, Found *found):
         """Whether a span's parts were found, each once."""
@@ -162,6 +170,11 @@ cdef class Cutter:
                 found.told += size
                 break
         return True
+
+
+cdef inline bint _skipped(const Field *field) noexcept nogil:
+    """Whether nobody need look at a field beside the spans: a schema's URL is a text, and must be one."""
+    return field.number != SCHEMA_URL or field.kind != BYTES or is_ascii(&field.body)
 
 
 cdef inline bint _is(const Reader *key, bytes name) noexcept:

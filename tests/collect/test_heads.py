@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from grpc_mirror.v1 import attributes as names
 from grpc_mirror.v1 import otlp_slices_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.collect.batch import Batch
 from mirror.collect.heads import HEADS_MAX, Head, Heads
-from mirror.collect.slices import Batch, Slicer
+from mirror.collect.slices import Slicer
 from mirror.core.model import Role
 from tests.collect.otlp import call_span, capture, keys, request, value
+
+pytestmark = pytest.mark.usefixtures("either_cutter")
 
 TEXTS = st.sampled_from(
     ["", "m1", "é", "x" * 119, "x" * 120, "x" * 600, "OK", "NOT_FOUND", "5", "primary", "shop.v1.Shop/Buy", "Buy"]

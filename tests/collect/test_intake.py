@@ -7,8 +7,8 @@ import threading
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mirror.collect.batch import Batch
 from mirror.collect.intake import SHARE, Intake
-from mirror.collect.slices import Batch
 from tests.collect.records import record
 
 

@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 
+from mirror.collect.batch import Batch
 from mirror.collect.counters import Counters
 from mirror.collect.journal import Entry, Journal, JournalError, JournalLimits
 from mirror.collect.journal import journal as module
 from mirror.collect.journal.segments import SEGMENT_BYTES, Segments
-from mirror.collect.slices import Batch
 from mirror.core.model import Origin
 
 BODY = os.urandom(10_000)

@@ -11,9 +11,12 @@ from grpc_mirror.v1 import capture_pb2, otlp_slices_pb2, schema_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mirror.collect.slices import BadBatch, Batch, Slicer
+from mirror.collect.batch import Batch
+from mirror.collect.slices import BadBatch, Slicer
 from mirror.core.model import PairKey, Resource, Role
 from tests.collect.otlp import METHOD, RUN, call_span, capture, keys, request
+
+pytestmark = pytest.mark.usefixtures("either_cutter")
 
 
 def cut(*spans: otlp_slices_pb2.Span, keep_spans: bool = False) -> Batch:

@@ -206,9 +206,22 @@ def test_tombstones_are_bounded():
 
 def test_waiting_lists_do_not_grow_with_what_was_released():
     pairs = pairer()
+    feed(pairs, call(P, "one that waits"))
     for number in range(20_000):
-        feed(pairs, call(P, str(number)), call(C, str(number)), call(S, str(number)))
-    assert len(pairs._deadlines._heap) <= 1100
+        at = -number % 2  # every other one is stamped by a clock that is behind
+        feed(pairs, *(call(role, str(number), at=at) for role in (P, C, S)))
+    assert pairs.open == 1
+    assert len(pairs._deadlines) <= 2200
+
+
+def test_a_clock_that_is_set_back_makes_nobody_wait_longer():
+    """Those of the later time, which began before, are still open when the others' time is over."""
+    pairs = pairer()
+    feed(pairs, call(P, "a", at=3600), call(P, "b", at=0), call(P, "c", at=1))
+    assert [group.key.mirror_id for group in pairs.take_expired(1e3)] == ["b", "c"]
+    assert pairs.next_deadline_s is not None
+    assert [group.key.mirror_id for group in pairs.take_expired(1e4)] == ["a"]
+    assert pairs.next_deadline_s is None
 
 
 @st.composite

@@ -47,6 +47,11 @@ def japanese(n: int, *, candidate=(A,), at_s: float = START_S, name="jp"):
     return [(judged(f"{name}-{i}", at_s + i, candidate=candidate), fields(currency="JPY", n=i)) for i in range(n)]
 
 
+def smallest(calls, n: int) -> set[int]:
+    """The numbers by which a sample of `n` is taken of these calls."""
+    return set(sorted(number_of(one.group.key.mirror_id) for one, _ in calls)[:n])
+
+
 def others(n: int, *, jpy_each: int = 40, name="eu"):
     return [
         (judged(f"{name}-{i}", START_S + i), fields(currency="JPY" if i % jpy_each == 0 else "EUR", n=i))
@@ -158,8 +163,7 @@ def test_samples_are_bounded_and_the_same_in_whatever_order_calls_come(url: str)
     with Store.open(url, limits=limits) as store:
         for start in range(0, 130, 13):
             add(store, *calls[start : start + 13])
-        matched = {number_of(one) for one, _ in sorted(calls, key=lambda each: number_of(each[0]))[:20]}
-        differing = {number_of(one) for one, _ in sorted(calls[:30], key=lambda each: number_of(each[0]))[:5]}
+        matched, differing = smallest(calls, 20), smallest(calls[:30], 5)
         with store.engine.connect() as connection:
             kept = connection.execute(select(request_samples.c.bucket, request_samples.c.number)).all()
     assert {row.number for row in kept if row.bucket == 0} == matched

@@ -20,10 +20,10 @@ from math import inf
 from pathlib import Path
 from typing import Final
 
+from mirror.collect.batch import Batch
 from mirror.collect.counters import Counters
 from mirror.collect.journal.file import JournalError, JournalFile, Row
 from mirror.collect.journal.segments import Segments
-from mirror.collect.slices import Batch
 from mirror.collect.source import Record
 
 GROUP_BYTES: Final = 8 << 20

@@ -38,9 +38,9 @@ class Sketch:
         """How many numbers there are."""
         return self.counts.total()
 
-    def add(self, value: float) -> None:
-        """One number more."""
-        self.counts[bucket_of(value)] += 1
+    def add(self, value: float, n: int = 1) -> None:
+        """One number, `n` times more."""
+        self.counts[bucket_of(value)] += n
 
     def merge(self, other: Sketch) -> None:
         """All of another one's numbers more."""

@@ -6,12 +6,14 @@ It lives in the process: after a restart the tail is learnt anew, for a minute a
 from __future__ import annotations
 
 from collections import OrderedDict, deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Final
 
 from mirror.core.model import EpochKey, Outcome, Part, Role, Verdict
 from mirror.core.outcomes import ended_otherwise
-from mirror.core.speed.sketch import Sketch, quantiles
+from mirror.core.quiet import Quiet
+from mirror.core.speed.minute import MinuteSpeed
+from mirror.core.speed.sketch import Sketch, bucket_of, quantiles
 from mirror.core.speed.votes import TAILS, Metric, Speed, cell_of, tail_cell_of
 
 PLACES_MAX: Final = 5_000  # (epoch, method)s remembered
@@ -40,6 +42,18 @@ class SpeedWatch:
             found.append(_speed(Metric.SIZE, tails[Metric.SIZE], minute, sizes))
         return tuple(found)
 
+    def count(
+        self,
+        metric: Metric,
+        quiet: Quiet,
+        measured: Iterable[tuple[tuple[float, float, float], int]],
+        into: MinuteSpeed,
+    ) -> None:
+        """Count triples that answered the same: figures of primary, candidate and secondary, and how often they came."""
+        tail = self._tails(quiet.epoch, quiet.method)[metric]
+        for figures, n in measured:
+            into.add(_speed(metric, tail, quiet.minute, figures, n), n)
+
     def _tails(self, epoch: EpochKey, method: str) -> dict[Metric, _Tail]:
         place = epoch, method
         tails = self._places.get(place)
@@ -50,10 +64,10 @@ class SpeedWatch:
         return tails
 
 
-def _speed(metric: Metric, tail: _Tail, minute: int, measured: tuple[float, float, float]) -> Speed:
+def _speed(metric: Metric, tail: _Tail, minute: int, measured: tuple[float, float, float], n: int = 1) -> Speed:
     primary, ours, theirs = measured
     limits = tail.limits(minute)
-    tail.add(minute, theirs)
+    tail.add(minute, theirs, n)
     tails = tuple(tail_cell_of(ours, theirs, x) for x in limits) if limits else ()
     return Speed(metric, primary, ours, theirs, cell_of(ours, theirs), tails)
 
@@ -80,14 +94,14 @@ class _Tail:
         self._limits.append((minute, found))
         return found
 
-    def add(self, minute: int, value: float) -> None:
-        """One of the secondary's figures. What comes late for a minute before the last ones is left out."""
+    def add(self, minute: int, value: float, n: int) -> None:
+        """One of the secondary's figures, that came `n` times. What comes late for a minute before the last ones is left out."""
         for known, sketch in reversed(self._minutes):
             if known == minute:
-                sketch.add(value)
+                sketch.add(value, n)
                 return
         if not self._minutes or minute > self._minutes[-1][0]:
-            self._minutes.append((minute, Sketch.of((value,))))
+            self._minutes.append((minute, Sketch({bucket_of(value): n})))
 
 
 def _answered(outcome: Outcome) -> bool:
