@@ -11,7 +11,7 @@ _CONTRACT = 1  # what goes in and out of the parts that are known here
 
 def part(name: str) -> Any | None:
     """A compiled module by its name; None: not installed, of another contract, or not wanted (`MIRROR_NATIVE=0`)."""
-    if os.environ.get("MIRROR_NATIVE", "").strip() == "0":
+    if os.environ.get("MIRROR_NATIVE") == "0":
         return None
     try:
         if importlib.import_module("grpc_mirror_native").CONTRACT != _CONTRACT:

@@ -10,6 +10,7 @@ from grpc_mirror.sinks.direct import DirectTransport
 from grpc_mirror.sinks.sender import Sender
 from grpc_mirror.sync_calls import SyncUnaryCall
 
+from tests.conftest import require
 from tests.interceptors.receiver import Receiver
 
 
@@ -47,12 +48,18 @@ def sending():
         sender.shutdown(0.1)
 
 
+@pytest.fixture(scope="session")
+def compiled():
+    """Skips where the compiled parts are not there."""
+    there = all(native.part(name) is not None for name in ("calls", "encoding"))
+    require("native", "grpc-mirror-native is not installed (needs a C compiler), or MIRROR_NATIVE=0", present=there)
+
+
 @pytest.fixture(scope="module", params=["compiled", "python"])
 def calls(request):
     """Unary calls in both ways, where both are there: what users see of them is the same."""
     if request.param == "compiled":
-        if native.part("calls") is None:
-            pytest.skip("grpc_mirror_native is not built here, or MIRROR_NATIVE=0")
+        request.getfixturevalue("compiled")
         yield
         return
     with pytest.MonkeyPatch.context() as patch:

@@ -3,7 +3,6 @@
 # ruff: noqa: N802 - gRPC names handlers after their methods
 
 import contextlib
-import importlib
 import sys
 from dataclasses import replace
 from types import ModuleType, SimpleNamespace
@@ -23,10 +22,8 @@ from grpc_mirror.sinks.queue import BoundedQueue
 from tests.interceptors.echo import Note
 from tests.interceptors.servers import AioEcho, Client, SyncEcho, handlers, notes, serving
 
-if native.part("calls") is None:
-    pytest.skip("grpc_mirror_native is not built here, or MIRROR_NATIVE=0", allow_module_level=True)
-
-SPAN = importlib.import_module("grpc_mirror_native.encoding").Span
+pytestmark = pytest.mark.usefixtures("compiled")
+SPAN = getattr(native.part("encoding"), "Span", None)
 
 
 @pytest.fixture

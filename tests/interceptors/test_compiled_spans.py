@@ -4,7 +4,6 @@ import importlib
 from dataclasses import replace
 
 import pytest
-from grpc_mirror import native
 from grpc_mirror.propagation import SpanRef
 from grpc_mirror.records import Plain
 from grpc_mirror.sinks.otlp import JOIN_MAX_BYTES, request_of_items
@@ -14,8 +13,7 @@ from hypothesis import strategies as st
 
 from tests.interceptors.test_plain_calls import PARENT, SETTINGS, TRACE, Encoders, calls, plain_call
 
-if native.part("encoding") is None:
-    pytest.skip("grpc_mirror_native is not built here, or MIRROR_NATIVE=0", allow_module_level=True)
+pytestmark = pytest.mark.usefixtures("compiled")
 
 LARGE = replace(SETTINGS, message_max_bytes=JOIN_MAX_BYTES, capture_max_bytes=2 * JOIN_MAX_BYTES)
 ENCODERS = Encoders(SETTINGS)
@@ -141,7 +139,7 @@ def test_the_collectors_cutter_takes_our_spans_as_calls(writes, headers, size):
     cutter = spans.Cutter(attributes.ID, attributes.CAPTURE, KEYS)
     ((resource, found),) = cutter.cut(request_of_items(b"\x0a\x00", [parts_of(span)[1]]))
     assert resource == b"\x0a\x00"
-    ((_, mirror_id, capture, trace_id, _, attempt, code, _),) = found
+    ((_, mirror_id, capture, trace_id, _, attempt, code, *_),) = found
     assert (mirror_id, attempt, code) == (headers["x-mirror-id"], 1 if headers is HEADERS else 0, 0)
     assert "traceparent" not in headers or trace_id == TRACE
     assert [one.body for one in capture_pb2.Capture.FromString(capture).messages] == [bytes(size), b"r" * size]
