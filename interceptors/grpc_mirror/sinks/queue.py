@@ -23,7 +23,7 @@ class BoundedQueue:
         # Re-entrant: a stream that is garbage is finished where it is collected, which may be within these very methods.
         self._lock = threading.RLock()
         self._records: deque[Queued] = deque()
-        self._bytes = 0
+        self.held_bytes = 0  # of the records in here; for others to read
         self._refusal = ""  # why nothing is taken any more; empty: it is
         self.taken = 0  # records that were taken out again, ever
 
@@ -31,9 +31,9 @@ class BoundedQueue:
         """Take a record. Returns whether there was room."""
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
-            held, records = self._bytes + record.size, self._records
+            held, records = self.held_bytes + record.size, self._records
             if held <= self._max_bytes and len(records) < self._max_calls and not self._refusal:
-                self._bytes = held
+                self.held_bytes = held
                 records.append(record)
                 return True
         self._counters.drop(self._refusal or "queue_full")
@@ -46,7 +46,7 @@ class BoundedQueue:
             return []
         with self._lock:
             taken = [records.popleft() for _ in range(min(count, len(records)))]
-            self._bytes -= sum([record.size for record in taken])
+            self.held_bytes -= sum([record.size for record in taken])
             self.taken += len(taken)
         return taken
 
@@ -59,7 +59,7 @@ class BoundedQueue:
     @property
     def filled(self) -> float:
         """The share of its room that is taken, 0 to 1."""
-        return max(len(self._records) / self._max_calls, self._bytes / self._max_bytes)
+        return max(len(self._records) / self._max_calls, self.held_bytes / self._max_bytes)
 
     @property
     def closed(self) -> bool:
@@ -76,7 +76,7 @@ class BoundedQueue:
         with self._lock:
             left = len(self._records)
             self._records.clear()
-            self._bytes = 0
+            self.held_bytes = 0
         if left:
             self._counters.drop(self._refusal, left)
         return left

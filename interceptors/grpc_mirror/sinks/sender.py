@@ -21,7 +21,7 @@ from opentelemetry import context as otel_context
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.records import CallRecord, Queued
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import Control, Flush
+from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Flush
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.sinks.worker import Worker
@@ -58,8 +58,12 @@ class Sender:
         self._queue.put(record)
         if record.__class__ is CallRecord and record.outbound is not None:
             self._hasten()
-        if self._control.idle:
+        control = self._control
+        if control.idle:
             self._rouse()
+        elif self._queue.held_bytes >= control.enough_bytes:
+            control.enough_bytes = NEVER_BYTES
+            control.wake.set()
 
     def _rouse(self) -> None:
         """There is a call, and no thread yet that sees to it, or one that sleeps until there is."""

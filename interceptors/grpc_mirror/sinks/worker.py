@@ -22,11 +22,12 @@ from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
 from grpc_mirror.plain import Form, PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
+from grpc_mirror.recorder import OVERHEAD_BYTES
 from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import Control, Delivery, Flush, Item
+from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Delivery, Flush, Item
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
@@ -86,6 +87,8 @@ class Worker:
         self._host = socket.gethostname()
         self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host, compiled=self._direct)
         self._at_once = SLICE_RECORDS
+        room_bytes = min(settings.queue_max_bytes, settings.queue_max_calls * OVERHEAD_BYTES)
+        self._enough_bytes = min(BATCH_BYTES, int(FILLING * room_bytes))  # to wake up for
         self._shipped: set[str] = set()
         self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -165,16 +168,23 @@ class Worker:
         return bool(self._queue) and not control.urgent
 
     def _sleep(self) -> None:
-        """For a tick, or until a batch in a hurry is due; else an outbound call is worth waking up for."""
+        """For a tick, or until a batch is due that is in a hurry or whose calls come written: with these there is nothing to do before.
+
+        An outbound call is worth waking up for, and so is a queue that fills a batch.
+        """
         control, sleep_s = self._control, self._tick_s
         if self._hurried and self._batch:
             sleep_s = min(sleep_s, max(0.0005, self._batch_due - time.monotonic()))
         else:
+            if self._batch and self._at_once == COMPILED_RECORDS:
+                sleep_s = max(sleep_s, min(IDLE_S, self._batch_due - time.monotonic()))
+                control.enough_bytes = max(1, min(self._enough_bytes, BATCH_BYTES - self._batch_bytes))
             control.watching = True
             if control.outbound:
                 sleep_s = 0.0
         control.wake.wait(sleep_s)
         control.watching = False
+        control.enough_bytes = NEVER_BYTES
         control.wake.clear()
 
     def _yield(self) -> None:
