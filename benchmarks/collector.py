@@ -3,8 +3,8 @@
 The bare work parses the spans, the captures and both messages, and asks `==`. Ours slices, pairs triples, compares, judges and commits
 to SQLite. Bodies are equal, or one pair in a hundred differs in one field. Prints a table; --json FILE writes the figures.
 
-Ours with the journal, as shipped; --no-journal without. First come WARM_UP triples that are not timed: while the samples of a
-method fill, requests are read that later are not. With --pairs there is no secondary: two spans a request instead of three.
+Ours with the journal, as shipped; --no-journal without. First come triples that are not timed (--warm-up): of N calls
+of a method some 200 / N have their requests read for a sample, many at first and ever fewer; what is measured is what lasts. With --pairs there is no secondary: two spans a request instead of three.
 
 The bare work knows where in a span the capture stands. "Read bare" looks for ID, role and capture by their keys, and pairs by
 the ID, as whoever takes spans of strangers must: what ours is asked to do, less all that it is for.
@@ -12,7 +12,7 @@ the ID, as whoever takes spans of strangers must: what ours is asked to do, less
 The ratio depends on how Python was built: an interpreter built with its own optimisations (as distributions and the official images have it) does
 our part faster by a quarter, and hardly the bare one, which is C. MIRROR_NATIVE=0 measures without the compiled parts.
 
-Usage: python benchmarks/collector.py [--triples 10000] [--rounds 3] [--pairs] [--no-journal] [--json FILE]
+Usage: python benchmarks/collector.py [--triples 10000] [--rounds 3] [--warm-up 20000] [--pairs] [--no-journal] [--json FILE]
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ from mirror.config.sections import Journal, Listen, Store
 
 METHOD = "bench.v1.Bench/Call"
 BATCH = 64  # spans
-WARM_UP = 3000  # triples
+WARM_UP = 20_000  # triples
 SENDERS = 12  # exporters that wait for their answers
 ROLES = ("primary", "candidate", "secondary")
 
@@ -218,12 +218,13 @@ def cell(size: int, share_changed: float, options: argparse.Namespace) -> dict[s
     roles = ROLES[:2] if options.pairs else ROLES
     rates, ratios, read_ratios = [], [], []
     for round_ in range(options.rounds):
-        first = 1 + round_ * (options.triples + WARM_UP)
-        warm_up, timed = range(first, first + WARM_UP), range(first + WARM_UP, first + WARM_UP + options.triples)
+        first = 1 + round_ * (options.triples + options.warm_up)
+        warm_up = range(first, first + options.warm_up)
+        timed = range(warm_up.stop, warm_up.stop + options.triples)
         fed = Fed(
             batches(warm_up, roles, size, share_changed),
             batches(timed, roles, size, share_changed),
-            WARM_UP + options.triples,
+            options.warm_up + options.triples,
         )
         with tempfile.TemporaryDirectory() as folder:
             spent = ours(fed, folder, journal=not options.no_journal)
@@ -246,6 +247,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--triples", type=int, default=10_000)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warm-up", type=int, default=WARM_UP, metavar="TRIPLES")
     parser.add_argument("--pairs", action="store_true")
     parser.add_argument("--no-journal", action="store_true")
     parser.add_argument("--json", type=Path)

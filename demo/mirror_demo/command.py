@@ -25,8 +25,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from mirror.cli.errors import UsageError
 from mirror.cli.reading import configured, reading
-from mirror.cli.verdict import judged
+from mirror.serve import verdicts
 from mirror.serve.clusters import CLUSTERS_MAX, lead_words
+from mirror.serve.verdicts import Wanted
 from mirror.store import Reader
 from mirror_demo import mesh, plan, running
 from mirror_demo.checking import REPORTED, Checked, CheckedGroups, Finding, Group, check, check_groups
@@ -158,7 +159,7 @@ def _run(shop: running.Running, calls: int, seed: int, chosen: tuple[Seed, ...])
             shop.wait_for_pairs(pairs, load.done, lambda done: bars.update(paired, completed=done))
         findings, groups = _findings(reader), _groups(reader)
         counts = [epoch.counts for epoch in reader.epochs(running.RUN)]
-        verdict = judged(reader, settings, running.RUN, None, now_s=time.time()).verdict
+        verdict = verdicts.find(reader, settings.policy, settings.runs, Wanted(running.RUN), time.time()).verdict
     return Result(
         verdict=verdict,
         pairs=sum(c.pairs for c in counts),

@@ -1,4 +1,4 @@
-"""Where `mirror verdict` asks: the store beside it, or a collector by its address. Both say when they cannot answer just now."""
+"""Where commands ask: the store beside it, or a collector by its address. Both say when they cannot answer just now."""
 
 from __future__ import annotations
 
@@ -118,8 +118,11 @@ class Connection:
             handlers.append(request.HTTPSHandler(context=_context(env)))
         self._opener = request.build_opener(*handlers)
 
-    def answer(self, path: str, body: object = None) -> bytes:
-        """The body of a 2xx answer to a GET, or with `body`, as JSON, to a POST. Raises UnavailableError and UsageError."""
+    def answer(self, path: str, body: object = None, *, most: int = ANSWER_MAX_BYTES) -> bytes:
+        """The body of a 2xx answer to a GET, or with `body`, as JSON, to a POST: at most so many bytes.
+
+        Raises UnavailableError and UsageError.
+        """
         data = None if body is None else json.dumps(body).encode()
         asked = request.Request(f"{self._base}{path}", data)  # noqa: S310 - http or https, checked above
         if data is not None:
@@ -128,8 +131,7 @@ class Connection:
             asked.add_unredirected_header("authorization", f"Bearer {self._token}")
         try:
             with self._opener.open(asked, timeout=TIMEOUT_S) as answer:
-                found: bytes = answer.read(ANSWER_MAX_BYTES)
-                return found
+                found: bytes = answer.read(most + 1)
         except error.HTTPError as answer:
             text = f"{self._base}: {answer.code} {_message(answer)}"
             if answer.code in (401, 403):
@@ -146,6 +148,9 @@ class Connection:
             closed = isinstance(reason, http.client.RemoteDisconnected) and self._base.startswith("http:")
             hint = "; if it speaks TLS, say https://" if closed else ""
             raise UnavailableError(f"{self._base}: no answer: {reason}{hint}") from None
+        if len(found) > most:
+            raise UsageError(f"{self._base}: its answer has over {most >> 20} MiB, more than is taken")
+        return found
 
     def close(self) -> None:
         """Let go of connections."""

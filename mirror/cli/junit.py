@@ -14,13 +14,17 @@ from datetime import UTC, date, datetime
 from typing import Final, Literal
 from xml.etree import ElementTree as ET
 
-from mirror.core.decisions import Ruling
+from mirror.cli.report_paths import pattern_text
+from mirror.core.decisions import Decision, Ruling
+from mirror.core.model import Hypothesis, Kind
 from mirror.core.noise import State
-from mirror.serve import epochs, models, shape, words
-from mirror.store.views import HypothesisView, MethodView
+from mirror.serve import models, shape, words
+from mirror.serve.models_of_reports import Report
 
 _NOT_XML: Final = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _Outcome = Literal["passed", "failure", "error", "skipped"]
+_Came = tuple[_Outcome, str, str]  # outcome, kind, message
+_PASSED: Final[_Came] = ("passed", "", "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,21 +39,17 @@ class Case:
     text: str = ""
 
 
-def junit_xml(
-    found: models.RunVerdict,
-    paths: Sequence[HypothesisView],
-    methods: Sequence[MethodView],
-    page: Callable[[str], str],
-    now_s: float,
-) -> bytes:
+def junit_xml(report: Report, page: Callable[[str], str], now_s: float) -> bytes:
     """The document; `page` makes addresses of pages, `now_s` is unix time."""
     today = datetime.fromtimestamp(now_s, UTC).date()
+    found, paths = report.verdict, report.paths
     cases = [_verdict(found, page)]
-    cases += [_case(one, found, page, today) for one in paths]
-    differing = {one.hypothesis.method for one in paths}
+    cases += [_case(one, found, page, _outcome(one, today)) for one in (*paths.differing, *paths.together)]
+    cases += [_case(one, found, page, _decided(one, today) or _PASSED) for one in (*paths.explained, *paths.other)]
+    differing = {one.method for one in (*paths.differing, *paths.together, *paths.explained, *paths.other)}
     cases += [
         Case(one.method, "(all paths)", "passed", text=f"nothing differed in {words.count(one.counts.triples)} triples")
-        for one in methods
+        for one in report.methods
         if one.method not in differing
     ]
     return _document(found, cases, now_s)
@@ -65,27 +65,38 @@ def _verdict(found: models.RunVerdict, page: Callable[[str], str]) -> Case:
     )
 
 
-def _case(one: HypothesisView, found: models.RunVerdict, page: Callable[[str], str], today: date) -> Case:
-    outcome, kind, message = _outcome(one, today)
-    text = one.judgement.words
+def _case(one: models.Path, found: models.RunVerdict, page: Callable[[str], str], came: _Came) -> Case:
+    text = one.evidence
     if found.epoch is not None:
         text += "\n" + page(shape.path_page(found.run, one.id, found.epoch))
-    return Case(
-        one.hypothesis.method, f"{epochs.pattern_text(one)} ({one.hypothesis.kind})", outcome, kind, message, text
+    return Case(one.method, f"{pattern_text(one)} ({one.kind})", *came, text)
+
+
+def _outcome(one: models.Path, today: date) -> _Came:
+    """Of a path that differs, and noise does not explain it."""
+    if (decided := _decided(one, today)) is not None:
+        return decided
+    if one.state == State.REGRESSED:
+        return "failure", "regressed", one.evidence
+    return "skipped", one.state, f"{one.state}: {one.evidence}"
+
+
+def _decided(one: models.Path, today: date) -> _Came | None:
+    """By a decision that holds; None: there is none."""
+    made = one.decision
+    if made is None:
+        return None
+    decision = Decision(
+        Hypothesis(one.method, one.pattern, Kind(one.kind)),
+        Ruling(made.what),
+        made.owner,
+        made.reason,
+        made.expires,
+        made.at_s,
     )
-
-
-def _outcome(one: HypothesisView, today: date) -> tuple[_Outcome, str, str]:
-    decision = one.decision if one.decision and one.decision.in_force(today) else None
-    if decision and decision.what is Ruling.REJECTED:
-        return "failure", "rejected", decision.words
-    if decision:
-        return "passed", "", ""
-    if one.state is State.REGRESSED:
-        return "failure", "regressed", one.judgement.words
-    if epochs.is_differing(one):
-        return "skipped", one.state.value, f"{one.state.value}: {one.judgement.words}"
-    return "passed", "", ""
+    if not decision.in_force(today):
+        return None
+    return ("failure", "rejected", decision.words) if decision.what is Ruling.REJECTED else _PASSED
 
 
 def _document(found: models.RunVerdict, cases: Sequence[Case], now_s: float) -> bytes:

@@ -3,33 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
-from typing import Any, Final
+from typing import Final
 
 from rich.console import Console
 
 from mirror.cli.reading import plain, table
-from mirror.config import Config
 from mirror.serve import models, words
-from mirror.serve.rules import RuleLine, for_run, rule_lines
-from mirror.store import Reader
-from mirror.store.views import RuleChangeView
+from mirror.serve.models_of_rules import RuleChange
 
 CHANGES_SHOWN: Final = 5
 
 
-def rules_of(reader: Reader, config: Config, run: str, now_s: float) -> list[RuleLine]:
-    """The configured rules whose scope includes the run."""
-    today = datetime.fromtimestamp(now_s, tz=UTC).date()
-    return for_run(rule_lines(config.rules.rules, reader.rules(), today), run)
-
-
-def rules_as_data(lines: Sequence[RuleLine]) -> list[dict[str, Any]]:
-    """In the shape of the API."""
-    return [models.Rule.model_validate(line).model_dump(mode="json") for line in lines]
-
-
-def show_rules(out: Console, lines: Sequence[RuleLine]) -> None:
+def show_rules(out: Console, lines: Sequence[models.Rule]) -> None:
     """Print those that their owners should look at; nothing where there is none."""
     troubled = [line for line in lines if line.trouble]
     if not troubled:
@@ -41,7 +26,7 @@ def show_rules(out: Console, lines: Sequence[RuleLine]) -> None:
     out.print(listed)
 
 
-def show_rule_changes(out: Console, found: Sequence[RuleChangeView]) -> None:
+def show_rule_changes(out: Console, found: Sequence[RuleChange]) -> None:
     """Print the newest changes of rules with what started anew; nothing where there is none."""
     if not found:
         return

@@ -10,20 +10,18 @@ from rich.console import Console
 
 from mirror.cli.reading import plain, table
 from mirror.core.model import Role
-from mirror.core.policy import Policy
-from mirror.core.speed.evidence import AtLeast, words_of
-from mirror.serve import shape, words
-from mirror.store.views import InstanceView, SpeedView
+from mirror.serve import words
+from mirror.serve.models_of_speed import Instance, Speed
 
 SPEEDS_SHOWN: Final = 20
 
 
-def show_speeds(out: Console, speeds: Sequence[SpeedView], instances: Sequence[InstanceView], policy: Policy) -> None:
+def show_speeds(out: Console, speeds: Sequence[Speed], instances: Sequence[Instance]) -> None:
     """Latencies, those that are slower first, and sizes where the candidate's are larger; nothing where none was measured."""
     listed = [one for one in speeds if one.metric == "latency" or one.median_ratio or one.tail_ratio]
     if not listed:
         return
-    listed.sort(key=lambda one: (not shape.is_slower(one, policy), -max(one.median_ratio, one.tail_ratio)))
+    listed.sort(key=lambda one: (not one.slower, -max(one.median_ratio, one.tail_ratio)))
     out.print("\nlatency and size: the candidate against the secondary, in triples that all three answered alike")
     out.print(plain(served_by(instances)))
     numbers = ("triples", "p50 candidate", "secondary", "primary", "p99 candidate", "secondary ")
@@ -37,14 +35,13 @@ def show_speeds(out: Console, speeds: Sequence[SpeedView], instances: Sequence[I
             (Role.SECONDARY, 2),
         )
         values = (words.measure(one.metric, one.quantiles[role][place]) for role, place in figures)
-        evidence = words_of(one.metric, AtLeast(one.median_ratio, one.tail_ratio))
-        shown.add_row(plain(one.method), one.metric, words.count(one.triples), *values, plain(evidence))
+        shown.add_row(plain(one.method), one.metric, words.count(one.triples), *values, plain(one.evidence))
     out.print(shown)
     if len(listed) > SPEEDS_SHOWN:
         out.print(f"and {words.count(len(listed) - SPEEDS_SHOWN)} more; --json and the page have all")
 
 
-def served_by(instances: Sequence[InstanceView]) -> str:
+def served_by(instances: Sequence[Instance]) -> str:
     """How many instances of each role served how many calls; of one each, what that means."""
     calls: Counter[str] = Counter()
     names: Counter[str] = Counter()

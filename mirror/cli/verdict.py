@@ -18,10 +18,8 @@ from mirror.cli.errors import UsageError
 from mirror.cli.options import ConfigOption, StoreOption
 from mirror.cli.reading import configured, console, page_url, plain, styled, table
 from mirror.cli.waiting import Waiting, quiet_words
-from mirror.config import Config
-from mirror.serve import models, verdicts, words
+from mirror.serve import models, words
 from mirror.serve.verdicts import Wanted
-from mirror.store import Reader
 
 EXIT_CODES: Final = {"pass": 0, "fail": 1, "inconclusive": 3}
 
@@ -96,11 +94,6 @@ def _found(asks: Asks, wait_s: float | None) -> models.RunVerdict:
         return asks.ask()
     except UnavailableError as problem:
         raise UsageError(str(problem)) from None
-
-
-def judged(reader: Reader, config: Config, run: str, epoch: int | None, *, now_s: float) -> models.RunVerdict:
-    """The verdict as the API answers it; raises NotFoundError for a run or epoch that is not known."""
-    return verdicts.find(reader, config.policy, config.runs, Wanted(run, epoch), now_s)
 
 
 def show(out: Console, found: models.RunVerdict, page: str) -> None:

@@ -92,6 +92,12 @@ METRICS: Final = (
         ("listener", "reason"),
     ),
     Metric(
+        "mirror_tls_certificate_expires_timestamp_seconds",
+        "gauge",
+        "When the certificate that a listener shows, or the first of its chain, expires, in unix time.",
+        ("listener",),
+    ),
+    Metric(
         "mirror_reloads_total",
         "counter",
         "Changed certificates and tokens read again: done, failed.",

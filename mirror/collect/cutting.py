@@ -31,8 +31,8 @@ from mirror.collect.span_fields import (
     outbound_of,
     without_payload,
 )
-from mirror.collect.status import status_name
 from mirror.core.model import CallRecord, Origin, OutboundRecord, PairKey, Resource
+from mirror.core.status import status_name
 from mirror.native import CutCall, CutSpan
 
 _MARK: Final = b"mirror."  # every attribute of ours holds it, so a span without it is not ours

@@ -1,6 +1,7 @@
 """Values that are made of files and made anew when these change, as certificates and tokens are renewed in place.
 
-A change that cannot be used leaves the value as it was. Reads files; logs and counts nothing, but says what happened.
+A change counts once the files stood still from one look to the next: what is written in place, or file by file, would be read
+by half, and half a list of tokens or authorities is one too. A change that cannot be used leaves the value as it was. Reads files; logs and counts nothing, but says what happened.
 """
 
 from __future__ import annotations
@@ -39,19 +40,24 @@ class FromFiles(Generic[T]):
         self._paths = tuple(paths)
         self._read = read
         self._seen = self._states()
+        self._coming = self._seen
         self.value = read()
 
     def refresh(self) -> Reloaded | None:
-        """Read again if the files changed since they were last looked at; None: they did not."""
-        states = self._states()  # before reading: what changes meanwhile is seen the next time
-        if states == self._seen:
+        """Read again if the files changed since they were read, and did not since the last look; None: nothing happened."""
+        states, before = self._states(), self._coming
+        self._coming = states
+        if states == self._seen or states != before:
             return None
-        self._seen = states
+        value, problem = self.value, ""
         try:
-            self.value = self._read()
+            value = self._read()
         except FilesError as error:
-            return Reloaded(self._kind, "; ".join(error.problems))
-        return Reloaded(self._kind)
+            problem = "; ".join(error.problems)
+        if self._states() != states:
+            return None  # written meanwhile, and so seen at the next look
+        self._seen, self.value = states, value
+        return Reloaded(self._kind, problem)
 
     def _states(self) -> tuple[object, ...]:
         return tuple(_state(path) for path in self._paths)

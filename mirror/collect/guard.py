@@ -1,7 +1,8 @@
 """The guard at the listeners: certificates and tokens as configured.
 
 `Guard` reads and checks everything at the start; `watch` lets it look for changed files now and then. Which request is let
-in is decided by `access.Tokens`; how one that is not is answered, by each listener.
+in is decided by `access.Tokens`; how one that is not is answered, by each listener. A certificate that is not valid is used
+all the same, since some clients do not look: but it is told, in the log and by a gauge.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import time
 from collections.abc import Callable, Sequence
 from typing import Final, Literal, TypeVar
 
@@ -18,11 +20,13 @@ from mirror.collect import exposure, tls
 from mirror.collect.access import Denied, Scope, Tokens
 from mirror.collect.counters import Counters
 from mirror.collect.files import FilesError, FromFiles, Reloaded, read_file
+from mirror.collect.validity import Validity
 from mirror.config import Config
 from mirror.config.sections import Auth
 from mirror.config.values import TOKEN_WANTED, is_token
 
-REFRESH_S: Final = 5.0
+REFRESH_S: Final = 2.0  # two looks, and what changed is in use
+_LISTENERS: Final = ("otlp_grpc", "otlp_http", "web")
 _log: Final = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -84,15 +88,31 @@ class Guard:
 
         return tls.NewestContext(newest, failed)
 
+    @property
+    def certificate(self) -> Validity | None:
+        """Until when the certificate that listeners show is valid, by the newest files; None: no TLS, or it cannot be told."""
+        return None if self._tls is None else self._tls.value.valid
+
     def refresh(self) -> list[Reloaded]:
         """Read again what changed; what happened."""
         events = [self._tokens.refresh(), None if self._tls is None else self._tls.refresh()]
         return [event for event in events if event is not None]
 
 
-async def watch(guard: Guard, counters: Counters) -> None:
-    """Look for changed files every REFRESH_S until cancelled; count and log what came of it."""
+async def watch(
+    guard: Guard,
+    counters: Counters,
+    *,
+    listeners: Sequence[str] = _LISTENERS,
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """Look for changed files every REFRESH_S until cancelled; count and log what came of it, and of the certificate.
+
+    `listeners`: those of this process. `clock`: unix seconds.
+    """
+    told = ""
     while True:
+        told = _tell_of_certificate(guard, counters, listeners, clock(), told)
         await asyncio.sleep(REFRESH_S)
         for event in await asyncio.to_thread(guard.refresh):
             result = "failed" if event.problem else "done"
@@ -101,6 +121,19 @@ async def watch(guard: Guard, counters: Counters) -> None:
                 _log.error("changed %s cannot be used, the old ones stay: %s", event.kind, event.problem)
             else:
                 _log.info("changed %s are in use", event.kind)
+
+
+def _tell_of_certificate(guard: Guard, counters: Counters, listeners: Sequence[str], now_s: float, told: str) -> str:
+    """Set the gauges, and warn of what was not `told` yet; what is told now."""
+    certificate = guard.certificate
+    if certificate is None:
+        return ""
+    for listener in listeners:
+        counters.set("mirror_tls_certificate_expires_timestamp_seconds", certificate.end_s, listener=listener)
+    trouble = certificate.trouble(now_s)
+    if trouble and trouble != told:
+        _log.warning("the certificate of the listeners (tls.cert_file) %s", trouble)
+    return trouble
 
 
 def read_tokens(auth: Auth) -> Tokens:

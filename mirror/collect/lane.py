@@ -6,6 +6,7 @@ Embedded there is one lane, for the journal; a worker has one for each partition
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Final
 
 from mirror.collect.batch import Batch
 from mirror.collect.waiting import WaitingRoom
@@ -13,6 +14,8 @@ from mirror.core.ledger import Ledger, Progress
 from mirror.core.model import CallRecord, Group, OutboundRecord
 from mirror.core.pair import Pairer
 from mirror.store import Checkpoint, Claim
+
+SET_BACK_S: Final = 10.0  # more than that earlier than before, and the clock was set back
 
 
 class Lane:
@@ -28,8 +31,11 @@ class Lane:
     def see(self, arrived_s: float) -> None:
         """Everything up to this arrival was added.
 
-        A clock that was set back takes the lane's time along: else all that comes would be over at once for so long.
+        A clock that was set back takes the lane's time along: else all that comes would be over at once for so long. Nor is
+        anything longer kept waiting for what the start allowed, which lies in the future now.
         """
+        if arrived_s < self.seen_s - SET_BACK_S:
+            self.pairer.wait_until(0.0)
         self.seen_s = arrived_s
 
     def read(self, batch: Batch) -> None:

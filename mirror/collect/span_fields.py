@@ -14,8 +14,8 @@ from grpc_mirror.v1 import capture_pb2
 from grpc_mirror.v1.otlp_slices_pb2 import AnyValue, SliceSpan, Span
 
 from mirror.collect.heads import Head
-from mirror.collect.status import STATUS_NAMES, status_name
 from mirror.core.model import CallRecord, Origin, OutboundRecord, PairKey, Resource, Role
+from mirror.core.status import STATUS_NAMES, status_name
 
 EXPECT_USUAL_CHARS: Final = 64
 NAME_MAX_CHARS: Final = 512  # of id, run and method: they become keys and are stored

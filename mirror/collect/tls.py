@@ -13,7 +13,9 @@ from typing import Any, Final, Self
 
 import grpc
 
+from mirror.collect import validity
 from mirror.collect.files import FilesError, read_file
+from mirror.collect.validity import Validity
 from mirror.config.sections import Tls
 
 _WANTED: Final = {
@@ -31,6 +33,7 @@ class Material:
     certificates: grpc.ServerCertificateConfiguration
     otlp: ssl.SSLContext
     web: ssl.SSLContext
+    valid: Validity | None  # the collector's certificate with its chain; None: the dates cannot be read
 
 
 def paths(tls: Tls) -> tuple[str, ...]:
@@ -51,7 +54,7 @@ def material(tls: Tls) -> Material:
     web = _context(tls, "web_client_ca_file", contents, ssl.CERT_OPTIONAL)
     pair = (contents["key_file"], contents["cert_file"])
     certificates = grpc.ssl_server_certificate_configuration([pair], contents.get("client_ca_file"))
-    return Material(certificates, otlp, web)
+    return Material(certificates, otlp, web, validity.of_pem(contents["cert_file"]))
 
 
 def grpc_credentials(newest: Callable[[], Material], *, ask_clients: bool) -> grpc.ServerCredentials:

@@ -6,7 +6,6 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from google.protobuf.message import DecodeError, Message
-from google.rpc import code_pb2
 from grpc_mirror.v1 import capture_pb2
 
 from mirror.core.answers import Answers, responses, same_messages, streams_of
@@ -22,6 +21,7 @@ from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
 from mirror.core.rules import MethodRules, RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
+from mirror.core.status import status_name
 from mirror.core.twins import fastest
 from mirror.core.windows import Stream, is_cut, windows, within
 from mirror.native import Same
@@ -38,12 +38,6 @@ _CUT_OFF: Final[dict[int, str]] = {
     capture_pb2.ENDING_DEADLINE_EXCEEDED: "its deadline passed before it answered",
     capture_pb2.ENDING_CLIENT_CANCELLED: "the proxy ended the call before it answered",
 }
-
-
-def status_name(code: int) -> str:
-    """NOT_FOUND for 5; CODE_99 for a number that gRPC does not know."""
-    known = code_pb2.Code.DESCRIPTOR.values_by_number.get(code)
-    return known.name if known else f"CODE_{code}"
 
 
 class CallComparer:

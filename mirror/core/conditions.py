@@ -13,7 +13,7 @@ from mirror.core.grounds import in_doubt, name_of, together
 from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.policy import Policy
-from mirror.core.run_facts import UNREADABLE, HypothesisFacts, Reason, RunFacts
+from mirror.core.run_facts import UNREADABLE, HypothesisFacts, MethodFacts, Reason, RunFacts
 
 FRESH_MINUTES: Final = 10  # with calls, of which one must hold a triple
 _NEVER_FROM: Final = 1e12  # triples that no run will see
@@ -87,13 +87,8 @@ def _control(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         return
     required = facts.required(policy)
     for m in facts.methods:
-        differing, n = m.counts.secondary_status, m.counts.triples
-        if m.method in required and n and differing > policy.max_status_noise * n:
-            text = (
-                f"{m.method}: the secondary's status differs from the primary's in {differing:,} of {n:,} triples, "
-                f"over {policy.max_status_noise:.1%}: the control is not sane"
-            )
-            yield Lack(Reason("status_noise", text, {"method": m.method, "differing": differing, "n": n}))
+        if m.method in required and (reason := _status_noise(m, policy)):
+            yield Lack(reason)
         for h in m.hypotheses:
             if h.judgement.control_worse and not h.accepted:
                 text = (
@@ -101,6 +96,30 @@ def _control(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
                     f"({h.evidence.b:,}): what noise hides there is in doubt"
                 )
                 yield Lack(Reason("control_worse", text, {"raw_only": h.evidence.b, "noise_only": h.evidence.c}))
+
+
+def _status_noise(m: MethodFacts, policy: Policy) -> Reason | None:
+    """The control answers with other statuses than the primary: it is another build, it fails, or its calls were blocked."""
+    differing, n, blocked = m.counts.secondary_status, m.counts.triples, m.control_blocked
+    allowed = policy.max_status_noise * n
+    if not n or differing <= allowed:
+        return None
+    text = (
+        f"{m.method}: the secondary's status differs from the primary's in {differing:,} of {n:,} triples, "
+        f"over {policy.max_status_noise:.1%}: "
+    )
+    if differing - blocked <= allowed:
+        text += (
+            f"calls of shadows were blocked in {blocked:,} requests, and a handler whose call is blocked fails, so this says nothing "
+            "against the secondary: give those calls a policy (recorded, stub or allow)"
+        )
+    else:
+        text += (
+            "it is no control for the candidate: see that it is the primary's build, and that it has the configuration, data and "
+            "services that the primary has"
+        )
+        text += f"; blocked calls may explain {blocked:,} of them" if blocked else ""
+    return Reason("status_noise", text, {"method": m.method, "differing": differing, "n": n, "blocked": blocked})
 
 
 def _blind(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
@@ -142,8 +161,8 @@ def _completeness(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
         yield Lack(Reason("capture_loss", text, {"capture_loss": facts.capture_loss}))
     for ground in in_doubt(facts):
         text = (
-            f"{ground.text}; but the candidate's processes say that they dropped {facts.candidate_lost:,} captures, which look the "
-            "same: see why they drop, or give them room (MIRROR_QUEUE_MAX_BYTES), and begin anew with restarted processes"
+            f"{ground.text}; but the candidate's processes say that they dropped {facts.candidate_lost:,} captures meanwhile, which "
+            "look the same: see why they drop, or give them room (MIRROR_QUEUE_MAX_BYTES), and begin anew with another run"
         )
         lost: dict[str, float | str] = {
             "where": ground.figures.get("where", ""),

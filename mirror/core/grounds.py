@@ -117,6 +117,11 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
     spots += _left_out(facts)
     if facts.capture_loss is None:
         spots.append("How many captures were lost before they reached the collector is not known.")
+    if facts.refused:
+        spots.append(
+            f"{facts.refused:,} calls of this run were refused, some of them while it was judged: the configuration of a collector or "
+            "worker does not have it in `runs`; give all that share a store or a topic the same `runs`."
+        )
     if policy.vote_by == "call":
         spots.append("Each call had its own vote: that is sound only where calls are independent of each other.")
     return tuple(spots)

@@ -116,6 +116,11 @@ class MethodFacts:
         """Pairs whose answers differ after calls of the shadow were blocked: nobody can judge that."""
         return self.not_seen(BLOCKED)
 
+    @property
+    def control_blocked(self) -> int:
+        """In at most how many pairs the secondary answers something else after its calls were blocked."""
+        return self.blocked + self._because(f"only_{Role.SECONDARY}.{BLOCKED}")
+
     def not_seen(self, reason: str) -> int:
         """Pairs of which all, or a part, could not be judged for this reason, those under other rules left out."""
         return sum(self._because(f"{how}.{reason}") for how in (Verdict.INCOMPARABLE, PARTLY))
@@ -159,7 +164,8 @@ class RunFacts:
     last_s: float = 0.0
     rate_per_s: float = 0.0  # triples (without a secondary: pairs) a second of late; 0: unknown
     capture_loss: float | None = None  # share of captures lost before they reached the collector; None: unknown
-    candidate_lost: int = 0  # captures that the candidate's processes say they dropped, since each began
+    candidate_lost: int = 0  # captures that the candidate's processes say they dropped in this epoch
+    refused: int = 0  # calls of the run that a process refused, also of late, since its configuration lacks the run
     failed: tuple[Reason, ...] = ()  # why an earlier look failed: a fail is latched
 
     @property

@@ -82,6 +82,8 @@ def producer(settings: Kafka, on_error: Callable[[Any], None], *, queue_max_byte
             "queue.buffering.max.kbytes": min(2_097_151, max(1024, 4 * queue_max_bytes // 1024)),
             "queue.buffering.max.messages": 1_000_000,
             "topic.metadata.refresh.interval.ms": 30_000,
+            # Nothing is committed meanwhile; a topic that is gone is made anew.
+            **({"topic.metadata.propagation.max.ms": 5_000} if patient else {}),
         },
     )
 

@@ -1,7 +1,7 @@
 """`mirror ingest`'s parts: OTLP in, Kafka out; it holds nothing but what is under way.
 
-Start: the cluster is looked at, then listeners. Stop: listeners end what is under way, then the producer is flushed. A cluster
-that is away stops nothing: the listeners tell senders to come again, and readiness says why.
+Start: the cluster is looked at, and must answer, then listeners. Stop: listeners end what is under way, then the producer is
+flushed. A cluster that goes away later stops nothing: the listeners tell senders to come again, and readiness says why.
 """
 
 from __future__ import annotations

@@ -20,12 +20,11 @@ from mirror.collect.writer import Writer
 from mirror.config import Config
 from mirror.kafka import topics
 from mirror.kafka.clients import library
-from mirror.kafka.dead_letters import DeadLetters
+from mirror.kafka.dead_letters import DeadLetters, ensure_topic
 from mirror.kafka.pipeline import Inlet, WorkerPipeline
 from mirror.kafka.watching import Watch
 from mirror.store import Claim, Store
 
-DEAD_LETTER_PARTITIONS: Final = 1
 _log: Final = logging.getLogger(__name__)
 
 
@@ -58,8 +57,7 @@ class Worker:
         """Look at the topics, which are made where they are missing, and join the group. Raises KafkaError and StoreError."""
         kafka = self._config.kafka
         await asyncio.to_thread(topics.ensure, kafka, kafka.topic, partitions=kafka.partitions)
-        dead = DEAD_LETTER_PARTITIONS if kafka.partitions else 0
-        await asyncio.to_thread(topics.ensure, kafka, kafka.dead_letter_topic, partitions=dead)
+        await asyncio.to_thread(ensure_topic, kafka)
         source = await asyncio.to_thread(topics.source_name, kafka)
         count = await asyncio.to_thread(topics.partition_count, kafka)
         inlet = self._inlet(source, count)
@@ -69,7 +67,7 @@ class Worker:
             self._forwarder.start()
         self._pipeline.start()
         await asyncio.to_thread(self._watch.start)
-        self._watching = asyncio.create_task(watch(self.guard, self.counters))
+        self._watching = asyncio.create_task(watch(self.guard, self.counters, listeners=("web",)))
         self._started = True
 
     async def stop(self) -> bool:

@@ -19,9 +19,11 @@ from mirror.serve import (
     models_of_comparisons,
     models_of_rules,
     models_of_speed,
+    reports,
     shape,
 )
 from mirror.serve.clusters import CLUSTERS_MAX, clusters_out
+from mirror.serve.models_of_reports import Report
 from mirror.serve.rules import rule_lines
 from mirror.serve.sides import sides
 from mirror.serve.site import Site
@@ -81,6 +83,11 @@ def _runs(api: APIRouter, site: Site) -> None:
             methods=[shape.method_out(m) for m in methods],
             epochs=[shape.epoch_out(e) for e in found.epochs],
         )
+
+    @api.get("/runs/{run}/report", tags=["runs"])
+    def run_report(run: _RunInPath, epoch: _EpochId = None) -> Report:
+        """All that is known of a run and the epoch that decides its verdict, or of another one: what `mirror report` prints."""
+        return reports.find(site.reader, site.config, run, epoch, site.clock())
 
     @api.get("/runs/{run}/account", tags=["runs"])
     def run_account(run: _RunInPath) -> models.Account:

@@ -14,7 +14,7 @@ from typing import Any, Final, TypeAlias
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError, Message
 from google.protobuf.message_factory import GetMessageClass
-from google.rpc import code_pb2, status_pb2
+from google.rpc import status_pb2
 from grpc_mirror.v1.capture_pb2 import (
     CALL_KIND_BIDI_STREAM,
     CALL_KIND_CLIENT_STREAM,
@@ -28,6 +28,7 @@ from grpc_mirror.v1.capture_pb2 import (
     Omission,
 )
 
+from mirror.core.status import status_name
 from mirror.serve import tree
 from mirror.serve.tree import Node
 
@@ -78,11 +79,6 @@ class CallView:
     messages: tuple[MessageView, ...]
     sections: dict[str, Node]  # by the names in SECTIONS; those that hold something
     omitted: tuple[str, ...]  # in words, what the capture lacks
-
-
-def status_name(code: int) -> str:
-    """NOT_FOUND for 5; the number itself where no such status exists."""
-    return code_pb2.Code.Name(code) if code in code_pb2.Code.values() else str(code)
 
 
 def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:

@@ -65,6 +65,7 @@ def cluster_out(one: ClusterView) -> models.Cluster:
         last_seen_s=one.last_s,
         log_e_star=one.log_e_star,
         leads=[_lead(lead) for lead in one.leads],
+        no_lead="" if one.leads else without_lead(one),
         sampled=one.sampled,
         instances=[models.ClusterInstance(instance=name, calls=n) for name, n in one.instances],
         examples=[shape.comparison_line(example) for example in one.examples],

@@ -15,6 +15,7 @@ from mirror.core import verdict
 from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.verdict import Policy, RunFacts
+from mirror.serve.words import ANY_PATH
 from mirror.store.queries import Reader
 from mirror.store.verdicts import run_facts
 from mirror.store.views import EpochView, HypothesisView, MethodView, RunView
@@ -145,7 +146,7 @@ def is_differing(one: HypothesisView) -> bool:
 
 def pattern_text(one: HypothesisView) -> str:
     """The path pattern as a reader should see it."""
-    return "(any unexplained path)" if one.hypothesis.kind is Kind.ANY else one.hypothesis.pattern
+    return ANY_PATH if one.hypothesis.kind is Kind.ANY else one.hypothesis.pattern
 
 
 def sorted_methods(methods: Iterable[MethodView]) -> list[MethodView]:

@@ -52,6 +52,9 @@ class Account(_Model):
     incomparable: dict[str, int] = Field(description="by reason")
     duplicates: int
     evicted: int
+    refused: int = Field(
+        description="calls of the run that a process refused, its `runs` not having it; not in `calls`"
+    )
     source_captured: int = Field(description="captures of all runs, by the processes' own reports")
     source_dropped: dict[str, int] = Field(description="of these dropped there, by reason")
 
@@ -281,6 +284,7 @@ class Rule(_Model):
     statuses: list[RuleStatus]
     compared: int = Field(description="comparisons in its scope since it says what it says")
     never_matched: bool = Field(description="no difference was under it in 1,000 such comparisons or more")
+    trouble: str = Field(description="what its owner should know, in words; empty: nothing is wrong with it")
 
 
 class Rules(_Model):

@@ -53,6 +53,7 @@ class Cluster(_Model):
     last_seen_s: float
     log_e_star: float = Field(description="natural logarithm of the evidence of its strongest path")
     leads: list[Lead] = Field(description="the best first; empty where no field of the request sets its calls apart")
+    no_lead: str = Field(description="why there is none, in words; empty where there is one")
     sampled: int = Field(description="calls in it whose request's fields were looked at")
     instances: list[ClusterInstance]
     examples: list[ComparisonLine] = Field(description="kept comparisons, the newest first")

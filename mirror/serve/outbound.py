@@ -12,8 +12,9 @@ from dataclasses import replace
 from google.protobuf.message import DecodeError
 from grpc_mirror.v1.capture_pb2 import Capture, OutboundPolicy
 
+from mirror.core.status import status_name
 from mirror.serve import tree
-from mirror.serve.calls import CallView, SchemaLookup, messages_of, status_name
+from mirror.serve.calls import CallView, SchemaLookup, messages_of
 from mirror.serve.tree import Node
 
 SECTION = "outbound"

@@ -6,6 +6,7 @@ Handlers gather what a template prints and decide nothing about it; figures beco
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -17,10 +18,11 @@ from fastapi.responses import HTMLResponse
 from grpc_mirror.v1.comparison_pb2 import Difference
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from mirror.collect.counters import Sample
 from mirror.core.model import Hypothesis, Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import chart, clusters, epochs, shape, suggestions, words
+from mirror.serve import chart, clusters, epochs, shape, suggestions, value_examples, words
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
@@ -170,7 +172,11 @@ def _run(routes: APIRouter, pages: Pages) -> None:
     def path_page(run: str, hypothesis: int, epoch: _EpochId = None) -> HTMLResponse:
         found = site.run(run)
         shown, view = _hypothesis(site, found, epoch, hypothesis)
-        examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=EXAMPLES + 1)
+        of_values = view.hypothesis.kind is Kind.VALUES
+        most = value_examples.LOOKED_AT if of_values else EXAMPLES + 1
+        examples = site.reader.comparisons(shown.id, **_differing_in(view), limit=most)
+        if of_values:
+            examples = value_examples.telling_first(site, shown, view, examples)
         told = [(line, _at(site, line, view)) for line in examples[:EXAMPLES]]
         return pages.render(
             "path.html",
@@ -311,10 +317,16 @@ def _collector(routes: APIRouter, pages: Pages) -> None:
             "collector",
             problems=list(site.health()),
             sources=site.reader.sources(),
-            samples=site.counters(),
+            samples=_of_this_process(site.counters()),
             stored=site.reader.counters(),
             unknown_runs=site.reader.unknown_runs(),
         )
+
+
+def _of_this_process(samples: Sequence[Sample]) -> list[Sample]:
+    """Without Kafka's where this process uses none: a worker knows from its start whether a broker answers."""
+    kafka = any(one.name == "mirror_kafka_up" for one in samples)
+    return [one for one in samples if kafka or not one.name.startswith(("mirror_kafka_", "mirror_dead_letters_"))]
 
 
 @lru_cache(maxsize=16)

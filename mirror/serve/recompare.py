@@ -11,11 +11,12 @@ from google.protobuf.message import DecodeError
 from grpc_mirror.v1.capture_pb2 import OUTBOUND_POLICY_SENT, Capture
 from grpc_mirror.v1.comparison_pb2 import Comparison
 
-from mirror.core.calls import CallComparer, status_name
+from mirror.core.calls import CallComparer
 from mirror.core.compare.options import CompareOptions
 from mirror.core.model import CallRecord, OutboundRecord, Outcome, PairKey, Resource, Role
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook, SchemaError
+from mirror.core.status import status_name
 from mirror.store.queries import Reader
 
 

@@ -10,6 +10,8 @@ _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
 
+ANY_PATH: Final = "(any unexplained path)"  # of the hypothesis of a method as a whole
+
 STATE_MEANINGS: Final = {
     "regressed": "the candidate differs more often than noise can explain; certain at the policy's error rate, and it stays",
     "suspect": "the candidate differs here and the secondary has not so far, or the evidence is strong but not yet certain",

@@ -56,6 +56,7 @@ class Account:
     compared: int
     incomplete: dict[str, int]
     incomparable: dict[str, int]
+    refused: int  # calls of the run that a process refused, as its configuration did not have it; not among `calls`
     source_captured: int
     source_dropped: dict[str, int]
 
@@ -71,9 +72,9 @@ class Account:
 
 
 def account_of(
-    run: str, of_run: Mapping[str, int], of_all: Mapping[str, int], counts: Iterable[MethodCounts]
+    run: str, of_run: Mapping[str, int], of_all: Mapping[str, int], counts: Iterable[MethodCounts], *, refused: int = 0
 ) -> Account:
-    """The account of a run by its totals, those of no run, and the counts of its epochs."""
+    """The account of a run by its totals, those of no run, the counts of its epochs, and how many calls were refused."""
     each = list(counts)
     compared = sum(one.matched + one.mismatched + one.ignored for one in each)
     return Account(
@@ -85,6 +86,7 @@ def account_of(
         compared=compared,
         incomplete=_reasons(each, "incomplete"),
         incomparable=_reasons(each, "incomparable"),
+        refused=refused,
         source_captured=of_all.get(SOURCE_CAPTURED, 0),
         source_dropped=_under(of_all, SOURCE_DROPPED),
     )

@@ -16,8 +16,25 @@ from sqlalchemy import Connection, Engine, delete, func, select, update
 from mirror.store.engine import StoreError, explained, upsert
 from mirror.store.examples import PRUNE_AT_ONCE, crowding
 from mirror.store.migrating import check
-from mirror.store.reports import PRUNED_FOR_AGE, PRUNED_FOR_BYTES, PRUNED_WITH_RUN, RUNS_PRUNED, add_totals
-from mirror.store.tables import epochs, meta, method_minutes, methods, rule_hits, rule_statuses, rule_uses, totals
+from mirror.store.reports import (
+    PRUNED_FOR_AGE,
+    PRUNED_FOR_BYTES,
+    PRUNED_WITH_RUN,
+    REPORTED_BEFORE_MINUTES,
+    RUNS_PRUNED,
+    add_totals,
+)
+from mirror.store.tables import (
+    epochs,
+    meta,
+    method_minutes,
+    methods,
+    rule_hits,
+    rule_statuses,
+    rule_uses,
+    source_minutes,
+    totals,
+)
 from mirror.store.tables_of_examples import comparisons
 
 OVER_AFTER_S: Final = 3600.0  # without a pair a run is over
@@ -153,8 +170,17 @@ def prune_run(engine: Engine, run: str, now_s: float) -> RunContents | None:
         connection.execute(delete(epochs).where(epochs.c.run == run))
         for table in _BY_RUN:
             connection.execute(delete(table).where(table.c.run == run))
+        _forget_reports(connection)
         add_totals(connection, {(RUNS_PRUNED, ""): 1})
     return found
+
+
+def _forget_reports(connection: Connection) -> None:
+    """Of before the first run that is left: no verdict asks for them."""
+    first_s = connection.execute(select(func.min(epochs.c.started_s))).scalar()
+    if first_s is not None:
+        before = int(first_s // 60) - REPORTED_BEFORE_MINUTES
+        connection.execute(delete(source_minutes).where(source_minutes.c.minute < before))
 
 
 def _step(

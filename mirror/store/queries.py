@@ -214,7 +214,9 @@ class Reader:
             for row in connection.execute(query):
                 of[row.run][row.name] = row.n
             found = _epochs(connection, select(epochs).where(epochs.c.run == run))
-        return account_of(run, of[run], of[""], [epoch.counts for epoch in found])
+            unknown = select(unknown_runs.c.n).where(unknown_runs.c.name == run)
+            refused = connection.execute(unknown).scalar() or 0
+        return account_of(run, of[run], of[""], [epoch.counts for epoch in found], refused=refused)
 
     def rules(self) -> list[RuleView]:
         """The rules of which anything is known, by id: how often each applied, and whether its paths exist."""

@@ -10,7 +10,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from grpc_mirror.v1 import schema_pb2
 from sqlalchemy import Connection, Table, func, select
@@ -21,8 +21,9 @@ from mirror.store.engine import upsert
 from mirror.store.limits import OTHER, SOURCE_FIGURE_MAX, Limits
 from mirror.store.naming import stored
 from mirror.store.ruling import add_rules
-from mirror.store.tables import schema_problems, schemas, sources, totals, unknown_runs
+from mirror.store.tables import schema_problems, schemas, source_minutes, sources, totals, unknown_runs
 
+REPORTED_BEFORE_MINUTES: Final = 10  # before a run's first pair drops may be its own: interceptors try again after 5 s
 # Totals that the store itself counts.
 SCHEMAS_OVER_LIMIT = "schemas_over_limit"
 COMPARISONS_WITHOUT_CAPTURES = "comparisons_without_captures"
@@ -40,6 +41,12 @@ class _Source:
     captured: int
     dropped: dict[str, int]
     conditions: dict[str, int]
+    build: tuple[str, str] = ("", "")  # service and version, as it said first: a stranger may not make up one a report
+
+    @property
+    def lost(self) -> int:
+        """Captures dropped for whatever reason."""
+        return sum(self.dropped.values())
 
 
 def add_reports(
@@ -111,11 +118,18 @@ def _add_sources(
         return more
     latest = {stored(name): taken for name, taken in reports.items()}
     known = {
-        row.source_id: _Source(row.sequence, row.captured, json.loads(row.dropped), json.loads(row.conditions))
+        row.source_id: _Source(
+            row.sequence,
+            row.captured,
+            json.loads(row.dropped),
+            json.loads(row.conditions),
+            (row.service, row.version),
+        )
         for row in connection.execute(select(sources).where(sources.c.source_id.in_(list(latest))))
     }
     room = max(0, limits.sources_max - _count(connection, sources))
     rows = []
+    by_build: Counter[tuple[tuple[str, str], str]] = Counter()
     for source_id, (report, resource) in sorted(latest.items()):
         before = known.get(source_id)
         if before is None and room == 0:
@@ -126,11 +140,33 @@ def _add_sources(
             continue  # it came late, or again
         now = _risen(before, _figures(report, limits), limits)
         more.update(_increase(before, now))
+        was = before or _Source(0, 0, {}, {}, (stored(resource.service), stored(resource.version)))
+        by_build[was.build, "captured"] += now.captured - was.captured
+        by_build[was.build, "dropped"] += now.lost - was.lost
         rows.append(_source_row(source_id, now, resource, now_s))
-    put = ("service", "version", "instance", "sequence", "captured", "dropped", "conditions", "last_s")
+    put = ("instance", "sequence", "captured", "dropped", "conditions", "last_s")
     if rows:
         connection.execute(upsert(connection, sources, keys=("source_id",), add=(), put=put), rows)
+        _add_minutes(connection, by_build, now_s)
     return more
+
+
+def _add_minutes(connection: Connection, by_build: Mapping[tuple[tuple[str, str], str], int], now_s: float) -> None:
+    """Add what the reports of now said beyond those before; it happened since then, so at the latest now."""
+    rows = [
+        {
+            "service": service,
+            "version": version,
+            "minute": int(now_s // 60),
+            "captured": by_build[(service, version), "captured"],
+            "dropped": by_build[(service, version), "dropped"],
+        }
+        for service, version in sorted({build for build, _ in by_build})
+    ]
+    rows = [row for row in rows if row["captured"] or row["dropped"]]
+    if rows:
+        keys = ("service", "version", "minute")
+        connection.execute(upsert(connection, source_minutes, keys=keys, add=("captured", "dropped")), rows)
 
 
 def _figures(report: schema_pb2.SourceReport, limits: Limits) -> _Source:

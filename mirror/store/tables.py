@@ -230,6 +230,17 @@ sources: Final = Table(
     second("last_s"),
 )
 
+# What the reports of a minute added, by build: a drop that was reported before a run began is none of its own.
+source_minutes: Final = Table(
+    "source_minutes",
+    metadata,
+    text("service", key=True),
+    text("version", key=True),
+    Column("minute", BigInteger, primary_key=True, autoincrement=False),
+    count_of("captured"),
+    count_of("dropped"),
+)
+
 # The rules of one method at one time, by RuleSet.digest: what a later set is held against.
 rule_sets: Final = Table("rule_sets", metadata, text("digest", key=True), text("rules"))  # JSON list of RuleMarks
 

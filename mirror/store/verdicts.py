@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import date
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, func, or_, select
+from sqlalchemy import Connection, Row, and_, func, select
 
 from mirror.core.decisions import Ruling
 from mirror.core.model import EpochKey, Kind, Leaf, Role
@@ -25,6 +25,7 @@ from mirror.store.judging import options_of
 from mirror.store.leaf_values import leaves_of
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
+from mirror.store.reports import REPORTED_BEFORE_MINUTES
 from mirror.store.restarting import before_of
 from mirror.store.speed_views import latencies_of
 from mirror.store.summing import counts_by
@@ -36,13 +37,17 @@ from mirror.store.tables import (
     method_minutes,
     method_reasons,
     methods,
-    sources,
+    source_minutes,
+    unknown_runs,
 )
 from mirror.store.verdict_changes import note_change
 from mirror.store.views import HypothesisView
 
 RATE_OVER_MINUTES: Final = 10  # the rate "of late"
 _LOOK_BACK_S: Final = 3600.0
+_ALLOWED_SINCE_S: Final = (
+    60.0  # what one process refused before a restart, the next one may have judged from its journal
+)
 
 
 def run_facts(reader: Reader, epoch_id: int, policy: Policy, now_s: float) -> RunFacts:
@@ -69,6 +74,7 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
         rate_per_s=_rate(connection, epoch, now_s),
         capture_loss=_capture_loss(connection, epoch),
         candidate_lost=_candidate_lost(connection, epoch),
+        refused=_refused(connection, epoch),
         failed=_fails(connection, epoch_id),
     )
 
@@ -229,34 +235,36 @@ def _rate(connection: Connection, epoch: Row[Any], now_s: float) -> float:
 
 
 def _capture_loss(connection: Connection, epoch: Row[Any]) -> float | None:
-    """The share of captures that the builds of this epoch report as lost; None where none of them reported."""
-    source = sources.c
-    rows = connection.execute(
-        select(source.captured, source.dropped).where(
-            source.service == epoch.service,
-            or_(source.version == epoch.primary_version, source.version == epoch.candidate_version),
-            source.last_s >= epoch.started_s,
-        )
-    ).all()
-    captured = sum(row.captured for row in rows)
-    if not captured:
-        return None
-    return float(min(1.0, sum(sum(json.loads(row.dropped).values()) for row in rows) / captured))
+    """The share of captures that the builds of this epoch report as lost since it began; None where none reported any."""
+    captured, dropped = _reported(connection, epoch, epoch.primary_version, epoch.candidate_version)
+    return min(1.0, dropped / captured) if captured else None
 
 
 def _candidate_lost(connection: Connection, epoch: Row[Any]) -> int:
-    """How many captures the candidate's processes report as dropped; 0 where its version cannot be told from the primary's."""
+    """How many captures the candidate's processes dropped since; 0 where its version cannot be told from the primary's."""
     if epoch.candidate_version == epoch.primary_version:
         return 0
-    source = sources.c
-    dropped = connection.execute(
-        select(source.dropped).where(
-            source.service == epoch.service,
-            source.version == epoch.candidate_version,
-            source.last_s >= epoch.started_s,
-        )
-    ).scalars()
-    return sum(sum(json.loads(one).values()) for one in dropped)
+    return _reported(connection, epoch, epoch.candidate_version)[1]
+
+
+def _reported(connection: Connection, epoch: Row[Any], *versions: str) -> tuple[int, int]:
+    """What these builds captured and dropped in this epoch, by their reports.
+
+    A report tells what happened since the one before, of all runs. Those of the minutes before the first pair count too: captures
+    of its first calls may have been dropped, and told of, before one came.
+    """
+    some, since = source_minutes.c, int(epoch.started_s // 60) - REPORTED_BEFORE_MINUTES
+    query = select(func.coalesce(func.sum(some.captured), 0), func.coalesce(func.sum(some.dropped), 0)).where(
+        some.service == epoch.service, some.version.in_(versions), some.minute >= since
+    )
+    captured, dropped = connection.execute(query).one()
+    return int(captured), int(dropped)
+
+
+def _refused(connection: Connection, epoch: Row[Any]) -> int:
+    """Calls of the run that processes refused as one they do not have; 0 where that ended before this epoch: it was allowed since."""
+    refused = connection.execute(select(unknown_runs).where(unknown_runs.c.name == epoch.run)).one_or_none()
+    return refused.n if refused is not None and refused.last_s > epoch.started_s + _ALLOWED_SINCE_S else 0
 
 
 def _fails(connection: Connection, epoch_id: int) -> tuple[Reason, ...]:

@@ -279,6 +279,17 @@ def test_certificates_that_do_not_match_expire_or_are_over(doctor, tmp_path, mon
     assert about == "tls.key_file"
 
 
+def test_a_chain_whose_authority_is_over_is_told(doctor, tmp_path):
+    authority = Authority(tmp_path)
+    good, late = authority.issue("good"), authority.issue("late", expired=True)
+    (tmp_path / "chain.crt").write_bytes(good.cert + late.cert)
+    _, found = doctor(tls={"cert_file": str(tmp_path / "chain.crt"), "key_file": good.key_file})
+    ((about, text, advice),) = wrongs(found)
+    assert about == "tls.cert_file"
+    assert "a certificate of its chain expired at" in text
+    assert "chain issued anew" in advice
+
+
 def test_tokens_that_cannot_be_used_and_listeners_that_ask_nobody(doctor, tmp_path):
     (tmp_path / "tokens").write_text("short\n")
     _, found = doctor(auth={"write_tokens_file": str(tmp_path / "tokens")}, listen=free_ports() | {"web": "0.0.0.0:0"})

@@ -1,6 +1,7 @@
 """`mirror report`: the run in the terminal, wide enough in a pipe, and as JSON."""
 
 import json
+import re
 
 import pytest
 
@@ -9,6 +10,7 @@ from mirror.cli.reading import configured
 from mirror.store import JudgeOptions, Store
 from mirror.store.increments import RuleUse
 from tests.cli.test_verdict import RUN, elsewhere, mirror, url  # noqa: F401 - fixtures
+from tests.collect.process import CollectorProcess
 from tests.serve.shopdata import METHODS, NOW_S, fill, store_url
 from tests.store.building import METHOD, faulty, ignore, several, under
 
@@ -58,6 +60,8 @@ def test_json_has_the_shapes_of_the_api(capsys, monkeypatch, url):  # noqa: F811
         "clusters",
         "schema_changes",
         "account",
+        "cluster_count",
+        "cluster_left_over",
         "rule_changes",
         "speeds",
         "instances",
@@ -79,6 +83,42 @@ def test_schema_changes_stand_by_themselves_and_are_told_to_be_no_differences(re
     assert "another type compared response.items[*].quantity int32 quantity = 3 sint32 quantity = 3" in lines
     assert "and 1,180 more; --json and the page have up to 200" in lines
     assert "these schemas are too large to be looked at as a whole: there may be more" in lines
+
+
+@pytest.mark.live
+def test_a_collector_says_the_same_by_its_address(capsys, monkeypatch, tmp_path):
+    """With a token, for people, as JSON and as JUnit; the newest run, a run of that name, and an epoch of it."""
+    at = store_url(tmp_path)
+    fill(at, requests=300, minutes=2)
+    settings = {"runs": [RUN], "store": {"url": at}, "auth": {"read_tokens": ["r" * 32]}}
+    monkeypatch.chdir(tmp_path)
+
+    def told(*arguments: str) -> str:
+        code, out, err = mirror(capsys, monkeypatch, "report", *arguments)
+        assert (code, err) == (0, "")
+        return re.sub(r"http://127.0.0.1:\d+", "", out)
+
+    with CollectorProcess(tmp_path, **settings) as collector:
+        where = ("--url", f"http://{collector.addresses['web']}/")
+        code, _, err = mirror(capsys, monkeypatch, "report", *where)
+        assert (code, "MIRROR_BEARER" in err) == (2, True)
+        monkeypatch.setenv("MIRROR_BEARER", "r" * 32)
+        here = ("--store", at)
+        assert told(*where) == told(*here, "--run", RUN)
+        assert f"http://{collector.addresses['web']}/runs/{RUN}" in mirror(capsys, monkeypatch, "report", *where)[1]
+        epoch = json.loads(told(*here, "--json"))["epoch"]["id"] - 1
+        for more in (("--run", RUN), ("--epoch", str(epoch))):
+            ours, theirs = (json.loads(told(*asked, *more, "--json")) for asked in (here, where))
+            ours.pop("rules"), theirs.pop("rules")
+            assert ours == theirs
+        told(*where, "--junit", "out.xml")
+        assert 'type="fail"' in (tmp_path / "out.xml").read_text()
+        code, _, err = mirror(capsys, monkeypatch, "report", *where, "--run", "chekout")
+        assert (code, "There is no run 'chekout'" in err) == (2, True)
+        code, _, err = mirror(capsys, monkeypatch, "report", *where, *here)
+        assert (code, "leave --config and --store out" in err) == (2, True)
+    code, _, err = mirror(capsys, monkeypatch, "report", *where)
+    assert (code, "no answer" in err) == (2, True)
 
 
 def test_a_store_without_pairs_says_what_to_do(capsys, monkeypatch, tmp_path):

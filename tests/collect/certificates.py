@@ -56,10 +56,19 @@ class Authority:
         self.file = other.file
         return self
 
-    def issue(self, name: str, *, expired: bool = False, passphrase: bytes | None = None) -> Issued:
+    def issue(
+        self,
+        name: str,
+        *,
+        expired: bool = False,
+        passphrase: bytes | None = None,
+        begin: dt.datetime = NOW - DAY,
+        end: dt.datetime = NOW + DAY,
+    ) -> Issued:
         """For localhost and 127.0.0.1, whoever it is; of the same name again: in the same files."""
         key = ec.generate_private_key(ec.SECP256R1())
-        begin, end = (NOW - 2 * DAY, NOW - DAY) if expired else (NOW - DAY, NOW + DAY)
+        if expired:
+            begin, end = NOW - 2 * DAY, NOW - DAY
         names = [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
         asked = _builder(_name(name), self._name, key, begin, end)
         cert = asked.add_extension(x509.SubjectAlternativeName(names), critical=False).sign(self._key, hashes.SHA256())

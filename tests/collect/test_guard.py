@@ -10,7 +10,7 @@ import pytest
 
 from mirror.collect import exposure
 from mirror.collect.access import Scope
-from mirror.collect.files import FILE_MAX_BYTES, FilesError
+from mirror.collect.files import FILE_MAX_BYTES, FilesError, FromFiles, Reloaded
 from mirror.collect.guard import Guard
 from mirror.config import Config, load
 from tests.collect.certificates import Authority
@@ -185,6 +185,12 @@ def test_settings_never_show_their_tokens() -> None:
         assert OTHER not in shown
 
 
+def refreshed(guard: Guard) -> list[Reloaded]:
+    """What comes of a change that then stands still: the first look sees it, the second uses it."""
+    assert guard.refresh() == []
+    return guard.refresh()
+
+
 def test_changed_tokens_are_used_and_broken_ones_are_not(tmp_path: Path) -> None:
     path = tmp_path / "tokens"
     path.write_text(TOKEN)
@@ -195,19 +201,19 @@ def test_changed_tokens_are_used_and_broken_ones_are_not(tmp_path: Path) -> None
 
     assert guard.refresh() == []
     path.write_text(f"{TOKEN}\n{OTHER}\n")
-    assert [(event.kind, event.problem) for event in guard.refresh()] == [("tokens", "")]
+    assert [(event.kind, event.problem) for event in refreshed(guard)] == [("tokens", "")]
     assert let_in(TOKEN)
     assert let_in(OTHER)
     path.write_text("")
-    (event,) = guard.refresh()
+    (event,) = refreshed(guard)
     assert f"auth.read_tokens_file: {path}: holds no token" in event.problem
     assert guard.refresh() == []  # told once
     assert let_in(OTHER)
     path.unlink()
-    assert "no such file" in guard.refresh()[0].problem
+    assert "no such file" in refreshed(guard)[0].problem
     assert let_in(OTHER)
     path.write_text(OTHER)
-    assert guard.refresh()[0].problem == ""
+    assert refreshed(guard)[0].problem == ""
     assert (let_in(TOKEN), let_in(OTHER)) == (False, True)
 
 
@@ -221,10 +227,41 @@ def test_a_damaged_certificate_leaves_the_old_one_in_use(
     before: Any = guard._tls.value
     good = server.cert
     Path(server.cert_file).write_bytes(damage(good))
-    (event,) = guard.refresh()
+    (event,) = refreshed(guard)
     assert event.kind == "certificates"
     assert event.problem.startswith(f"tls.cert_file: {server.cert_file}")
     assert guard._tls.value is before
     Path(server.cert_file).write_bytes(good)
-    assert guard.refresh()[0].problem == ""
+    assert refreshed(guard)[0].problem == ""
     assert guard._tls.value is not before
+
+
+def test_files_that_are_still_being_written_are_not_read(tmp_path: Path) -> None:
+    """Half a list of tokens is one too, and would turn the other half of the services away."""
+    path = tmp_path / "tokens"
+    path.write_text(f"{TOKEN}\n{OTHER}\n")
+    guard = Guard(config(AUTH_WRITE_TOKENS_FILE=str(path)))
+    path.write_text(f"{TOKEN}\n")
+    assert guard.refresh() == []
+    path.write_text(f"{TOKEN}\n{OTHER}9\n")
+    assert guard.refresh() == []
+    assert guard.denial(Scope.WRITE, [f"Bearer {OTHER}"]) is None
+    assert [event.problem for event in guard.refresh()] == [""]
+    assert guard.denial(Scope.WRITE, [f"Bearer {OTHER}"]) is not None
+
+
+def test_what_changes_while_it_is_read_is_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "value"
+    path.write_text("old")
+    meanwhile = iter(["", "newer", "", ""])
+
+    def read() -> str:
+        found = path.read_text()
+        if more := next(meanwhile):
+            path.write_text(more)
+        return found
+
+    value = FromFiles("values", [str(path)], read)
+    path.write_text("new")
+    assert [value.refresh(), value.refresh(), value.value] == [None, None, "old"]
+    assert [value.refresh(), value.refresh(), value.value] == [None, Reloaded("values"), "newer"]

@@ -126,7 +126,7 @@ def test_a_kept_span_of_an_outbound_call_tells_nothing_of_its_request() -> None:
         ({"rpc__status_code": None, "rpc__grpc__status_code": 5}, "NOT_FOUND", METHOD),
         ({"rpc__status_code": None, "rpc__grpc__status_code": "5"}, "NOT_FOUND", METHOD),
         ({"rpc__status_code": None}, "OK", METHOD),
-        ({"rpc__status_code": None, "rpc__grpc__status_code": 42}, "42", METHOD),
+        ({"rpc__status_code": None, "rpc__grpc__status_code": 42}, "CODE_42", METHOD),
         ({"rpc__status_code": "no such status", "rpc__grpc__status_code": 5}, "NOT_FOUND", METHOD),
         ({"rpc__method": f"/{METHOD}"}, "OK", METHOD),
         ({"rpc__method": "Get", "rpc__service": "shop.v1.Shop", "rpc__system": "grpc"}, "OK", "shop.v1.Shop/Get"),

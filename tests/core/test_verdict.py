@@ -132,10 +132,36 @@ def test_a_suspect_that_someone_accepted_holds_nothing():
     assert decide(run(method(hypotheses=[hypothesis(b=5, accepted="owner: a known change")])), POLICY).verdict == "pass"
 
 
-def test_a_control_that_answers_otherwise_is_not_sane():
+def test_a_control_that_answers_otherwise_is_none_and_it_is_said_what_to_look_at():
     report = decide(run(method(secondary_status=41)), POLICY)
     assert codes(report) == ["status_noise"]
+    assert "see that it is the primary's build" in report.reasons[0].text
+    assert "blocked" not in report.reasons[0].text
     assert decide(run(method(secondary_status=40)), POLICY).verdict == "pass"
+
+
+def status_noise(**reasons):
+    """What is said of a control that answers 60 of 4,000 otherwise, where 40 are allowed."""
+    counted = method(secondary_status=60, reasons={name.replace("__", "."): n for name, n in reasons.items()})
+    (found,) = [r for r in decide(run(counted), POLICY).missing if r.code == "status_noise"]
+    return found
+
+
+@pytest.mark.parametrize(
+    "reasons", [{"partly__blocked": 20}, {"incomparable__blocked": 12, "only_secondary__blocked": 8}]
+)
+def test_a_control_that_fails_for_blocked_calls_is_not_to_blame(reasons):
+    found = status_noise(**reasons)
+    assert (found.figures["differing"], found.figures["blocked"]) == (60, 20)
+    assert "calls of shadows were blocked in 20 requests" in found.text
+    assert "give those calls a policy" in found.text
+    assert "primary's build" not in found.text
+
+
+def test_blocked_calls_that_explain_too_little_leave_the_blame_with_the_control():
+    found = status_noise(partly__blocked=19)
+    assert "see that it is the primary's build" in found.text
+    assert "blocked calls may explain 19 of them" in found.text
 
 
 def test_a_control_that_differs_more_than_the_candidate_holds_the_pass():

@@ -124,6 +124,28 @@ def test_a_record_that_cannot_be_unpacked_stops_nobody(kafka, tmp_path, sqlite):
         assert worker.get("/readyz").status_code == 200
 
 
+def test_a_topic_of_dead_letters_that_goes_while_a_worker_runs_comes_again(kafka, tmp_path, sqlite):
+    """Somebody deletes it: what cannot be read is put into a new one, and nothing waits for it for ever."""
+    sets = settings(kafka, "gone", sqlite, pairing=FAST)
+    kafka.create_topic("gone", 1)
+    producer = clients.library().Producer({"bootstrap.servers": kafka.address})
+    with process(tmp_path, "worker", "worker", **sets) as worker:
+        producer.produce("gone", b"\xff first", key=b"k")
+        assert not producer.flush(30)
+        wait_until(lambda: worker.metric("mirror_dead_letters_total") == 1, "the first put away")
+        admin = kafka.admin()
+        admin.delete_topics(["gone-dead"])["gone-dead"].result(30)
+        wait_until(lambda: "gone-dead" not in admin.list_topics(timeout=10).topics, "the topic gone")
+        lone = request(product_call("m1", "primary", expect="candidate", name="tea")).SerializeToString()
+        for value in (b"\xff second", lone):
+            producer.produce("gone", value, key=b"k")
+        assert not producer.flush(30)
+        wait_until(lambda: counts(sqlite) and counts(sqlite)[0].incomplete == 1, "the call behind it told")
+        assert worker.metric("mirror_dead_letters_lost_total") == 0
+        assert worker.stop() == 0
+    assert [message.value() for message in read_topic(kafka.address, "gone-dead", 1)] == [b"\xff second"]
+
+
 def test_what_kafka_refuses_in_a_rebalance_can_be_caught(kafka):
     """As it does for a partition that is new to this client. Else the worker's thread would end for good, the process not."""
     kafka.create_topic("refused", 1)

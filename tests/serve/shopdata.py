@@ -19,6 +19,7 @@ from mirror.core.model import (
     Difference,
     EpochKey,
     Group,
+    Judged,
     Kind,
     Outcome,
     PairKey,
@@ -253,24 +254,30 @@ def record(asked: Request, role: Role, number: int, at_s: float, *, run: str, ve
     )
 
 
-def add(changes: Changes, store: Store, number: int, at_s: float, *, run: str, version: str, asked: Request) -> None:
-    """Judge one request as the pipeline would, and add it."""
+def judged(number: int, at_s: float, *, run: str, version: str, asked: Request) -> Judged:
+    """Judge one request as the pipeline would."""
     calls = {
         role: record(asked, role, number, at_s, run=run, version=version) for role in ROLES if role not in asked.absent
     }
     primary = calls[Role.PRIMARY]
     release = Release.DEADLINE if asked.absent else Release.COMPLETE
     group = Group(primary.key, calls, primary.expect, release, at_s)
-    judged = judge_group(
+    return judge_group(
         group,
         lambda _primary, shadow: asked.outcomes[shadow.role],
         explained=lambda method: frozenset(),
         candidate_version_last_seen=version,
         now_s=at_s + 1,
     )
-    kept = comparison_of(judged).SerializeToString() if changes.wants(judged) else None
+
+
+def add(changes: Changes, store: Store, number: int, at_s: float, *, run: str, version: str, asked: Request) -> None:
+    """Judge one request, and add it."""
+    one = judged(number, at_s, run=run, version=version, asked=asked)
+    kept = comparison_of(one).SerializeToString() if changes.wants(one) else None
     asked_for = lambda _schema, name: message(name.rpartition(".")[2]).__class__  # noqa: E731
-    changes.add(judged, kept, request_fields(primary.capture, asked_for) if changes.sets.wants(judged) else None)
+    fields = request_fields(one.group.calls[Role.PRIMARY].capture, asked_for) if changes.sets.wants(one) else None
+    changes.add(one, kept, fields)
 
 
 def fill(url: str, *, requests: int = 6_000, minutes: int = 40, seed: int = 7) -> None:

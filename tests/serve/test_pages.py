@@ -115,6 +115,15 @@ def test_an_empty_store_says_what_to_do(empty):
     assert "No process has reported yet" in page(empty, "/collector")
 
 
+def test_kafka_is_on_the_page_of_a_worker_alone(empty):
+    assert "mirror_kafka_" not in page(empty, "/collector")
+    assert "mirror_dead_letters_" not in page(empty, "/collector")
+    empty.counters.set("mirror_kafka_up", 1, topic="captures")
+    shown = page(empty, "/collector")
+    assert "mirror_kafka_lag" in shown
+    assert "mirror_dead_letters_lost_total" in shown
+
+
 @pytest.fixture
 def hostile(tmp_path):
     """A store in which method, run's example, versions and values all try to break out of the page."""

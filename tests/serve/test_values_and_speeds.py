@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import random
+import re
+import uuid
 from dataclasses import replace
 
 import pytest
 
+from mirror.collect.comparisons import comparison_of
 from mirror.config import Config
+from mirror.core.model import Difference, Kind, Role
 from mirror.core.policy import Policy
 from mirror.core.speed.votes import Metric, Speed, cell_of
 from mirror.store import JudgeOptions, Reader, Store
+from tests.serve import shopdata
 from tests.serve.conftest import serve
+from tests.serve.shopdata import store_url
 from tests.store.building import METHOD, RUN, A, comparison, several
 
 
@@ -48,6 +55,40 @@ def test_a_path_of_values_says_which_labels(served):
     assert "is empty" in page
     assert "Excess rate" not in page
     assert "/comparisons/id-" in page  # what differs there in any way is an example
+
+
+def test_examples_of_values_are_first_those_that_show_what_is_unlike(tmp_path):
+    """A random id differs in every call, and is empty in the candidate's every fifth."""
+    rng, path = random.Random(5), shopdata.path("response", "request_id")
+    with Store.open(store_url(tmp_path), judge=JudgeOptions(vote_by="call")) as store:
+        changes = store.changes()
+        changes.schema(shopdata.FINGERPRINT, shopdata.SCHEMA)
+        for number in range(60):
+            asked = shopdata.request(1, rng)
+            orders = {role: shopdata.order(number, rng) for role in shopdata.ROLES}
+            for role in shopdata.ROLES:
+                orders[role].request_id = str(uuid.UUID(int=rng.getrandbits(128), version=4))
+            if number % 5 == 2:
+                orders[Role.CANDIDATE].request_id = ""
+            ids = {role: orders[role].request_id for role in shopdata.ROLES}
+            outcomes = {
+                role: shopdata.outcome(Difference(path, Kind.VALUE, ids[Role.PRIMARY], ids[role]))
+                for role in (Role.CANDIDATE, Role.SECONDARY)
+            }
+            one = replace(asked, orders=orders, outcomes=outcomes)
+            votes = {("class", "empty"): 1, ("class", "uuid"): -1} if number % 5 == 2 else {}
+            made = shopdata.judged(number, shopdata.NOW_S - 400, run=RUN, version="2.0", asked=one)
+            made = replace(made, values={"response.request_id": votes} if votes else {})
+            changes.add(made, comparison_of(made).SerializeToString())
+        store.commit(changes, shopdata.NOW_S - 300)
+        served = serve(store.reader(), Config(runs=(RUN,)))
+        (values,) = [
+            one for one in served.client.get(f"/api/v1/runs/{RUN}/paths").json()["paths"] if one["kind"] == "values"
+        ]
+        page = served.client.get(f"/runs/{RUN}/paths/{values['id']}").text
+    shown = [int(found, 16) % 5 == 2 for found in re.findall(r">m-([0-9a-f]{8})<", page)]
+    assert shown == [True] * 4 + [False] * 6  # of the 20 that are kept of a minute
+    assert "first those that show what is unlike" in page
 
 
 def test_speeds_have_bounds_quantiles_and_instances(served):

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import pytest
+from grpc_mirror.v1 import schema_pb2
 from sqlalchemy import func, select
 
+from mirror.core.model import Resource
 from mirror.store import Store, StoreError
 from mirror.store.checking import check_store
 from mirror.store.columns import metadata
 from mirror.store.pruning import OVER_AFTER_S, Pruned, prune_kept, prune_run, would_prune
+from mirror.store.tables import source_minutes
 from tests.store.building import EPOCH, METHOD, RUN, START_S, commit, judged, several
 
 LATER_S = START_S + OVER_AFTER_S + 60
@@ -55,6 +58,29 @@ def test_more_than_one_transaction_takes(store: Store, monkeypatch):
     filled(store, 9)
     held = sizes(store)
     assert prune_kept(store.engine, before_s=START_S + 6, max_bytes=held[-1]) == Pruned(5, 3, sum(held[:8]))
+
+
+def test_reports_go_with_the_runs_of_their_time(store: Store):
+    def reported(at_s: float, sequence: int) -> None:
+        changes = store.changes()
+        report = schema_pb2.SourceReport(source_id="one", sequence=sequence, captured=10 * sequence)
+        changes.source(report, Resource("shop", "2.0", "pod"))
+        store.commit(changes, at_s)
+
+    def minutes() -> list[int]:
+        with store.engine.connect() as connection:
+            return sorted(connection.execute(select(source_minutes.c.minute)).scalars())
+
+    day_s = START_S + 86_400
+    commit(store, [judged("old")])
+    reported(START_S, 1)
+    commit(store, [judged("new", day_s, run="another")], day_s)
+    reported(day_s, 2)
+    prune_run(store.engine, "another", day_s + 86_400)
+    assert len(minutes()) == 2  # the old run's verdict asks for all of them
+    commit(store, [judged("newest", day_s, run="another")], day_s)
+    prune_run(store.engine, RUN, day_s + 86_400)
+    assert minutes() == [int(day_s) // 60]
 
 
 def test_of_a_run_that_is_pruned_nothing_is_left(store: Store):

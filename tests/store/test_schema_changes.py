@@ -6,11 +6,13 @@ from pathlib import Path
 
 from alembic import command
 from alembic.config import Config
+from sqlalchemy import select
 
 import mirror.store
 from mirror.core.schema_changes import CHANGES_MAX, ChangeKind, SchemaChange, SchemaChanges, SchemaPair
 from mirror.store import JudgeOptions, Limits, Reader, Store
 from mirror.store.engine import open_engine
+from mirror.store.tables import source_minutes
 from tests.store.building import EPOCH, METHOD, START_S, commit, judged
 
 LIST = "shop.v1.Shop/ListOrders"
@@ -102,9 +104,15 @@ def test_a_store_of_before_is_brought_forward(url: str):
         config.attributes["connection"] = connection
         command.upgrade(config, "0001")
         connection.exec_driver_sql("INSERT INTO unknown_runs (name, n, first_s, last_s) VALUES ('r', 3, 1, 2)")
+        connection.exec_driver_sql(
+            "INSERT INTO sources (source_id, service, version, instance, sequence, captured, dropped, conditions, first_s, last_s) "
+            """VALUES ('s', 'shop', '2', 'pod', 4, 90, '{"queue_full": 5, "too_large": 1}', '{}', 100, 125)"""
+        )
     engine.dispose()
     with Store.open(url, judge=JudgeOptions(deadline_s=10)) as store:
         assert [one.n for one in store.reader().unknown_runs()] == [3]
+        with store.engine.connect() as connection:
+            assert connection.execute(select(source_minutes)).all() == [("shop", "2", 2, 90, 6)]
         hand_in(store, (METHOD, "c", SchemaChanges((change(),), 1)))
         (epoch,) = store.reader().epochs(EPOCH.run)
         assert len(store.reader().schema_changes(epoch.id)) == 1

@@ -8,11 +8,13 @@ import pytest
 from grpc_mirror.v1 import schema_pb2
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from sqlalchemy import select
 
 from mirror.core.model import Kind, Release, Resource, Role
 from mirror.core.noise import State
 from mirror.core.verdict import MinuteFacts, Policy, decide
 from mirror.store import JudgeOptions, Limits, Reader, Store, StoreError
+from mirror.store.tables import source_minutes
 from mirror.store.verdicts import run_facts
 from tests.store.building import EPOCH, MINUTE, START_S, commit, judged, several
 
@@ -82,6 +84,67 @@ def test_capture_loss_is_what_the_builds_of_this_epoch_report(by_call: Store, re
     facts = facts_of(reader)
     assert facts.capture_loss == pytest.approx(0.025)
     assert facts.candidate_lost == 5
+
+
+def reported(store: Store, at_s: float, *, sequence: int, captured: int, dropped: int, version: str = "2.0"):
+    """What a process of that build has captured and dropped since its start."""
+    changes = store.changes()
+    report = schema_pb2.SourceReport(
+        source_id=version, sequence=sequence, captured=captured, dropped={"queue_full": dropped}
+    )
+    changes.source(report, Resource(EPOCH.service, version, "pod"))
+    store.commit(changes, at_s)
+
+
+def test_drops_of_before_an_epoch_are_none_of_its_own(by_call: Store, reader: Reader):
+    """A process that dropped yesterday, while no collector ran, and has not since, keeps no run of today from its verdict."""
+    reported(by_call, START_S - 3600, sequence=1, captured=5000, dropped=4000)
+    commit(by_call, several(1))
+    reported(by_call, START_S + 60, sequence=2, captured=6000, dropped=4000)
+    assert (facts_of(reader).capture_loss, facts_of(reader).candidate_lost) == (0.0, 0)
+    reported(by_call, START_S + 120, sequence=3, captured=7000, dropped=4010)
+    assert facts_of(reader).capture_loss == pytest.approx(10 / 2000)
+    assert facts_of(reader).candidate_lost == 10
+    reported(by_call, START_S + 180, sequence=3, captured=9000, dropped=9000)  # again, and so it is no news
+    assert facts_of(reader).candidate_lost == 10
+
+
+@pytest.mark.parametrize("at_s", [START_S - 30, START_S + 3600])
+def test_what_a_first_report_tells_may_have_happened_in_the_epoch(by_call: Store, reader: Reader, at_s: float):
+    """Nobody can say when: so it counts, also where it came shortly before the first pair."""
+    reported(by_call, at_s, sequence=1, captured=100, dropped=40)
+    commit(by_call, several(1))
+    assert facts_of(reader).candidate_lost == 40
+
+
+def test_a_process_that_calls_itself_otherwise_each_time_fills_no_table(by_call: Store):
+    for n in range(1, 4):
+        changes = by_call.changes()
+        report = schema_pb2.SourceReport(source_id="one", sequence=n, captured=10 * n)
+        changes.source(report, Resource(EPOCH.service, f"made up {n}", "pod"))
+        by_call.commit(changes, START_S)
+    with by_call.engine.connect() as connection:
+        rows = connection.execute(select(source_minutes)).all()
+    assert [(row.version, row.captured) for row in rows] == [("made up 1", 30)]
+
+
+def test_calls_that_another_worker_refused_stand_with_the_verdict(by_call: Store, reader: Reader):
+    """Not those that were refused before the run was allowed: the first epoch began after them."""
+    changes = by_call.changes()
+    changes.unknown_run(EPOCH.run, 7)
+    by_call.commit(changes, START_S - 10)
+    commit(by_call, several(1))
+    assert facts_of(reader).refused == 0
+    changes = by_call.changes()
+    changes.unknown_run(EPOCH.run, 2)
+    changes.unknown_run("another")
+    by_call.commit(changes, START_S + 300)
+    assert facts_of(reader).refused == 9
+    (spot,) = [one for one in decide(facts_of(reader), Policy()).blind_spots if "refused" in one]
+    assert spot.startswith("9 calls of this run were refused")
+    assert "the same `runs`" in spot
+    account = reader.account(EPOCH.run)
+    assert account.refused == 9
 
 
 def test_without_a_secondary_it_is_pairs_that_count(by_call: Store, reader: Reader):

@@ -12,9 +12,9 @@ from mirror.cli.doctor.findings import Finding, note, ok, wrong
 from mirror.collect import exposure, tls
 from mirror.collect.files import FilesError
 from mirror.collect.guard import read_tokens
+from mirror.collect.validity import SOON_DAYS, Validity
 from mirror.config import Config
 
-SOON_DAYS: Final = 14
 _DAY_S: Final = 86400
 _NO_CHECK_TIME: Final = 0x200000  # X509_V_FLAG_NO_CHECK_TIME: expiry is told, not refused
 Certificate = Mapping[str, Any]
@@ -65,6 +65,7 @@ def certificates(config: Config, *, now_s: float | None = None) -> Iterator[Find
         yield wrong("tls.cert_file", f"a handshake with it fails: {error.reason or error}", "have it issued anew")
         return
     yield from _validity("tls.cert_file", config.tls.cert_file, shown, now)
+    yield from _chain(config.tls.cert_file, made.valid, ssl.cert_time_to_seconds(shown["notAfter"]), now)
     names = names_of(shown)
     if names:
         yield ok("tls.cert_file", f"made out to {', '.join(names[:8])}")
@@ -105,6 +106,14 @@ def trusting(config: Config) -> ssl.SSLContext:
 def names_of(certificate: Certificate) -> list[str]:
     """The hosts that it is made out to: names, then addresses."""
     return [str(value) for kind, value in certificate.get("subjectAltName", ()) if kind in ("DNS", "IP Address")]
+
+
+def _chain(path: str, whole: Validity | None, own_end_s: float, now_s: float) -> Iterator[Finding]:
+    """Where an authority in the file of the certificate holds less long than the certificate itself."""
+    if whole is None or whole.end_s >= own_end_s or not (trouble := whole.trouble(now_s)):
+        return
+    said, advice = f"{path}: a certificate of its chain {trouble}", "have the chain issued anew; no restart is needed"
+    yield wrong("tls.cert_file", said, advice) if now_s >= whole.end_s else note("tls.cert_file", said, advice)
 
 
 def _validity(about: str, path: str, certificate: Certificate, now_s: float) -> Iterator[Finding]:

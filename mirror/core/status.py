@@ -1,4 +1,4 @@
-"""Names of the gRPC status codes. Pure; no grpc import, so slicing stays light."""
+"""Names of the gRPC status codes: the one place that has them. Pure; no grpc import, so slicing stays light."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ STATUS_NAMES: Final = (
 
 
 def status_name(code: int) -> str:
-    """The name of a google.rpc.Code, or the number as text where gRPC has none."""
-    return STATUS_NAMES[code] if 0 <= code < len(STATUS_NAMES) else str(code)
+    """NOT_FOUND for 5; CODE_99 for a number that gRPC does not know."""
+    return STATUS_NAMES[code] if 0 <= code < len(STATUS_NAMES) else f"CODE_{code}"
