@@ -144,7 +144,11 @@ class AioUnaryCall(AioEnding, UnaryCall):
             self._over = True
             self._context = None
         else:
-            super().end()
+            self._end_otherwise()
+
+    def _end_otherwise(self) -> None:
+        """As other calls end."""
+        super().end()
 
 
 class AioCall(AioEnding):

@@ -14,10 +14,10 @@ import grpc
 
 from grpc_mirror.aio_calls import AioCall, AioUnaryCall
 from grpc_mirror.aio_threads import ThreadedCall
+from grpc_mirror.compiled_calls import AIO_UNARY, mirrored
 from grpc_mirror.handlers import behavior_of
 from grpc_mirror.marked import Trust, aio_marked
 from grpc_mirror.observer import Observer
-from grpc_mirror.v1.attributes import HEADER_ID
 
 _KNOWN_MAX = 1024
 _Kind: TypeAlias = type[AioUnaryCall] | type[AioCall] | type[ThreadedCall]
@@ -45,10 +45,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             if handler is None or not metadata:
                 return handler
             mark = None if trust is None else trust.mark_of(metadata, observer)
-            for key, _ in metadata:
-                if key == HEADER_ID and observer is not None:
-                    break
-            else:
+            if observer is None or not mirrored(metadata):
                 if trust is None or mark is None:
                     return handler
                 return aio_marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
@@ -70,7 +67,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
         if len(self._known) >= _KNOWN_MAX:
             self._known.clear()
         kind = _kind_of(handler)
-        bare = kind is AioUnaryCall and not getattr(handler.unary_unary, "__dict__", None)
+        bare = kind is AIO_UNARY and not getattr(handler.unary_unary, "__dict__", None)
         known = self._known[path] = handler, kind, path.lstrip("/"), bare
         return known
 
@@ -81,5 +78,5 @@ def _kind_of(handler: Any) -> _Kind:
     # Most are what their code says; grpc asks the same of the others.
     if flags & inspect.CO_COROUTINE or inspect.iscoroutinefunction(behavior):
         streams = handler.request_streaming or handler.response_streaming
-        return AioCall if streams else AioUnaryCall
+        return AioCall if streams else AIO_UNARY
     return AioCall if inspect.isasyncgenfunction(behavior) else ThreadedCall

@@ -12,7 +12,7 @@ from opentelemetry import trace
 from grpc_mirror import propagation
 
 # The key under which a context holds its span.
-_SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, otel_context.Context())))
+SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, otel_context.Context())))
 
 
 def _runtime() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any], None]]:
@@ -35,10 +35,11 @@ class LedSpan(trace.NonRecordingSpan):
     Few handlers ask for it, so the header is read when one does.
     """
 
+    _made: trace.SpanContext | None = None
+
     def __init__(self, traceparent: str, start_ns: int) -> None:
         self._traceparent = traceparent
         self._start_ns = start_ns
-        self._made: trace.SpanContext | None = None
 
     def get_span_context(self) -> trace.SpanContext:
         """The context; invalid where the header is. Threads that ask at once may be given equal ones."""
@@ -78,7 +79,7 @@ def led(metadata: Iterable[tuple[str, Any]], start_ns: int) -> tuple[propagation
     else:
         return None, None
     span = LedSpan(value, start_ns)
-    return None, trace.set_span_in_context(span, context) if context else otel_context.Context({_SPAN_KEY: span})
+    return None, trace.set_span_in_context(span, context) if context else otel_context.Context({SPAN_KEY: span})
 
 
 def in_context(context: Any, function: Callable[..., Any], *args: Any) -> Any:

@@ -3,14 +3,18 @@
 Of a plain call only ids, times and the two messages are its own. Everything else is as in the other plain calls of its method
 on the same route, and is encoded once, by the functions that encode all other calls (capture.py, sinks/otlp.py).
 The bytes read back as theirs would. What does not fit is left to them: private or large messages, odd headers, links.
+
+Where `grpc_mirror_native` is installed it writes most of these spans, the same bytes; what it hands back is written here.
 """
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
+from grpc_mirror import native, propagation
 from grpc_mirror.capture import SHORT, alike_of, describe, four_bytes, head_of, message_head
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
@@ -21,7 +25,7 @@ from grpc_mirror.propagation import (
     parse_traceparent,
     span_id_of,
 )
-from grpc_mirror.records import Plain
+from grpc_mirror.records import Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -31,6 +35,7 @@ from grpc_mirror.sinks.otlp import (
     TIMES_AND_FLAGS,
     alike_bytes,
     attribute_bytes,
+    key_bytes,
     trace_state_bytes,
 )
 from grpc_mirror.v1 import attributes, capture_pb2
@@ -39,6 +44,7 @@ from grpc_mirror.wire import varint
 FORMS_MAX = 1024
 _ID, _RUN, _ROLE = attributes.HEADER_ID, attributes.HEADER_RUN, attributes.HEADER_ROLE
 _EXPECT, _ATTEMPT = attributes.HEADER_EXPECT, attributes.HEADER_ATTEMPT
+_NATIVE = native.part("encoding")
 _BOTH = frozenset({capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE})
 
 
@@ -61,7 +67,10 @@ PlainSpan: TypeAlias = tuple[
 class PlainCalls:
     """Encodes plain calls. One owner."""
 
-    def __init__(self, settings: Settings, schemas: SchemaRegistry, redactor: Redactor, host: str) -> None:
+    def __init__(
+        self, settings: Settings, schemas: SchemaRegistry, redactor: Redactor, host: str, *, compiled: bool = True
+    ) -> None:
+        """`compiled` False: without the compiled part even where it is installed."""
         self._settings = settings
         self._schemas = schemas
         self._redactor = redactor
@@ -69,6 +78,24 @@ class PlainCalls:
         self._forms: dict[tuple[Any, ...], Form] = {}
         self._known = (0, 0)
         self._max_bytes = min(settings.message_max_bytes, settings.capture_max_bytes // 2)
+        self._native = self._encoder(_NATIVE) if compiled and _NATIVE is not None else None
+
+    def _encoder(self, encoding: Any) -> Any:
+        return encoding.Encoder(
+            Plain,
+            self._forms,
+            self._made,
+            derived_trace_id,
+            names=(_ID, _RUN, _ROLE, _EXPECT, _ATTEMPT, "traceparent", "tracestate"),
+            keys=(key_bytes(attributes.ID) + b"\x12", CAPTURE_KEY),
+            limits=(ID_MAX_CHARS, TRACE_STATE_MAX_CHARS, self._max_bytes, JOIN_MAX_BYTES),
+            seeds=propagation.SPAN_ID_SEEDS,
+        )
+
+    @property
+    def encoder(self) -> Any:
+        """The compiled part, or None."""
+        return self._native
 
     def refresh(self) -> None:
         """Forget what may be otherwise now: a newly loaded module may hold the types of an Any. Call it before some calls."""
@@ -76,6 +103,13 @@ class PlainCalls:
         if self._known != known or len(self._forms) > FORMS_MAX:
             self._known = known
             self._forms.clear()
+            if self._native is not None:
+                self._native.modules = known[0]
+
+    def spans(self, calls: Sequence[Queued]) -> list[Written | None]:
+        """The spans that the compiled part writes; None for what it leaves to `span`, and to those who encode all other calls."""
+        found: list[Written | None] = [None] * len(calls) if self._native is None else self._native.spans(calls)
+        return found
 
     def span(self, call: Plain) -> PlainSpan | None:
         """The span of a call; None where others encode it."""

@@ -35,6 +35,7 @@ HEADERS = frozenset(
 
 _BASE = int.from_bytes(os.urandom(8), "big")
 _MIX = 0x9E3779B97F4A7C15  # odd, so that different seeds have different ids
+SPAN_ID_SEEDS = _BASE, _MIX
 _MASK = 0xFFFFFFFFFFFFFFFF
 _make = tuple.__new__
 

@@ -20,7 +20,7 @@ from grpc_mirror.tally import Tally
 from grpc_mirror.v1 import capture_pb2
 
 # A server without a deadline reports one that is centuries away.
-_NO_DEADLINE_S = 10 * 365 * 86_400.0
+NO_DEADLINE_S = 10 * 365 * 86_400.0
 # The client's own deadline runs out a little before the server's copy of it: a cancel so near to it was the deadline.
 _DEADLINE_SLACK = 0.02
 OVERHEAD_BYTES = 1024  # of a record beside its messages, for the queue's bound
@@ -66,7 +66,7 @@ class Recorder:
     def begin(self, remaining_s: float | None) -> Any:
         """The handler starts. Returns the OpenTelemetry context to run it in, or None where nothing is to change."""
         self.begun = True
-        if remaining_s is not None and remaining_s < _NO_DEADLINE_S:
+        if remaining_s is not None and remaining_s < NO_DEADLINE_S:
             elapsed_ns = time.perf_counter_ns() - self.start_ns
             self.deadline_ns = max(1, int(remaining_s * 1e9) + elapsed_ns)
         current, context = led(self.metadata, self.start_ns)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple, TypeAlias
+import builtins
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, TypeAlias
 
 from grpc_mirror.call import RETURNED, Outcome
 from grpc_mirror.propagation import SpanRef, span_id_of
@@ -105,4 +107,14 @@ class Plain(NamedTuple):
         )
 
 
+class Written(Protocol):
+    """A plain call whose span is written already, by `grpc_mirror_native`. What is private in it was found to be nothing."""
+
+    form: Any  # see `grpc_mirror.plain.Form`
+    pieces: Sequence[builtins.bytes]
+    bytes: int  # of these
+    size: int  # as those of the others
+
+
 Finished: TypeAlias = CallRecord | Plain  # what a sink takes
+Queued: TypeAlias = Finished | Written

@@ -8,14 +8,18 @@ client gave up while it queued for a thread) has no context and so leaves no rec
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import grpc
 
+from grpc_mirror.compiled_calls import SYNC_UNARY, mirrored
 from grpc_mirror.marked import Trust, marked
 from grpc_mirror.observer import Observer
 from grpc_mirror.sync_calls import SyncCall, SyncUnaryCall
-from grpc_mirror.v1.attributes import HEADER_ID
+
+_KNOWN_MAX = 1024
+# handler, the class of its calls, method as captures name it, whether grpc is given the call itself
+_Known: TypeAlias = tuple[Any, type[SyncUnaryCall] | type[SyncCall], str, bool]
 
 
 class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # generic in the stubs only
@@ -25,6 +29,7 @@ class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # gen
         """`observer` None: nothing is captured. `trust` None: no caller's mark as a shadow is heeded."""
         self._observer = observer
         self._trust = trust
+        self._known: dict[str, _Known] = {}
 
     def intercept_service(self, continuation: Callable[[Any], Any], handler_call_details: Any) -> Any:
         """Wrap the handler of a mirrored call; unknown methods pass through."""
@@ -37,20 +42,28 @@ class ServerInterceptor(grpc.ServerInterceptor):  # type: ignore[type-arg] # gen
             if handler is None or not metadata:
                 return handler
             mark = None if trust is None else trust.mark_of(metadata, observer)
-            for key, _ in metadata:
-                if key == HEADER_ID and observer is not None:
-                    break
-            else:
+            if observer is None or not mirrored(metadata):
                 if trust is None or mark is None:
                     return handler
                 return marked(handler, trust.marked(handler_call_details.method.lstrip("/"), mark))
-            method = handler_call_details.method.lstrip("/")
-            streams = handler.request_streaming or handler.response_streaming
-            call = (SyncCall if streams else SyncUnaryCall)(observer, handler, method, metadata)
+            known = self._known.get(handler_call_details.method)
+            if known is None or known[0] is not handler:
+                known = self._learn(handler_call_details.method, handler)
+            _, kind, method, bare = known
+            call = kind(observer, handler, method, metadata)
             if mark is not None:
                 call.mark = mark
-            return call.wrapped()
+            return call if bare else call.wrapped()
         except Exception:  # noqa: BLE001 - ours must never reach the service
             if observer is not None:
                 observer.fault()
             return handler
+
+    def _learn(self, path: str, handler: Any) -> _Known:
+        """What is alike in the calls of a handler. A service gives the same handler each time; where not, it is learnt each time."""
+        if len(self._known) >= _KNOWN_MAX:
+            self._known.clear()
+        streams = handler.request_streaming or handler.response_streaming
+        bare = not streams and not getattr(handler.unary_unary, "__dict__", None)
+        known = self._known[path] = handler, SyncCall if streams else SYNC_UNARY, path.lstrip("/"), bare
+        return known

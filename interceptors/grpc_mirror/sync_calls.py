@@ -164,7 +164,11 @@ class SyncUnaryCall(_Ending, UnaryCall):
         if plain:
             self._context = None
         else:
-            super()._on_end_of_call()
+            self._end_otherwise()
+
+    def _end_otherwise(self) -> None:
+        """As other calls end."""
+        super()._on_end_of_call()
 
 
 class SyncCall(_Ending):

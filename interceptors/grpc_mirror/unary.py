@@ -21,7 +21,7 @@ from grpc_mirror.seen import HOLD_STEP_BYTES, Seen
 from grpc_mirror.v1 import capture_pb2
 
 _UNARY = capture_pb2.CALL_KIND_UNARY
-_PLAIN_BYTES = OVERHEAD_BYTES + 2 * MESSAGE_BYTES
+PLAIN_BYTES = OVERHEAD_BYTES + 2 * MESSAGE_BYTES
 _make = tuple.__new__
 
 
@@ -125,7 +125,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
             return False
         self.finished = True
         self.request = self.response = None
-        size = _PLAIN_BYTES + len(request) + len(response)
+        size = PLAIN_BYTES + len(request) + len(response)
         for _, value in self.metadata:
             size += len(value)
         self.observer.sink.put(

@@ -2,10 +2,15 @@
 
 import grpc_mirror
 import pytest
+from grpc_mirror import aio_server, native, server
+from grpc_mirror.aio_calls import AioUnaryCall
 from grpc_mirror.counters import Counters
+from grpc_mirror.propagation import is_mirrored
 from grpc_mirror.sinks.direct import DirectTransport
 from grpc_mirror.sinks.sender import Sender
+from grpc_mirror.sync_calls import SyncUnaryCall
 
+from tests.conftest import require
 from tests.interceptors.receiver import Receiver
 
 
@@ -41,3 +46,25 @@ def sending():
     yield make
     for sender in made:
         sender.shutdown(0.1)
+
+
+@pytest.fixture(scope="session")
+def compiled():
+    """Skips where the compiled parts are not there."""
+    there = all(native.part(name) is not None for name in ("calls", "encoding"))
+    require("native", "grpc-mirror-native is not installed (needs a C compiler), or MIRROR_NATIVE=0", present=there)
+
+
+@pytest.fixture(scope="module", params=["compiled", "python"])
+def calls(request):
+    """Unary calls in both ways, where both are there: what users see of them is the same."""
+    if request.param == "compiled":
+        request.getfixturevalue("compiled")
+        yield
+        return
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(server, "SYNC_UNARY", SyncUnaryCall)
+        patch.setattr(aio_server, "AIO_UNARY", AioUnaryCall)
+        for module in (server, aio_server):
+            patch.setattr(module, "mirrored", is_mirrored)
+        yield

@@ -28,7 +28,7 @@ REQUEST, RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONS
 
 
 @pytest.fixture(scope="module")
-def collector():
+def collector(calls):
     with Receiver() as one:
         yield one
         grpc_mirror.shutdown(5)

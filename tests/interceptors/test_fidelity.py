@@ -38,6 +38,8 @@ from tests.interceptors.servers import (
     serving,
 )
 
+pytestmark = pytest.mark.usefixtures("calls")
+
 
 def interceptor_for(flavour, settings):
     make = grpc_mirror.server_interceptor if flavour == "sync" else grpc_mirror.aio_server_interceptor

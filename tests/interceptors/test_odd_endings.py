@@ -9,6 +9,8 @@ import pytest
 from tests.interceptors.echo import SERVICE, Note
 from tests.interceptors.servers import Client, notes, serving
 
+pytestmark = pytest.mark.usefixtures("calls")
+
 NOT_FOUND = grpc.StatusCode.NOT_FOUND
 METHODS = [name for name in dir(grpc.ServicerContext) if not name.startswith("_")]
 CAPITALS, ACCENTS = (("X-Total", "1"),), (("why", "f\u00fcr"),)

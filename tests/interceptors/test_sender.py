@@ -262,6 +262,19 @@ def test_one_bad_record_stops_nothing(receiver, settings, sending):
     assert counters.read().conditions == {"internal_error": 1}
 
 
+def test_a_sender_that_gathers_is_woken_once_enough_is_queued(settings, sending):
+    sender, _ = sending(settings)
+    control = sender._control
+    control.idle, control.enough_bytes = False, 300
+    sender.put(record("1", size=200))
+    assert not control.wake.is_set()
+    sender.put(record("2", size=100))
+    assert control.wake.is_set()
+    control.wake.clear()
+    sender.put(record("3", size=100))
+    assert not control.wake.is_set()
+
+
 def test_a_hanging_collector_blocks_nobody(settings, sending):
     release = threading.Event()
     with Receiver(lambda *_: release.wait(30) and None) as receiver:

@@ -14,6 +14,8 @@ from tests.interceptors.calling import outbound_spans, role
 from tests.interceptors.echo import SERVICE, Note
 from tests.interceptors.servers import AioEcho, Client, SyncEcho, WriterEcho, handlers, notes, serving
 
+pytestmark = pytest.mark.usefixtures("calls")
+
 CHARGED = []
 
 

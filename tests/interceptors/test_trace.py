@@ -25,6 +25,8 @@ from opentelemetry import trace
 from tests.interceptors.echo import Note
 from tests.interceptors.servers import Client, handlers, notes, serving
 
+pytestmark = pytest.mark.usefixtures("calls")
+
 TRACE, SPAN = "0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"
 REMOTE = SpanRef(bytes.fromhex(TRACE), bytes.fromhex(SPAN), 0)
 

@@ -29,6 +29,7 @@ RETRY_AFTER_MAX_S = 60.0  # a receiver that asks for more is tried then
 LIMIT_MIN_BYTES = 64 * 1024  # batches are made no smaller than this, whatever the receiver refused
 LOG_EVERY_S = 60.0
 _TEXT_MAX_CHARS = 200
+NEVER_BYTES = 1 << 62
 
 
 class Flush(NamedTuple):
@@ -45,6 +46,7 @@ class Control:
         self.wake = threading.Event()
         self.outbound = False  # an outbound call was queued since the sender last took from the queue
         self.watching = False  # it sleeps, and is to be woken by an outbound call
+        self.enough_bytes = NEVER_BYTES  # it sleeps until so many are queued, or its time is over
         self.idle = True  # it is not there yet, or sleeps until there is a call, and is to be roused by one
         self.flushes: deque[Flush] = deque()
         self.stop_by: float | None = None  # monotonic: end by then, whatever is left

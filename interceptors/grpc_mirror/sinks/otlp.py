@@ -135,11 +135,12 @@ def request_of_items(resource: bytes, items: Sequence[Sequence[bytes]]) -> bytes
 
 
 def _key_value(key: str, value: Any) -> bytes:
-    return _key(key) + bytes_field(2, _any_value(value))
+    return key_bytes(key) + bytes_field(2, _any_value(value))
 
 
 @lru_cache(maxsize=1024)
-def _key(key: str) -> bytes:
+def key_bytes(key: str) -> bytes:
+    """The key of an attribute, as a field of its KeyValue."""
     return bytes_field(1, key.encode())
 
 

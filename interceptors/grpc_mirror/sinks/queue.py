@@ -6,7 +6,7 @@ import threading
 from collections import deque
 
 from grpc_mirror.counters import Counters
-from grpc_mirror.records import Finished
+from grpc_mirror.records import Queued
 
 
 class BoundedQueue:
@@ -22,31 +22,31 @@ class BoundedQueue:
         """Start empty, with a lock of its own, as a forked child must."""
         # Re-entrant: a stream that is garbage is finished where it is collected, which may be within these very methods.
         self._lock = threading.RLock()
-        self._records: deque[Finished] = deque()
-        self._bytes = 0
+        self._records: deque[Queued] = deque()
+        self.held_bytes = 0  # of the records in here; for others to read
         self._refusal = ""  # why nothing is taken any more; empty: it is
         self.taken = 0  # records that were taken out again, ever
 
-    def put(self, record: Finished) -> bool:
+    def put(self, record: Queued) -> bool:
         """Take a record. Returns whether there was room."""
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
-            held, records = self._bytes + record.size, self._records
+            held, records = self.held_bytes + record.size, self._records
             if held <= self._max_bytes and len(records) < self._max_calls and not self._refusal:
-                self._bytes = held
+                self.held_bytes = held
                 records.append(record)
                 return True
         self._counters.drop(self._refusal or "queue_full")
         return False
 
-    def take(self, count: int) -> list[Finished]:
+    def take(self, count: int) -> list[Queued]:
         """At most `count` of the oldest records."""
         records = self._records
         if not records:  # without the lock: only this method takes, so there may at worst be some since
             return []
         with self._lock:
             taken = [records.popleft() for _ in range(min(count, len(records)))]
-            self._bytes -= sum([record.size for record in taken])
+            self.held_bytes -= sum([record.size for record in taken])
             self.taken += len(taken)
         return taken
 
@@ -59,7 +59,7 @@ class BoundedQueue:
     @property
     def filled(self) -> float:
         """The share of its room that is taken, 0 to 1."""
-        return max(len(self._records) / self._max_calls, self._bytes / self._max_bytes)
+        return max(len(self._records) / self._max_calls, self.held_bytes / self._max_bytes)
 
     @property
     def closed(self) -> bool:
@@ -76,7 +76,7 @@ class BoundedQueue:
         with self._lock:
             left = len(self._records)
             self._records.clear()
-            self._bytes = 0
+            self.held_bytes = 0
         if left:
             self._counters.drop(self._refusal, left)
         return left

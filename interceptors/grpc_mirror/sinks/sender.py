@@ -14,13 +14,14 @@ import time
 import uuid
 import weakref
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from opentelemetry import context as otel_context
 
 from grpc_mirror.counters import Counters, Counts
-from grpc_mirror.records import CallRecord, Finished
+from grpc_mirror.records import CallRecord, Queued
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import Control, Flush
+from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Flush
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.sinks.worker import Worker
@@ -52,13 +53,17 @@ class Sender:
         self._begin_anew()
         _watch_forks(self)
 
-    def put(self, record: Finished) -> None:
+    def put(self, record: Queued) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
         self._queue.put(record)
         if record.__class__ is CallRecord and record.outbound is not None:
             self._hasten()
-        if self._control.idle:
+        control = self._control
+        if control.idle:
             self._rouse()
+        elif self._queue.held_bytes >= control.enough_bytes:
+            control.enough_bytes = NEVER_BYTES
+            control.wake.set()
 
     def _rouse(self) -> None:
         """There is a call, and no thread yet that sees to it, or one that sleeps until there is."""
@@ -154,6 +159,8 @@ class Sender:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._worker: Worker | None = None
+        # Writes the spans of calls that end plainly where they end; None: they are queued, and written by the thread.
+        self.encoder: Any = None
         self._start_after = 0.0
         self._lost_before = 0
 
@@ -183,6 +190,7 @@ class Sender:
             self._worker = Worker(
                 self._settings, self._queue, self._counters, self._control, lambda: connect(self._settings, resource)
             )
+            self.encoder = self._worker.encoder
             self._worker.run()
         except Exception as error:  # noqa: BLE001 - the service must not see it
             self._counters.notice("internal_error")

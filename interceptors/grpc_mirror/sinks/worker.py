@@ -14,19 +14,20 @@ import logging
 import os
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
-from grpc_mirror.plain import PlainCalls
+from grpc_mirror.plain import Form, PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
-from grpc_mirror.records import CallRecord, Finished
+from grpc_mirror.recorder import OVERHEAD_BYTES
+from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import Control, Delivery, Flush, Item
+from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Delivery, Flush, Item
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
@@ -36,6 +37,9 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
+COMPILED_RECORDS = (
+    16  # the same where the last ones were all encoded by the compiled part, which takes some microseconds for them
+)
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
@@ -81,7 +85,10 @@ class Worker:
         self._schemas = SchemaRegistry()
         self._redactor = Redactor(settings, counters.notice)
         self._host = socket.gethostname()
-        self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host)
+        self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host, compiled=self._direct)
+        self._at_once = SLICE_RECORDS
+        room_bytes = min(settings.queue_max_bytes, settings.queue_max_calls * OVERHEAD_BYTES)
+        self._enough_bytes = min(BATCH_BYTES, int(FILLING * room_bytes))  # to wake up for
         self._shipped: set[str] = set()
         self._batch: list[Item] = []
         self._batch_bytes = REQUEST_OVERHEAD_BYTES
@@ -110,6 +117,11 @@ class Worker:
                 self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
+
+    @property
+    def encoder(self) -> Any:
+        """The compiled part that writes the spans of plain calls; None: there is none, or the transport takes no such spans."""
+        return self._plain.encoder
 
     def cut_short(self) -> None:
         """End an export that is under way. For the thread that waits for this one to end."""
@@ -156,16 +168,23 @@ class Worker:
         return bool(self._queue) and not control.urgent
 
     def _sleep(self) -> None:
-        """For a tick, or until a batch in a hurry is due; else an outbound call is worth waking up for."""
+        """For a tick, or until a batch is due that is in a hurry or whose calls come written: with these there is nothing to do before.
+
+        An outbound call is worth waking up for, and so is a queue that fills a batch.
+        """
         control, sleep_s = self._control, self._tick_s
         if self._hurried and self._batch:
             sleep_s = min(sleep_s, max(0.0005, self._batch_due - time.monotonic()))
         else:
+            if self._batch and self._at_once == COMPILED_RECORDS:
+                sleep_s = max(sleep_s, min(IDLE_S, self._batch_due - time.monotonic()))
+                control.enough_bytes = max(1, min(self._enough_bytes, BATCH_BYTES - self._batch_bytes))
             control.watching = True
             if control.outbound:
                 sleep_s = 0.0
         control.wake.wait(sleep_s)
         control.watching = False
+        control.enough_bytes = NEVER_BYTES
         control.wake.clear()
 
     def _yield(self) -> None:
@@ -177,15 +196,17 @@ class Worker:
         """Encode for some time, a few records at least. Returns whether there were any."""
         until = time.perf_counter() + SLICE_S
         self._control.outbound = False
-        records = self._queue.take(SLICE_RECORDS)
+        records = self._queue.take(self._at_once)
         if not records:
             return False
         while records:
             self.in_hand += len(records)
             self._plain.refresh()
-            for record in records:
-                self._encode(record)
-            records = self._queue.take(SLICE_RECORDS) if time.perf_counter() < until else []
+            found = self._plain.spans(records)
+            self._at_once = SLICE_RECORDS if None in found else COMPILED_RECORDS
+            for record, span in zip(records, found, strict=True):
+                self._encode(record, span)
+            records = self._queue.take(self._at_once) if time.perf_counter() < until else []
         return True
 
     def _due(self) -> bool:
@@ -203,9 +224,9 @@ class Worker:
                 continue  # whoever asked waits no longer
             flush.done.set()
 
-    def _encode(self, record: Finished) -> None:
+    def _encode(self, record: Queued, span: Written | None) -> None:
         try:
-            reason = self._encoded(record)
+            reason = self._encoded(record) if span is None else self._add_plain(span.form, span.pieces, span.bytes)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             reason = "encode_error"
             self._fault(error)
@@ -213,14 +234,14 @@ class Worker:
             self._counters.drop(reason)
             self.in_hand -= 1
 
-    def _encoded(self, record: Finished) -> str:
+    def _encoded(self, record: Any) -> str:
         """Add a call to the batch. Returns why that was impossible, or nothing."""
-        if isinstance(record, CallRecord):
+        if not isinstance(record, Plain):
             return self._add_record(record)
         found = self._plain.span(record) if self._direct else None
-        if found is None:
-            return self._add_record(record.record())
-        form, content, size = found
+        return self._add_record(record.record()) if found is None else self._add_plain(*found)
+
+    def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
         if form.condition:
             self._odd(form.condition)
         if form.fingerprint and form.fingerprint not in self._shipped:

@@ -1,0 +1,23 @@
+from typing import Any
+
+class Means:
+    def __init__(
+        self,
+        *,
+        served: Any,
+        plain: type[Any],
+        current_context: Any,
+        attach: Any,
+        detach: Any,
+        led: Any,
+        context: Any,
+        span_key: str,
+        span: type[Any],
+        no_deadline_s: float,
+        plain_bytes: int,
+    ) -> None: ...
+
+def is_mirrored(metadata: Any) -> bool: ...
+
+class SyncUnary: ...
+class AioUnary: ...

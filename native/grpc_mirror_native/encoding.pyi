@@ -1,0 +1,24 @@
+from collections.abc import Callable
+from typing import Any
+
+class Span:
+    form: Any
+    pieces: tuple[bytes, ...]
+    bytes: int
+    size: int
+
+class Encoder:
+    modules: int
+    def __init__(
+        self,
+        kind: type[Any],
+        forms: dict[tuple[Any, ...], Any],
+        make: Callable[[Any], Any],
+        derived: Callable[[str], bytes],
+        *,
+        names: tuple[str, ...],
+        keys: tuple[bytes, bytes],
+        limits: tuple[int, int, int, int],
+        seeds: tuple[int, int],
+    ) -> None: ...
+    def spans(self, calls: list[Any]) -> list[Span | None]: ...

@@ -1,0 +1,391 @@
+# cython: language_level=3, boundscheck=True, wraparound=False, cdivision=True
+"""Writes finished plain calls as elements of an OTLP batch. The Python of it, byte for byte: `grpc_mirror.plain`.
+
+Of a call everything is measured first, and then written once, into bytes of just that size. What is not plainly as usual (a
+header that is odd, repeated or no ASCII, a large message, a link) is handed back, and Python writes or refuses it.
+"""
+
+import sys
+
+cimport cython
+from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.object cimport PyObject
+from cpython.tuple cimport PyTuple_GET_SIZE
+from cpython.unicode cimport PyUnicode_CheckExact
+from libc.stdint cimport uint64_t
+from libc.string cimport memcmp, memcpy, memset
+
+from grpc_mirror_native.writing cimport (
+    Text,
+    big_endian,
+    field_size,
+    four,
+    little_endian,
+    raw,
+    tagged,
+    text_at,
+    text_of,
+    varint,
+    varint_size,
+)
+
+cdef extern from "Python.h":
+    const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
+
+cdef enum:
+    CALL_SIZE = 15  # fields of a Plain
+    FORM_SIZE = 6  # and of a Form
+    HEADERS = 7
+    HEADER_ID = 0  # their order, as `Encoder` is told them
+    HEADER_RUN = 1
+    HEADER_ROLE = 2
+    HEADER_EXPECT = 3
+    HEADER_ATTEMPT = 4
+    HEADER_PARENT = 5
+    HEADER_STATE = 6
+    PARENT_SIZE = 55  # of a traceparent
+    SHORT = 1 << 28  # a number below it has a varint of four bytes
+    TIMES_SIZE = 24  # both times and the flags of a span, with their tags
+
+
+cdef dict _MODULES = sys.modules
+
+
+cdef struct Sizes:
+    # In bytes. A KeyValue is without its tag and length, and so is every message.
+    uint64_t id_value, id_pair
+    uint64_t request, response  # of the two CapturedMessages
+    uint64_t capture, capture_value, capture_pair
+    uint64_t span
+    uint64_t item  # the span as a field of its batch
+    uint64_t between  # what stands between the two bodies
+
+
+@cython.final
+@cython.no_gc  # it holds bytes, and what forms are made of: no cycle can go through it
+cdef class Span:
+    """A call's span as an element of its batch."""
+
+
+cdef class Encoder:
+    """Knows the names of the headers and attributes, and what the calls of a method on one route have alike."""
+
+    def __init__(
+        self,
+        type kind not None,
+        dict forms not None,
+        make not None,
+        derived not None,
+        *,
+        tuple names not None,
+        tuple keys not None,
+        tuple limits not None,
+        tuple seeds not None,
+    ):
+        """Set up for the calls of a process.
+
+        Args:
+            kind: the class of calls; others are handed back.
+            forms: what is known of methods and routes, by (method, types of request and response, initial metadata, run, role,
+                expect, attempt). Whoever clears it has it learnt anew.
+            make: `make(call)` gives what is not known: a tuple as `grpc_mirror.plain.Form`.
+            derived: `derived(mirror_id)` gives the trace ID of a call without a traceparent.
+            names: of the headers: ID, run, role, expect, attempt, traceparent, tracestate.
+            keys: of the attribute that holds the ID, and of that of the capture: the serialised key, and the tag of the value.
+            limits: of the ID and of the tracestate, in characters; of one message, in bytes; of what is written in one piece.
+            seeds: (base, factor) of span IDs.
+        """
+        if len(names) != HEADERS:
+            raise ValueError("the names of seven headers are wanted")
+        self._kind, self._forms, self._make, self._derived, self._names = kind, forms, make, derived, names
+        self._id_key, self._capture_key = keys
+        self._id_max, self._state_max, self._body_max, self._join_max = limits
+        self._base, self._mix = seeds
+
+    def spans(self, list calls not None):
+        """The span of each call; None: it is handed back. What is a span already is given as it is."""
+        cdef list found = []
+        for call in calls:
+            if type(call) is Span:
+                found.append(call)
+                continue
+            try:
+                found.append(self._span(call))
+            except Exception:  # a number or a text that is none of ours; Python finds out, for this call alone
+                found.append(None)
+        return found
+
+    cdef Span _span(self, object call):
+        cdef Call facts
+        cdef tuple fields
+        if type(call) is not self._kind or PyTuple_GET_SIZE(call) != CALL_SIZE:
+            return None
+        fields = <tuple>call
+        if not PyBytes_CheckExact(fields[4]) or not PyBytes_CheckExact(fields[5]):
+            return None
+        facts.start_ns, facts.request_ns, facts.response_ns = fields[3], fields[6], fields[7]
+        facts.deadline_ns, facts.unix_ns, facts.duration_ns = fields[11], fields[12], fields[13]
+        return self.written(
+            fields[0], fields[1], fields[2], fields[4], fields[5], fields[8], fields[9], fields[10], &facts, call
+        )
+
+    cdef Span written(
+        self,
+        tuple metadata,
+        object method,
+        object current,
+        bytes request,
+        bytes response,
+        object request_type,
+        object response_type,
+        object initial,
+        Call *call,
+        object plain,
+    ):
+        """The span of a call whose times are known; None: it is handed back.
+
+        `plain`: the same call as a Plain, of which a form can be made. None: none is to be made here, nor one used that may be out
+        of date, since a module was loaded.
+        """
+        cdef PyObject *headers[HEADERS]
+        cdef object form
+        if plain is None and len(_MODULES) != self.modules:
+            return None
+        if not self._found(metadata, headers) or not self._read(headers, current, call, request, response):
+            return None
+        key = (
+            method,
+            request_type,
+            response_type,
+            initial,
+            _or_none(headers[HEADER_RUN]),
+            _or_none(headers[HEADER_ROLE]),
+            _or_none(headers[HEADER_EXPECT]),
+            _or_none(headers[HEADER_ATTEMPT]),
+        )
+        form = self._forms.get(key)
+        if form is None and plain is not None:
+            form = self._forms[key] = self._make(plain)
+        if not isinstance(form, tuple) or PyTuple_GET_SIZE(form) != FORM_SIZE or not (<tuple>form)[0]:
+            return None
+        call.own = text_of((<tuple>form)[3] if current is None else (<tuple>form)[4])
+        call.head = text_of((<tuple>form)[5])
+        return self._whole(form, request, response, call)
+
+    cdef bint _found(self, tuple metadata, PyObject **headers) except -1:
+        """Whether these are headers that are known, each once; their values, or NULL. They live as long as the metadata."""
+        cdef int index
+        memset(headers, 0, HEADERS * sizeof(PyObject *))
+        for pair in metadata:
+            if not isinstance(pair, tuple) or PyTuple_GET_SIZE(pair) != 2:  # grpc's pairs are of a class of their own
+                return False
+            key, value = (<tuple>pair)[0], (<tuple>pair)[1]
+            if not PyUnicode_CheckExact(key) or not PyUnicode_CheckExact(value):
+                return False
+            for index in range(HEADERS):
+                if <str>key == <str?>self._names[index]:
+                    break
+            else:
+                return False
+            if headers[index] != NULL:
+                return False
+            headers[index] = <PyObject *>value
+        return headers[HEADER_ID] != NULL
+
+    cdef bint _read(self, PyObject **headers, object current, Call *call, bytes request, bytes response) except -1:
+        """Whether all of a call is as usual."""
+        call.asked, call.answered = PyBytes_GET_SIZE(request), PyBytes_GET_SIZE(response)
+        if call.asked > self._body_max or call.answered > self._body_max or call.unix_ns >> 63:
+            return False
+        if (call.duration_ns | call.request_ns | call.response_ns) >= SHORT:
+            return False
+        if not _plain_text(<object>headers[HEADER_ID], self._id_max, &call.ident):
+            return False
+        call.state.size = 0
+        if headers[HEADER_STATE] != NULL and <object>headers[HEADER_STATE]:
+            if not _plain_text(<object>headers[HEADER_STATE], self._state_max, &call.state):
+                return False
+        call.span_id = (call.start_ns + self._base) * self._mix
+        if call.span_id == 0:
+            call.span_id = 1
+        call.id_key, call.capture_key = text_of(self._id_key), text_of(self._capture_key)
+        return self._place(current, headers, call)
+
+    cdef bint _place(self, object current, PyObject **headers, Call *call) except -1:
+        """Where the span stands in its trace: below one of the service's own, or below the remote parent, or at its root."""
+        if headers[HEADER_PARENT] == NULL:
+            call.child, call.flags = False, 0
+            if not _copied(self._derived(<object>headers[HEADER_ID]), call.trace_id, TRACE_ID):
+                return False
+        elif not _parent_of(<object>headers[HEADER_PARENT], call):
+            return False
+        if current is None:
+            return True
+        trace_id, span_id, flags = current
+        if PyBytes_GET_SIZE(<bytes?>trace_id) != TRACE_ID:
+            return False
+        if memcmp(PyBytes_AS_STRING(trace_id), call.trace_id, TRACE_ID) != 0:
+            return False
+        call.child, call.flags = True, flags
+        return _copied(span_id, call.parent_id, SPAN_ID)
+
+    cdef Span _whole(self, object form, bytes request, bytes response, Call *call):
+        cdef Sizes sizes
+        cdef Span span = Span.__new__(Span)
+        cdef unsigned char *at
+        cdef bytes first, between
+        _measure(call, &sizes)
+        span.form, span.bytes = form, sizes.item
+        if sizes.item <= self._join_max:
+            first = PyBytes_FromStringAndSize(NULL, sizes.item)
+            at = _written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes)
+            at = raw(at, text_of(request))
+            at = _message(at, sizes.response, 2, call.response_ns, call.answered)
+            _ended(raw(at, text_of(response)), first)
+            span.pieces = (first,)
+            return span
+        # The bodies are copied when their batch is put together.
+        first = PyBytes_FromStringAndSize(NULL, sizes.item - sizes.between - call.asked - call.answered)
+        _ended(_written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes), first)
+        between = PyBytes_FromStringAndSize(NULL, sizes.between)
+        at = <unsigned char *>PyBytes_AS_STRING(between)
+        _ended(_message(at, sizes.response, 2, call.response_ns, call.answered), between)
+        span.pieces = first, request, between, response
+        return span
+
+
+cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:
+    sizes.id_value = field_size(call.ident.size)
+    sizes.id_pair = call.id_key.size + varint_size(sizes.id_value) + sizes.id_value
+    sizes.request = 9 + 2 * varint_size(call.asked) + call.asked
+    sizes.response = 9 + 2 * varint_size(call.answered) + call.answered
+    sizes.between = field_size(sizes.response) - call.answered
+    sizes.capture = call.head.size + 6 + varint_size(call.unix_ns >> 28) + 6
+    if call.deadline_ns:
+        sizes.capture += 1 + varint_size(call.deadline_ns)
+    sizes.capture += field_size(sizes.request) + field_size(sizes.response)
+    sizes.capture_value = field_size(sizes.capture)
+    sizes.capture_pair = call.capture_key.size + varint_size(sizes.capture_value) + sizes.capture_value
+    sizes.span = 2 + TRACE_ID + 2 + SPAN_ID + call.own.size + TIMES_SIZE
+    if call.child:
+        sizes.span += 2 + SPAN_ID
+    if call.state.size:
+        sizes.span += field_size(call.state.size)
+    sizes.span += field_size(sizes.id_pair) + field_size(sizes.capture_pair)
+    sizes.item = field_size(sizes.span)
+
+
+cdef unsigned char *_written_start(unsigned char *at, const Call *call, const Sizes *sizes) noexcept nogil:
+    """Write all that stands before the first body. Returns where that is to stand."""
+    at = tagged(at, 0x12, sizes.span)
+    at = raw(tagged(at, 0x0A, TRACE_ID), text_at(call.trace_id, TRACE_ID))
+    at = big_endian(tagged(at, 0x12, SPAN_ID), call.span_id)
+    if call.child:
+        at = raw(tagged(at, 0x22, SPAN_ID), text_at(call.parent_id, SPAN_ID))
+    if call.state.size:
+        at = raw(tagged(at, 0x1A, call.state.size), call.state)
+    at = raw(at, call.own)
+    at[0] = 0x39
+    at = little_endian(at + 1, call.unix_ns, 8)
+    at[0] = 0x41
+    at = little_endian(at + 1, call.unix_ns + call.duration_ns, 8)
+    at[0], at[1] = 0x85, 0x01
+    at = little_endian(at + 2, call.flags, 4)
+    at = varint(raw(tagged(at, 0x4A, sizes.id_pair), call.id_key), sizes.id_value)
+    at = raw(tagged(at, 0x0A, call.ident.size), call.ident)
+    at = varint(raw(tagged(at, 0x4A, sizes.capture_pair), call.capture_key), sizes.capture_value)
+    at = raw(tagged(at, 0x3A, sizes.capture), call.head)
+    at[0], at[1] = 0x88, 0x01
+    at = varint(four(at + 2, call.unix_ns & (SHORT - 1), 0x80), call.unix_ns >> 28)
+    at[0], at[1] = 0x90, 0x01
+    at = four(at + 2, call.duration_ns, 0)
+    if call.deadline_ns:
+        at = tagged(at, 0x78, call.deadline_ns)
+    return _message(at, sizes.request, 1, call.request_ns, call.asked)
+
+
+cdef inline int _ended(const unsigned char *at, bytes made) except -1:
+    """What was written is what was measured."""
+    if at != <const unsigned char *>PyBytes_AS_STRING(made) + PyBytes_GET_SIZE(made):
+        raise SystemError("a span was measured wrong")
+    return 0
+
+
+cdef inline object _or_none(PyObject *value):
+    return None if value == NULL else <object>value
+
+
+cdef bint _plain_text(object text, uint64_t most, Text *into) except -1:
+    """Whether it is ASCII, not empty and not too long, without space around it."""
+    cdef Py_ssize_t size = 0
+    cdef const char *at = PyUnicode_AsUTF8AndSize(text, &size)
+    cdef Py_ssize_t index
+    cdef unsigned char seen = 0
+    if size == 0 or <uint64_t>size > most or <unsigned char>at[0] <= 0x20 or <unsigned char>at[size - 1] <= 0x20:
+        return False
+    for index in range(size):
+        seen |= <unsigned char>at[index]
+    into.at, into.size = at, size
+    return seen < 0x80
+
+
+cdef bint _parent_of(object text, Call *call) except -1:
+    """Whether it is a traceparent as nearly all are: of 55 characters, valid."""
+    cdef Py_ssize_t size = 0
+    cdef const char *at = PyUnicode_AsUTF8AndSize(text, &size)
+    cdef unsigned char version[1]
+    cdef unsigned char flags[1]
+    if size != PARENT_SIZE or at[2] != c"-" or at[35] != c"-" or at[52] != c"-":
+        return False
+    if not (
+        _unhexed(at, version, 1)
+        and _unhexed(at + 3, call.trace_id, TRACE_ID)
+        and _unhexed(at + 36, call.parent_id, SPAN_ID)
+        and _unhexed(at + 53, flags, 1)
+    ):
+        return False
+    call.child, call.flags = True, flags[0]
+    return version[0] != 0xFF and _any(call.trace_id, TRACE_ID) and _any(call.parent_id, SPAN_ID)
+
+
+cdef bint _unhexed(const char *at, unsigned char *into, int count) noexcept nogil:
+    """Read lower-case hexadecimal digits, two for each of `count` bytes."""
+    cdef int index
+    cdef unsigned char digit, value = 0
+    for index in range(2 * count):
+        digit = <unsigned char>at[index]
+        if c"0" <= digit <= c"9":
+            digit -= c"0"
+        elif c"a" <= digit <= c"f":
+            digit -= c"a" - 10
+        else:
+            return False
+        if index & 1:
+            into[index >> 1] = value << 4 | digit
+        value = digit
+    return True
+
+
+cdef inline bint _any(const unsigned char *at, int count) noexcept nogil:
+    cdef int index
+    for index in range(count):
+        if at[index]:
+            return True
+    return False
+
+
+cdef inline bint _copied(object made, unsigned char *into, Py_ssize_t size) except -1:
+    """Whether it has that size."""
+    if PyBytes_GET_SIZE(<bytes?>made) != size:
+        return False
+    memcpy(into, PyBytes_AS_STRING(made), size)
+    return True
+
+
+cdef inline unsigned char *_message(
+    unsigned char *at, uint64_t size, unsigned char direction, uint64_t offset_ns, uint64_t body
+) noexcept nogil:
+    """What stands before the body of a CapturedMessage of so many bytes, in its capture."""
+    at = tagged(at, 0x32, size)
+    at[0], at[1], at[2] = 0x08, direction, 0x18
+    return tagged(tagged(four(at + 3, offset_ns, 0), 0x20, body), 0x12, body)
