@@ -39,8 +39,6 @@ from mirror.native import Same
 METHODS_MAX: Final = 10_000  # (run, method) whose versions are remembered
 SERVICES_MAX: Final = 1000  # of a run, likewise
 _ROLES: Final = tuple(Role)
-_ALL: Final = len(Role)
-_SHADOWS: Final = len(Role) - 1
 Explained = Callable[[EpochKey, str], frozenset[tuple[str, Kind]]]
 
 
@@ -127,21 +125,24 @@ class Judge:
                 found |= self._comparer.missing_schemas(primary, call)
         return found
 
-    def quiet(self, group: Group) -> tuple[Same, Same] | None:
+    def quiet(self, group: Group) -> tuple[Same, Same | None] | None:
         """What primary and candidate, and primary and secondary, have in common, where there is no more to say of a group.
 
-        That is: both shadows were expected, all three came and answered OK, and did the same. `judge` would find nothing else.
+        That is: the candidate was expected, all that were came and answered OK, and did the same. `judge` would find nothing
+        else. The second is None where no secondary was expected.
         """
-        calls = group.calls
-        if len(calls) < _ALL or len(group.expect) < _SHADOWS or group.release is not Release.COMPLETE:
+        calls, expect = group.calls, group.expect
+        if len(calls) != len(expect) + 1 or Role.CANDIDATE not in expect or group.release is not Release.COMPLETE:
             return None
-        primary, candidate, secondary = calls[Role.PRIMARY], calls[Role.CANDIDATE], calls[Role.SECONDARY]
-        if not (primary.status == candidate.status == secondary.status == "OK"):
+        primary, secondary = calls[Role.PRIMARY], calls.get(Role.SECONDARY)
+        if not primary.status == calls[Role.CANDIDATE].status == "OK":
             return None
-        if primary.resource.version != secondary.resource.version:
+        if secondary is not None and not (
+            secondary.status == "OK" and secondary.resource.version == primary.resource.version
+        ):
             return None
         twins = self._twins_of(group)
-        return (twins[Role.CANDIDATE], twins[Role.SECONDARY]) if len(twins) == _SHADOWS else None
+        return (twins[Role.CANDIDATE], twins.get(Role.SECONDARY)) if len(twins) == len(expect) else None
 
     def counts_leaves(self, epoch: EpochKey, key: PairKey) -> bool:
         """Whether `judge` would count the leaves of this call's answer, if it answered."""

@@ -15,13 +15,13 @@ from mirror.store.changes import Changes
 from mirror.store.sampling import SetSeen, number_of
 
 Told: TypeAlias = Counter[tuple[str, tuple[tuple[str, str], ...]]]  # by metric and labels
-_Key: TypeAlias = tuple[str, str, int, Resource, Resource, Resource]
+_Key: TypeAlias = tuple[str, str, int, Resource, Resource, Resource | None]
 _RELEASED: Final = ("mirror_groups_released_total", (("reason", Release.COMPLETE.value),))
 _TRIPLES: Final = ("mirror_triples_total", ())
-_MATCHED: Final = tuple(
-    ("mirror_comparisons_total", (("role", role.value), ("verdict", Verdict.MATCHED.value)))
+_MATCHED: Final = {
+    role: ("mirror_comparisons_total", (("role", role.value), ("verdict", Verdict.MATCHED.value)))
     for role in (Role.CANDIDATE, Role.SECONDARY)
-)
+}
 
 
 class _Open:
@@ -49,13 +49,14 @@ class Tallies:
         if same is None:
             return False
         calls, (run, method, mirror_id) = group.calls, group.key
+        secondary = calls.get(Role.SECONDARY)
         key = (
             run,
             method,
             int(group.first_arrival_s // 60),
             calls[Role.PRIMARY].resource,
             calls[Role.CANDIDATE].resource,
-            calls[Role.SECONDARY].resource,
+            secondary.resource if secondary is not None else None,
         )
         found = self._open.get(key) or self._begin(key, changes)
         if found.seen.wants(number_of(mirror_id)) or self._judge.counts_leaves(found.epoch, group.key):
@@ -71,9 +72,12 @@ class Tallies:
             if not tally.n:
                 continue
             changes.add_quiet(quiet, tally)
-            self._judge.speed(quiet, tally, changes.speeds[one.epoch, quiet.method, quiet.minute])
-            for name in (_RELEASED, _TRIPLES, *_MATCHED):
-                told[name] += tally.n
+            told[_RELEASED] += tally.n
+            told[_MATCHED[Role.CANDIDATE]] += tally.n
+            if quiet.secondary is not None:
+                told[_MATCHED[Role.SECONDARY]] += tally.n
+                told[_TRIPLES] += tally.n
+                self._judge.speed(quiet, tally, changes.speeds[one.epoch, quiet.method, quiet.minute])
 
     def _begin(self, key: _Key, changes: Changes) -> _Open:
         quiet = Quiet(*key)

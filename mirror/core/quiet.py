@@ -1,4 +1,4 @@
-"""Requests of which there is no more to say than that all three replicas answered the same: by far the most. Pure.
+"""Requests of which there is no more to say than that all replicas answered the same: by far the most. Pure.
 
 Each is counted, and nothing is looked at that would be the same of the next one; so they are gathered by what they have in
 common and counted many at once. Whatever else is to be done with a request (a sample takes it, its spans are forwarded) goes the long way,
@@ -24,7 +24,7 @@ class Quiet(NamedTuple):
     minute: int
     primary: Resource
     candidate: Resource
-    secondary: Resource
+    secondary: Resource | None  # None: none was expected, and they are no triples
 
     @property
     def epoch(self) -> EpochKey:
@@ -36,14 +36,15 @@ class Quiet(NamedTuple):
         """Which process of each role answered."""
         yield Role.PRIMARY, self.primary.instance
         yield Role.CANDIDATE, self.candidate.instance
-        yield Role.SECONDARY, self.secondary.instance
+        if self.secondary is not None:
+            yield Role.SECONDARY, self.secondary.instance
 
 
 @dataclass(slots=True)
 class Tally:
     """How many there were, and the seconds of the first and last arrival. A mutable builder.
 
-    How long each took (ns: primary, candidate, secondary), and how often all three answered with so many bytes.
+    Of triples how long each took (ns: primary, candidate, secondary), and how often all three answered with so many bytes.
     """
 
     n: int = 0
@@ -52,8 +53,8 @@ class Tally:
     _times: list[tuple[int, int, int]] = field(default_factory=list)
     _sizes: Counter[int] = field(default_factory=Counter)
 
-    def add(self, arrival_s: float, ours: Same, theirs: Same) -> None:
-        """One more. `ours`: what primary and candidate have in common; `theirs`: primary and secondary."""
+    def add(self, arrival_s: float, ours: Same, theirs: Same | None) -> None:
+        """One more. `ours`: what primary and candidate have in common; `theirs`: primary and secondary, if there is one."""
         if not self.n:
             self.first_s = self.last_s = arrival_s
         elif arrival_s > self.last_s:
@@ -61,8 +62,9 @@ class Tally:
         elif arrival_s < self.first_s:
             self.first_s = arrival_s
         self.n += 1
-        self._times.append((ours[1], ours[2], theirs[2]))
-        self._sizes[ours[3]] += 1
+        if theirs is not None:
+            self._times.append((ours[1], ours[2], theirs[2]))
+            self._sizes[ours[3]] += 1
 
     @property
     def times(self) -> Iterator[tuple[tuple[int, int, int], int]]:

@@ -182,18 +182,23 @@ class Changes:
             self.kept_bytes += len(comparison)
 
     def add_quiet(self, quiet: Quiet, tally: Tally) -> None:
-        """Count requests that all three answered the same, as `add` would, but for their latency and size."""
+        """Count requests that all replicas answered the same, as `add` would, but for their latency and size."""
         n, first_s, last_s = tally.n, tally.first_s, tally.last_s
         epoch, run = quiet.epoch, quiet.run
         self.groups += n
         self.totals[f"{accounts.REQUESTS}.{Release.COMPLETE}", run] += n
-        self.totals[accounts.CALLS_GROUPED, run] += n * _ROLES
-        self._see(epoch, quiet.minute, first_s, last_s, secondary=True)
+        self._see(epoch, quiet.minute, first_s, last_s, secondary=quiet.secondary is not None)
         for role, instance in quiet.instances:
+            self.totals[accounts.CALLS_GROUPED, run] += n
             self._serve(epoch, role, instance, n, first_s, last_s)
-        counts = self.counts[epoch, quiet.method, quiet.minute]
-        for name in ("pairs", Verdict.MATCHED, "triples"):
-            counts[name] += n
+        where = epoch, quiet.method, quiet.minute
+        counts = self.counts[where]
+        counts["pairs"] += n
+        counts[Verdict.MATCHED] += n
+        if quiet.secondary is not None:
+            counts["triples"] += n
+        else:
+            self.reasons[where]["no_triple.secondary_not_expected"] += n
         self.sets.of_quiet(epoch, quiet.method).add(n, first_s, last_s)
 
     def count(self, name: str, n: int = 1, *, run: str = "") -> None:

@@ -42,7 +42,9 @@ def call(number: int, role: str) -> otlp_slices_pb2.Span:
         outbound_calls=1 if what == 6 else 0,
         attempt=chance.randrange(2),
     )
-    expect = "candidate" if what == 7 else "" if what == 8 else "candidate,secondary"
+    expect = (
+        "candidate" if what in (7, 9, 10) else "secondary" if what == 11 else "" if what == 8 else "candidate,secondary"
+    )
     status = {"rpc__status_code": "NOT_FOUND" if what == 5 else "OK"}
     return call_span(f"m{number}", role, data=data, mirror__run="checkout", mirror__expect=expect, **status)
 
@@ -53,7 +55,11 @@ def requests() -> list[tuple[float, bytes]]:
     for start in range(0, CALLS, 20):
         at_s = START_S + start * 0.4
         for place, (role, version) in enumerate(VERSIONS.items()):
-            spans = [call(n, role) for n in range(start, start + 20) if role != "secondary" or n % 11]
+            spans = [
+                call(n, role)
+                for n in range(start, start + 20)
+                if role != "secondary" or (n % 11 and n % 13 not in (9, 10))
+            ]
             other = role == "secondary" and start == 60
             body = request(schema_span(), *spans, version="0.9" if other else version).SerializeToString()
             made.append((at_s + place * 0.1, body))
