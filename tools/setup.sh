@@ -26,6 +26,9 @@ done
 echo "setup: installing into $venv (about a minute the first time)" >&2
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt -e interceptors -e '.[demo,dev]' \
   || fail "pip could not install the dependencies; its own message stands above"
-PIP_CONSTRAINT=constraints.txt "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ./native 2>"$venv/native.log" \
-  || echo "setup: without the compiled parts, which want a C compiler and Python's headers (Debian, Ubuntu: apt-get install gcc python3-dev); all works without, slower. What pip said: $venv/native.log" >&2
+if ! PIP_CONSTRAINT=constraints.txt "$venv/bin/python" -m pip install --quiet --disable-pip-version-check ./native 2>"$venv/native.log"; then
+  "$venv/bin/python" -m pip uninstall --quiet --yes grpc-mirror-native >/dev/null 2>&1 || true  # older ones would not be of these sources
+  echo "setup: without the compiled parts, which want a C compiler and Python's headers (Debian, Ubuntu: apt-get install gcc python3-dev); all works without, slower. Once they are there: rm $venv/.ready && make setup. What pip said: $venv/native.log" >&2
+fi
 touch "$venv/.ready"
+echo "setup: done" >&2

@@ -8,10 +8,12 @@ from typing import Any
 
 _CONTRACT = 1  # what goes in and out of the parts that are known here
 
+_OFF = ("0", "false", "no", "off")  # values of MIRROR_NATIVE
+
 
 def part(name: str) -> Any | None:
     """A compiled module by its name; None: not installed, of another contract, or not wanted (`MIRROR_NATIVE=0`)."""
-    if os.environ.get("MIRROR_NATIVE") == "0":
+    if os.environ.get("MIRROR_NATIVE", "").lower() in _OFF:
         return None
     try:
         if importlib.import_module("grpc_mirror_native").CONTRACT != _CONTRACT:

@@ -145,6 +145,9 @@ class Connection:
                 raise UsageError(
                     f"{self._base}: its certificate cannot be trusted: {reason.verify_message}; set MIRROR_CA_FILE"
                 ) from None
+            if isinstance(reason, http.client.BadStatusLine) and not isinstance(reason, http.client.RemoteDisconnected):
+                text = "what answers there speaks no HTTP; is it the port for OTLP? Page and API are at listen.web"
+                raise UnavailableError(f"{self._base}: {text}") from None
             closed = isinstance(reason, http.client.RemoteDisconnected) and self._base.startswith("http:")
             hint = "; if it speaks TLS, say https://" if closed else ""
             raise UnavailableError(f"{self._base}: no answer: {reason}{hint}") from None

@@ -26,6 +26,7 @@ from mirror.cli.process import (
     settle_memory,
     start_web,
     stop_on_signals,
+    tell_of_compiled_parts,
     write_addresses,
 )
 from mirror.collect import exposure
@@ -81,6 +82,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
         await running.stop()
         raise
     settle_memory()
+    tell_of_compiled_parts()
     try:
         for line in _introduction(settings, store, addresses, web_address):
             say(line)

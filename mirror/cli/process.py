@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, Protocol
 
+from mirror import native
 from mirror.cli.errors import UsageError
 from mirror.cli.options import DEFAULT_FILE
 from mirror.collect.addresses import Address
@@ -34,6 +35,12 @@ _log: Final = logging.getLogger("mirror")
 def load_settings(config: Path | None) -> Config:
     """The configuration of a file, or of mirror.yaml where it is there. Raises ConfigError."""
     return load(config or (DEFAULT_FILE if DEFAULT_FILE.exists() else None), os.environ)
+
+
+def tell_of_compiled_parts() -> None:
+    """Where they are installed and cannot be used, the operator should know; that there are none is nothing to tell."""
+    if native.missing and not native.expected_missing:
+        _log.warning("the compiled parts are not used: %s; a core judges about half as many calls", native.missing)
 
 
 def allow_many_files() -> None:

@@ -25,6 +25,7 @@ from mirror.cli.process import (
     settle_memory,
     start_web,
     stop_on_signals,
+    tell_of_compiled_parts,
     write_addresses,
 )
 from mirror.collect import exposure
@@ -75,6 +76,7 @@ async def _run(settings: Config, guard: Guard, store: Store, addresses_file: Pat
     running = Worker(settings, store, guard=guard, web_url=web_url)
     web = await start_web(settings, store, running, web_socket)
     settle_memory()
+    tell_of_compiled_parts()
     try:
         await running.start()
         for line in _introduction(settings, store, web_url):

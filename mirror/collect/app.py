@@ -57,6 +57,7 @@ LISTENER_GRACE_S: Final = 3.0
 DRAIN_S: Final = 20.0  # for judging and committing what is left
 FORWARD_FLUSH_S: Final = 5.0
 SCHEMAS_PRELOADED: Final = SCHEMAS_MAX  # newest of the store; others are fetched when a pair needs them
+ACTIVE_S: Final = 60.0  # who wrote into the store within this time is taken to be running
 WAITING_SHARE: Final = 4  # groups that wait for a schema may take this part of pairing.open_max_bytes
 _log: Final = logging.getLogger(__name__)
 
@@ -243,6 +244,9 @@ def _claim(store: Store, source: str, partition: int, now_s: float) -> Claim:
         for other, spans in store.open_elsewhere(source).items():
             text = "this journal is new to the store, and %d spans of another one (%s) were acknowledged and never counted: stop, and put its file back, or they are lost"
             _log.error(text, spans, other)
+    for other, at_s in store.active_elsewhere(source, since_s=now_s - ACTIVE_S).items():
+        text = "another collector (%s) wrote into this store %.0f s ago, by a journal of its own: what is sent to both counts twice"
+        _log.warning(text, other, max(0.0, now_s - at_s))
     return claim
 
 

@@ -203,8 +203,8 @@ class Stages:
         if run not in self._unknown_runs and len(self._unknown_runs) < UNKNOWN_RUNS_TOLD:
             self._unknown_runs.add(run)
             _log.warning(
-                "calls of run %r are not judged: `runs` of this process's configuration has %s; workers of one group must all "
-                "have the same",
+                "calls of run %r are not judged: `runs` of this process's configuration has %s; add it there (workers of one "
+                "group must all have the same), or mend x-mirror-run",
                 run,
                 ", ".join(sorted(self._parts.runs)),
             )

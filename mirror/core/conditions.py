@@ -230,7 +230,8 @@ def _coverage(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
 def _duration(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     lasted_s = facts.last_s - facts.first_s
     if lasted_s < policy.min_duration_s:
-        text = f"it has run for {lasted_s / 60:,.1f} of {policy.min_duration_s / 60:,.1f} minutes"
+        lasted = f"{lasted_s:.0f} s" if lasted_s < 60 else f"{lasted_s / 60:,.1f}"
+        text = f"it has run for {lasted} of {policy.min_duration_s / 60:,.1f} minutes"
         figures = {"duration_s": lasted_s, "min_duration_s": policy.min_duration_s}
         yield Lack(Reason("duration", text, figures), policy.min_duration_s - lasted_s)
 

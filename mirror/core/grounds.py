@@ -206,7 +206,7 @@ def _hidden(facts: RunFacts, policy: Policy) -> list[str]:
                     + (
                         "only how its values are distributed is judged."
                         if (fact.hypothesis.method, fact.hypothesis.pattern) in valued
-                        else "its values gave no sign by which they could be judged."
+                        else "in how its values are distributed nothing unlike was found so far."
                     ),
                 )
             )

@@ -95,6 +95,17 @@ def open_elsewhere(connection: Connection, source: str) -> dict[str, int]:
     return {name: n for name, n in found.items() if n}
 
 
+def active_elsewhere(connection: Connection, source: str, *, since_s: float) -> dict[str, float]:
+    """Owners of other sources of the same sort ("journal:...") that wrote since then (unix seconds), and when last."""
+    sort = source.partition(":")[0]
+    query = select(partitions.c.owner, partitions.c.changed_s).where(
+        partitions.c.source.startswith(f"{sort}:", autoescape=True),
+        partitions.c.source != source,
+        partitions.c.changed_s >= since_s,
+    )
+    return {row.owner: row.changed_s for row in connection.execute(query.order_by(partitions.c.changed_s))}
+
+
 def _insert(connection: Connection, source: str, partition: int, now_s: float) -> None:
     row = {"source": source, "partition": partition, "owner": "", "open": b"", "changed_s": now_s}
     try:

@@ -114,6 +114,11 @@ class Store:
         with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
             return marks.open_elsewhere(connection, source)
 
+    def active_elsewhere(self, source: str, *, since_s: float) -> dict[str, float]:
+        """Who wrote since then by other sources of the sort of `source`, and when last. Raises StoreError."""
+        with explained(self.engine, "cannot be read"), reading(self.engine).connect() as connection:
+            return marks.active_elsewhere(connection, source, since_s=since_s)
+
     def commit(
         self, changes: Changes, now_s: float, checkpoints: Iterable[Checkpoint] = ()
     ) -> tuple[RuleChangeView, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -47,7 +48,7 @@ def test_it_says_whether_the_compiled_parts_are_used(monkeypatch):
 @pytest.mark.parametrize(
     ("contract", "parts", "said"),
     [
-        (native.CONTRACT + 1, "same = Cutter = 1", "of another version"),
+        (native.CONTRACT + 1, "same = Cutter = 1", f"of contract {native.CONTRACT + 1}"),
         (native.CONTRACT, "raise ImportError('file too short')", "cannot be loaded (file too short)"),
         (native.CONTRACT, "raise ModuleNotFoundError", "not installed"),
     ],
@@ -63,3 +64,15 @@ def test_parts_that_cannot_be_used_are_gone_without(tmp_path: Path, contract: in
     found = subprocess.run([sys.executable, "-c", path + script], capture_output=True, text=True, check=True).stdout
     assert found.startswith("None")
     assert said in found
+
+
+def test_a_folder_that_an_installer_left_behind_is_no_such_part(monkeypatch):
+    monkeypatch.setitem(sys.modules, "grpc_mirror_native", ModuleType("grpc_mirror_native"))
+    assert "empty" in native._found().missing
+
+
+@pytest.mark.parametrize("switch", ["0", "false", "OFF"])
+def test_who_wants_none_has_none(monkeypatch, switch: str):
+    monkeypatch.setenv("MIRROR_NATIVE", switch)
+    assert native._found()[:2] == (None, None)
+    assert switch in native._found().missing

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import text
 
+from mirror.collect.app import _claim
 from mirror.core.ledger import Progress
 from mirror.store import Checkpoint, Claim, FencedError, Store, StoreError
 from mirror.store.checkpoints import progress_of
@@ -46,6 +47,17 @@ def test_partitions_and_sources_know_nothing_of_each_other(url: str):
         assert store.claim("kafka:spans", 0, owner="", now_s=START_S).progress == Progress()
         with store.engine.connect() as connection:
             assert progress_of(connection, "journal:a") == {0: HALF, 7: Progress(2)}
+
+
+def test_another_collector_that_wrote_of_late_is_named(url: str, caplog: pytest.LogCaptureFixture):
+    with Store.open(url) as store:
+        commit(store, claimed(store), HALF)
+        store.claim("kafka:spans", 0, owner="a worker", now_s=START_S)
+        assert store.active_elsewhere("journal:a", since_s=START_S) == {}  # itself, and what is no journal
+        assert store.active_elsewhere("journal:b", since_s=START_S) == {"host 1": START_S}
+        assert store.active_elsewhere("journal:b", since_s=START_S + 1) == {}
+        _claim(store, "journal:b", 0, START_S + 5)
+    assert "another collector (host 1) wrote into this store 5 s ago" in caplog.text
 
 
 def test_a_writer_that_lost_its_partition_writes_nothing_at_all(url: str):
