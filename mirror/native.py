@@ -39,9 +39,7 @@ def _found() -> _Parts:
 
         contract = getattr(grpc_mirror_native, "CONTRACT", None)
         if contract is None:
-            return _Parts(
-                missing=f"an empty grpc_mirror_native stands in their place: {list(grpc_mirror_native.__path__)}"
-            )
+            return _Parts(missing="an empty grpc_mirror_native stands in their place; remove that folder")
         if contract != CONTRACT:
             return _Parts(missing=f"those that are installed are of contract {contract}, and {CONTRACT} is known here")
         from grpc_mirror_native import captures, spans  # noqa: PLC0415
