@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, insert, select, update
+from sqlalchemy import ColumnElement, Connection, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from mirror.core.ledger import BadProgress, Progress, decode_open, encode_open
@@ -87,23 +87,23 @@ def progress_of(connection: Connection, source: str) -> dict[int, Progress]:
 
 def open_elsewhere(connection: Connection, source: str) -> dict[str, int]:
     """Other sources of the same sort ("journal:...") of which spans are open, and how many. Raises StoreError."""
-    sort = source.partition(":")[0]
-    query = select(partitions).where(partitions.c.source.startswith(f"{sort}:", autoescape=True))
     found: Counter[str] = Counter()
-    for row in connection.execute(query.where(partitions.c.source != source)):
+    for row in connection.execute(select(partitions).where(_elsewhere(source))):
         found[row.source] += _progress(row).open_spans
     return {name: n for name, n in found.items() if n}
 
 
 def active_elsewhere(connection: Connection, source: str, *, since_s: float) -> dict[str, float]:
     """Owners of other sources of the same sort ("journal:...") that wrote since then (unix seconds), and when last."""
+    query = select(partitions.c.owner, partitions.c.changed_s).order_by(partitions.c.changed_s)
+    late = query.where(_elsewhere(source), partitions.c.changed_s >= since_s)
+    return {row.owner: row.changed_s for row in connection.execute(late)}
+
+
+def _elsewhere(source: str) -> ColumnElement[bool]:
+    """Another source of the same sort."""
     sort = source.partition(":")[0]
-    query = select(partitions.c.owner, partitions.c.changed_s).where(
-        partitions.c.source.startswith(f"{sort}:", autoescape=True),
-        partitions.c.source != source,
-        partitions.c.changed_s >= since_s,
-    )
-    return {row.owner: row.changed_s for row in connection.execute(query.order_by(partitions.c.changed_s))}
+    return partitions.c.source.startswith(f"{sort}:", autoescape=True) & (partitions.c.source != source)
 
 
 def _insert(connection: Connection, source: str, partition: int, now_s: float) -> None:

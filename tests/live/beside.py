@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from typing import Self
 
 
-class Beside:
+class Beside(ABC):
     """Subclasses say in `_go_on` what is done; it ends soon after `_stop` is set, which the end of the `with` waits for."""
 
     def __init__(self) -> None:
@@ -21,5 +22,5 @@ class Beside:
         self._stop.set()
         self._thread.join()
 
-    def _go_on(self) -> None:
-        raise NotImplementedError
+    @abstractmethod
+    def _go_on(self) -> None: ...
