@@ -26,37 +26,46 @@ CLIENT_CERTIFICATE: Final = "client_certificate"  # in a request's state: whethe
 
 
 class _Places:
-    """The connections of one server, at most `most`. For one more, that which has been without a request the longest is closed."""
+    """The connections of one server, at most `most`. For one more, one without a request is closed.
+
+    First those who never had an answer, so that a burst of strangers cannot take the place of a client between two of its
+    requests; of either kind the longest idle. Where all have a request under way, the new one.
+    """
 
     def __init__(self, most: int, closed: Callable[[str], None]) -> None:
         self.closed = closed
         self._most = most
         self._open: set[_Protocol] = set()
-        self._idle: dict[_Protocol, None] = {}  # the longest idle first
+        self._new: dict[_Protocol, None] = {}  # without an answer so far; the longest idle first
+        self._known: dict[_Protocol, None] = {}  # between two requests; likewise
 
     def take(self, one: _Protocol) -> None:
         """A connection came."""
         self._open.add(one)
-        self._idle[one] = None
         if len(self._open) > self._most:
-            longest = next(iter(self._idle))
-            self.leave(longest)
-            self.closed("connections_max")
-            longest.transport.abort()
+            self._close(next(iter(self._new or self._known), one))
+        if one in self._open:
+            self._new[one] = None
+
+    def _close(self, longest: _Protocol) -> None:
+        self.leave(longest)
+        self.closed("connections_max")
+        longest.transport.abort()
 
     def leave(self, one: _Protocol) -> None:
         """It ended."""
         self._open.discard(one)
-        self._idle.pop(one, None)
+        self.busy(one)
 
     def busy(self, one: _Protocol) -> None:
         """It has a request under way."""
-        self._idle.pop(one, None)
+        self._new.pop(one, None)
+        self._known.pop(one, None)
 
-    def idle(self, one: _Protocol) -> None:
+    def answered(self, one: _Protocol) -> None:
         """It has none any more."""
         if one in self._open:
-            self._idle[one] = None
+            self._known[one] = None
 
 
 class _Protocol(H11Protocol):
@@ -88,7 +97,7 @@ class _Protocol(H11Protocol):
     def on_response_complete(self) -> None:
         super().on_response_complete()
         if not self._under_way:  # the next one may have come early
-            self._places.idle(self)
+            self._places.answered(self)
         if self.conn.trailing_data[0] or self.conn.their_state is h11.SEND_BODY:
             self._watch_head()
 

@@ -377,3 +377,38 @@ def test_a_hundred_requests_at_once_on_a_new_connection_are_all_taken() -> None:
             assert await asyncio.gather(*(export_one(GOOD, timeout=30) for _ in range(100))) == [b""] * 100
 
     with_listeners(Listeners(), use)
+
+
+def test_a_burst_of_strangers_does_not_take_the_place_of_a_client_between_two_requests(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Those who never asked anything are closed first; then the longest idle of the others; one under way never."""
+    monkeypatch.setattr(hosting, "CONNECTIONS_MAX", 5)
+    whole = b"POST /v1/traces HTTP/1.1\r\nhost: x\r\ncontent-length: 0\r\ncontent-type: application/x-protobuf\r\n\r\n"
+
+    async def asked(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bytes:
+        writer.write(whole)
+        return await reader.readuntil(b"\r\n\r\n")
+
+    async def use(listeners: Listeners) -> None:
+        host, port = listeners.http_address.host, listeners.http_address.port
+        clients = [await asyncio.open_connection(host, port) for _ in range(4)]
+        for client in clients:
+            assert b" 200 " in await asked(*client)
+        strangers = [await asyncio.open_connection(host, port) for _ in range(20)]
+        async with asyncio.timeout(30):
+            for stranger, _ in strangers[:19]:
+                with contextlib.suppress(ConnectionError):
+                    assert await stranger.read() == b""
+        for client in clients:
+            assert b" 200 " in await asked(*client)
+        assert b" 200 " in await asked(*strangers[19])  # now known itself
+        newcomer = await asyncio.open_connection(host, port)
+        assert b" 200 " in await asked(*newcomer)
+        async with asyncio.timeout(30):
+            with contextlib.suppress(ConnectionError):
+                assert await clients[0][0].read() == b""
+        for _, writer in [*clients, *strangers, newcomer]:
+            writer.close()
+
+    with_listeners(Listeners(), use)
