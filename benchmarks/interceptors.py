@@ -4,7 +4,8 @@ One process serves each variant, one receives the exports (it answers at once, l
 steady rate, so that p50 and p99 tell of the server and not of a queue. Each round has servers of its own: of two equal ones one may
 cost a twentieth more for as long as it lives (where its memory and its threads happen to be). Within a round the variants take
 turns of a tenth of a second in random order, so that what else the machine does strikes all alike; then all exports get the time to
-leave. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
+leave. A full collection of garbage, which stops a server for 10 to 15 ms after every ten thousand calls or more, is done before a round: else
+it would fall into the rounds of some variants and not of others. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
 the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. With large bodies
 a third has no interceptor and sends as many bytes as ours (`sends`): what is the network's of the cost, below which no capture of
 bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
@@ -44,7 +45,9 @@ VARIANTS = {
     "bare, plain": ("bare", "ready", False, ""),
     "not mirrored": ("ours", "ready", False, "bare, plain"),
 }
-SENDS = {"sends": ("sends", "ready", True, "bare")}
+# Of large bodies: as many bytes and nothing else, and ours by the other protocol.
+LARGE = {"sends": ("sends", "ready", True, "bare"), "captured, gRPC": ("ours-grpc", "ready", True, "bare")}
+BY_GRPC = ("contrib", "ours-grpc")  # programs that export so; the others by HTTP
 # The second of two servers with a ready collector: what equal ones differ by, no fault can be told from.
 FAULTY = {"captured, again": ("ours", "ready", True, "captured")}
 FAULTY |= {name: ("ours", name, True, "captured") for name in ("dead", "hanging", "slow")}
@@ -56,7 +59,7 @@ def cells_of(flavour: str) -> list[Cell]:
     faulty = {"captured": VARIANTS["captured"]} | FAULTY
     return [
         *(
-            (f"{flavour}/{kind}/{size}", kind, size, VARIANTS | SENDS if size > SMALL_BYTES else VARIANTS)
+            (f"{flavour}/{kind}/{size}", kind, size, VARIANTS | LARGE if size > SMALL_BYTES else VARIANTS)
             for kind in ("unary", "stream")
             for size in SIZES
         ),
@@ -70,7 +73,7 @@ async def one_round(
 ) -> dict[str, Used]:
     """The same load for every variant, in turns. Returns what each has used."""
     body = note_class_once()(text="x" * size).SerializeToString()
-    before = {name: await target.used() for name, target in targets.items()}
+    before = {name: await target.used(collect=True) for name, target in targets.items()}
     taken: dict[str, list[float]] = {name: [] for name in targets}
     turns = max(1, round(seconds / TURN_S))
     for _ in range(turns):
@@ -86,7 +89,7 @@ async def one_round(
 
 
 async def measure(
-    flavour: str, cells: list[Cell], options: argparse.Namespace, ports: dict[str, int]
+    flavour: str, cells: list[Cell], options: argparse.Namespace, ports: dict[tuple[str, bool], int]
 ) -> AsyncIterator[list[dict[str, Any]]]:
     """Some cells of one flavour of server; yields the rows of each."""
     for cell, kind, size, variants in cells:
@@ -95,7 +98,7 @@ async def measure(
         rounds = []
         for _ in range(1 if lasting else options.rounds):
             commands = [
-                ("serve", flavour, program, f"127.0.0.1:{ports[collector]}")
+                ("serve", flavour, program, f"127.0.0.1:{ports[collector, program in BY_GRPC]}")
                 for program, collector, _, _ in variants.values()
             ]
             with started(*commands) as served:
@@ -116,10 +119,11 @@ async def run(options: argparse.Namespace) -> None:
     found: list[dict[str, Any]] = []
     print(HEAD)
     with contextlib.ExitStack() as stack:
-        modes = ("ready", "hanging", "slow")
-        ports = dict(zip(modes, stack.enter_context(started(*(("receive", mode) for mode in modes))), strict=True))
-        with started(("receive", "ready")) as (gone,):
-            ports["dead"] = gone
+        receivers = {("ready", True): ("receive", "ready")}  # (mode, by gRPC)
+        receivers |= {(mode, False): ("receive-http", mode) for mode in ("ready", "hanging", "slow")}
+        ports = dict(zip(receivers, stack.enter_context(started(*receivers.values())), strict=True))
+        with started(("receive-http", "ready")) as (gone,):
+            ports["dead", False] = gone
         for flavour in ("sync", "aio"):
             cells = [cell for cell in cells_of(flavour) if fnmatch.fnmatch(cell[0], options.only)]
             async for rows in measure(flavour, cells, options, ports):

@@ -16,7 +16,7 @@ from typing import Any
 import grpc
 
 from interceptor_calls import servers
-from interceptor_calls.servers import SERVICE
+from interceptor_calls.servers import COLLECT, SERVICE
 
 STREAMED = 8  # messages each way of a stream
 
@@ -46,9 +46,9 @@ class Target:
         self._used = self._channel.unary_unary(f"/{SERVICE}/used")
         self._mirrored = mirrored
 
-    async def used(self) -> dict[str, Any]:
-        """CPU seconds, peak memory and drops of the server."""
-        return dict(json.loads(await self._used(b"")))
+    async def used(self, *, collect: bool = False) -> dict[str, Any]:
+        """CPU seconds, peak memory and drops of the server; `collect`: after a full collection of its garbage."""
+        return dict(json.loads(await self._used(COLLECT if collect else b"")))
 
     async def load(self, kind: str, body: bytes, *, rate: int, seconds: float) -> list[float]:
         """Call at a steady rate. Returns the seconds that each call took."""

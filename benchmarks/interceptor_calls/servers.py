@@ -1,14 +1,17 @@
 """The processes that the benchmark of the interceptors starts: a server of each variant, and what takes their exports.
 
-A fourth variant has no interceptor and sends as many bytes as ours would, in batches as ours: the part of the cost that is the
-network's. Usage: servers.py serve sync|aio bare|ours|contrib|sends ENDPOINT, or servers.py receive ready|slow|hanging. Each prints its port and
-serves until it is killed.
+One variant has no interceptor and sends as many bytes as ours would, in batches as ours: the part of the cost that is the
+network's. Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
+Each prints its port and serves until it is killed.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
+import http.client
 import json
+import os
 import resource
 import sys
 import threading
@@ -23,6 +26,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 
 EXPORT = "opentelemetry.proto.collector.trace.v1.TraceService"
 SERVICE = "mirrorbench.Echo"
+COLLECT = b"collect"  # asks for what was used after a full garbage collection
 SLOW_S = 2.0
 # Of what `sends` sends: the settings that ours has by default, and what it sends beside the messages.
 CAPTURE_BYTES, BATCH_BYTES, TICK_S, AGE_S, SPAN_BYTES = 768 * 1024, 512 * 1024, 0.2, 1.0, 400
@@ -56,12 +60,12 @@ def usage(dropped: Callable[[], dict[str, int]]) -> bytes:
 
 
 class Sends:
-    """Sends as many bytes as ours would, from a thread and in batches as ours: bytes that stand ready, over grpc's own channel."""
+    """Sends as many bytes as ours would, from a thread and in batches as ours: bytes that stand ready, over HTTP."""
 
     def __init__(self, endpoint: str) -> None:
         self._owed: deque[int] = deque()  # bytes of each call
         self._ready: dict[int, bytes] = {}  # by KiB
-        self._export = grpc.insecure_channel(endpoint).unary_unary(f"/{EXPORT}/Export")
+        self._connection = http.client.HTTPConnection(endpoint)
         threading.Thread(target=self._run, daemon=True).start()
 
     def call(self, messages: int, size: int) -> None:
@@ -83,17 +87,18 @@ class Sends:
         kib = size // 1024 + 1
         if kib not in self._ready:
             self._ready[kib] = b"x" * (kib * 1024)
-        self._export(self._ready[kib])
+        self._connection.request("POST", "/v1/traces", self._ready[kib])
+        self._connection.getresponse().read()
         return 0
 
 
 def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], Callable[[], dict[str, int]]]:
     """The interceptors of a server, and how to ask what they have dropped."""
-    if program == "ours":
+    if program in ("ours", "ours-grpc"):
         import grpc_mirror  # noqa: PLC0415 - only this program loads it
 
         make = grpc_mirror.aio_server_interceptor if aio else grpc_mirror.server_interceptor
-        ours = make(endpoint=endpoint)
+        ours = make(endpoint=endpoint, protocol="grpc" if program == "ours-grpc" else "http/protobuf")
         return [ours], lambda: ours._observer.counters.read().dropped  # noqa: SLF001 - for the report only
     if program == "contrib":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
@@ -113,7 +118,9 @@ def handlers(behaviors: dict[str, Any], dropped: Callable[[], dict[str, int]], *
     note = note_class_once()
     codecs = {"request_deserializer": note.FromString, "response_serializer": note.SerializeToString}
 
-    def used(_request: bytes, _context: Any) -> bytes:
+    def used(request: bytes, _context: Any) -> bytes:
+        if request == COLLECT:
+            gc.collect()
         return usage(dropped)
 
     async def used_aio(request: bytes, context: Any) -> bytes:
@@ -199,9 +206,36 @@ async def receive(mode: str) -> None:
     await server.wait_for_termination()
 
 
+async def receive_http(mode: str) -> None:
+    """The same over HTTP."""
+    head = b"HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ncontent-length: 0\r\n\r\n"
+
+    async def exports(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        while not reader.at_eof():
+            try:
+                request = await reader.readuntil(b"\r\n\r\n")
+            except asyncio.IncompleteReadError:
+                break  # the client has gone
+            left = int(request.lower().partition(b"content-length:")[2].split(b"\r\n")[0])
+            while left:
+                left -= len(await reader.read(min(left, 1 << 20)))
+            if mode != "ready":
+                await asyncio.sleep(SLOW_S if mode == "slow" else 3600)
+            writer.write(head)
+        writer.close()
+
+    server = await asyncio.start_server(exports, "127.0.0.1", 0, limit=1 << 20)
+    print(server.sockets[0].getsockname()[1], flush=True)
+    await server.serve_forever()
+
+
 def main() -> None:
     """Be one of the processes."""
-    if sys.argv[1] == "receive":
+    if sys.argv[1].startswith("receive"):
+        os.nice(19)  # it is elsewhere where it matters: here it must not take a core from the server at the wrong moment
+    if sys.argv[1] == "receive-http":
+        asyncio.run(receive_http(sys.argv[2]))
+    elif sys.argv[1] == "receive":
         asyncio.run(receive(sys.argv[2]))
     elif sys.argv[2] == "aio":
         asyncio.run(serve_aio(*sys.argv[3:5]))

@@ -11,6 +11,8 @@ from pathlib import Path
 _TARGET = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[^\s:/@\[\]]+):(\d{1,5})")
 _SCHEMES = {"http": False, "grpc": False, "https": True, "grpcs": True}
 _MAX = 16
+GRPC, HTTP = PROTOCOLS = ("grpc", "http/protobuf")  # as OTEL_EXPORTER_OTLP_PROTOCOL names them
+GRPC_PORT, HTTP_PORT = 4317, 4318  # registered for OTLP
 
 
 def split_list(text: str) -> tuple[str, ...]:
@@ -29,18 +31,54 @@ def target_of(endpoint: str) -> str:
     return target if target.startswith("unix:") else target.lower()
 
 
-def problems(text: str) -> list[str]:
-    """What is wrong with a list of endpoints."""
+def is_http(endpoint: str) -> bool:
+    """Whether the port is that of OTLP over HTTP."""
+    return target_of(endpoint).endswith(f":{HTTP_PORT}")
+
+
+def lookup_of(endpoint: str) -> str:
+    """The same host at the port of gRPC."""
+    scheme, separator, _ = endpoint.rpartition("://")
+    return f"{scheme}{separator}{target_of(endpoint).rpartition(':')[0]}:{GRPC_PORT}"
+
+
+def problems(text: str, protocol: str, lookup: str) -> list[str]:
+    """What is wrong with a list of endpoints, their protocol (empty: by port), and the places for questions."""
     endpoints = split_list(text)
-    found = [problem for one in endpoints if (problem := _problem(one))]
-    targets = [target_of(one) for one in endpoints]
-    found += [f"endpoint: {one!r} stands there twice" for one in dict.fromkeys(targets) if targets.count(one) > 1]
-    if len(endpoints) > _MAX:
-        found.append(f"endpoint: {len(endpoints)} of them; at most {_MAX}, since each has a thread of its own")
-    if len({is_secure(one) for one in endpoints if "://" in one}) > 1:
-        found.append("endpoint: some are encrypted and some are not; write https:// before all of them")
+    found = _problems_of(endpoints, "endpoint")
+    found += _protocol_problems(endpoints, protocol)
     if text and not endpoints:
         found.append(f"endpoint={text!r}: holds no endpoint")
+    lookups = split_list(lookup)
+    found += _problems_of(lookups, "lookup_endpoint")
+    if lookups and len(lookups) != len(endpoints):
+        found.append(
+            f"lookup_endpoint: {len(lookups)} of them, but {len(endpoints)} in endpoint; one for each, in their order"
+        )
+    return found
+
+
+def _protocol_problems(endpoints: tuple[str, ...], protocol: str) -> list[str]:
+    by_port = [is_http(one) for one in endpoints]
+    if not protocol and any(by_port) and not all(by_port):
+        return [f"endpoint: some have port {HTTP_PORT}, which is OTLP over HTTP, and some have not; set protocol"]
+    if protocol == HTTP:
+        return [
+            f"endpoint={one!r}: sockets of this kind are for protocol={GRPC}"
+            for one in endpoints
+            if one.startswith("unix:")
+        ]
+    return []
+
+
+def _problems_of(endpoints: tuple[str, ...], name: str) -> list[str]:
+    found = [f"{name}={one!r}: {problem}" for one in endpoints if (problem := _problem(one))]
+    targets = [target_of(one) for one in endpoints]
+    found += [f"{name}: {one!r} stands there twice" for one in dict.fromkeys(targets) if targets.count(one) > 1]
+    if len(endpoints) > _MAX:
+        found.append(f"{name}: {len(endpoints)} of them; at most {_MAX}, since each has a thread of its own")
+    if len({is_secure(one) for one in endpoints if "://" in one}) > 1:
+        found.append(f"{name}: some are encrypted and some are not; write https:// before all of them")
     return found
 
 
@@ -65,15 +103,15 @@ def _problem(endpoint: str) -> str:
         return ""
     scheme, separator, _ = endpoint.partition("://")
     if separator and scheme.lower() not in _SCHEMES:
-        return f"endpoint={endpoint!r}: unknown scheme {scheme!r}; give host:port, http:// or https://"
+        return f"unknown scheme {scheme!r}; give host:port, http:// or https://"
     target = _split(endpoint)[1]
     if "/" in target:
-        return f"endpoint={endpoint!r}: has a path, but captures go by OTLP over gRPC; give host:port (port 4317)"
+        return "has a path; give host:port alone (port 4317 for gRPC, 4318 for HTTP)"
     found = _TARGET.fullmatch(target)
     if found is None:
-        return f"endpoint={endpoint!r}: not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
+        return f"not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
     if not 0 < int(found.group(2)) < 65536:
-        return f"endpoint={endpoint!r}: the port is none (1 to 65535)"
+        return "the port is none (1 to 65535)"
     return ""
 
 

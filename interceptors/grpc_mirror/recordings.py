@@ -25,7 +25,7 @@ from grpc_mirror.outgoing import Outgoing, Question
 from grpc_mirror.policies import Patience
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import descriptors_of
-from grpc_mirror.sinks.direct import open_channel
+from grpc_mirror.sinks.over_grpc import open_channel
 from grpc_mirror.sinks.shards import keys_of, shard_of, shares
 from grpc_mirror.v1 import capture_pb2, lookup_pb2
 
@@ -146,7 +146,8 @@ class Asker:
                 self._pid = os.getpid()
                 self._lookups.clear()
             if shard not in self._lookups:
-                channel = open_channel(self._endpoints[shard])
+                part = self._endpoints[shard]
+                channel = open_channel(part, part.lookup_target)
                 self._lookups[shard] = channel.unary_unary(
                     METHOD, response_deserializer=lookup_pb2.LookupResponse.FromString
                 )

@@ -43,9 +43,12 @@ class Settings:
     Sizes are bytes, times seconds. Raises SettingsError, which lists all problems.
 
     Attributes:
-        endpoint: the Mirror collector, `host:port` or a URL (http, grpc: plain; https, grpcs: TLS). OTLP over gRPC.
+        endpoint: the Mirror collector, `host:port` or a URL (http, grpc: plain; https, grpcs: TLS).
             Several by commas: each trace goes to one of them, see sinks/shards.py; the same on all replicas.
             Empty: nothing is captured.
+        protocol: `http/protobuf` or `grpc`, by which OTLP goes there; empty: http/protobuf to port 4318, else grpc.
+        lookup_endpoint: where the policy `recorded` asks, always by gRPC: one for each endpoint, in their order. Empty: the
+            endpoint; with http/protobuf its host at port 4317.
         role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
         sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
         metadata: names of request and initial metadata to capture; all other names are left out.
@@ -86,6 +89,8 @@ class Settings:
     """
 
     endpoint: str = ""
+    protocol: str = ""
+    lookup_endpoint: str = ""
     role: str = ""
     sink: str = "direct"
     metadata: tuple[str, ...] = ()
@@ -175,8 +180,27 @@ class Settings:
 
     @property
     def target(self) -> str:
-        """The endpoint as gRPC names it: host:port, the host in lower case. Of several: all of them, to be read."""
+        """The endpoint as host:port, the host in lower case. Of several: all of them, to be read."""
         return ", ".join(endpoints.target_of(one) for one in self.endpoints)
+
+    @property
+    def over_http(self) -> bool:
+        """Whether OTLP goes there by HTTP; else by gRPC."""
+        if self.protocol:
+            return self.protocol == endpoints.HTTP
+        return bool(self.endpoint) and all(map(endpoints.is_http, self.endpoints))
+
+    @property
+    def lookups(self) -> tuple[str, ...]:
+        """Where the policy `recorded` asks, one for each endpoint."""
+        if self.lookup_endpoint:
+            return endpoints.split_list(self.lookup_endpoint)
+        return tuple(endpoints.lookup_of(one) for one in self.endpoints) if self.over_http else self.endpoints
+
+    @property
+    def lookup_target(self) -> str:
+        """The same as host:port, of the only endpoint."""
+        return endpoints.target_of(self.lookups[0])
 
     @property
     def secure(self) -> bool:
@@ -192,6 +216,8 @@ class Settings:
 
 VARIABLES: Mapping[str, str] = {
     "MIRROR_ENDPOINT": "endpoint",
+    "MIRROR_PROTOCOL": "protocol",
+    "MIRROR_LOOKUP_ENDPOINT": "lookup_endpoint",
     "MIRROR_ROLE": "role",
     "MIRROR_SINK": "sink",
     "MIRROR_METADATA": "metadata",
@@ -269,7 +295,11 @@ def _queue_problem(settings: Settings) -> str:
 
 
 def _problems(settings: Settings) -> list[str]:
-    found = [*endpoints.problems(settings.endpoint), _queue_problem(settings), role_problem("role", settings.role)]
+    found = endpoints.problems(settings.endpoint, settings.protocol, settings.lookup_endpoint)
+    found += [_queue_problem(settings), role_problem("role", settings.role)]
+    if settings.protocol not in ("", *endpoints.PROTOCOLS):
+        hint = _did_you_mean(settings.protocol, endpoints.PROTOCOLS)
+        found.append(f"protocol={settings.protocol!r}: one of {', '.join(endpoints.PROTOCOLS)}{hint}")
     if settings.sink not in ("direct", "tracer"):
         hint = _did_you_mean(settings.sink, ("direct", "tracer"))
         found.append(f"sink={settings.sink!r}: one of direct, tracer{hint}")

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 from grpc_mirror.propagation import SpanRef
 from grpc_mirror.records import Plain
-from grpc_mirror.sinks.otlp import JOIN_MAX_BYTES, request_of_items
+from grpc_mirror.sinks.otlp import JOIN_MAX_BYTES, request_pieces
 from grpc_mirror.v1 import attributes, capture_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -137,7 +137,7 @@ def test_the_collectors_cutter_takes_our_spans_as_calls(writes, headers, size):
     call: Plain = plain_call(metadata=tuple(headers.items()), request=bytes(size), response=b"r" * size)
     span = encoders.plain.span(call) if writes == "python" else encoders.plain.spans([call])[0]
     cutter = spans.Cutter(attributes.ID, attributes.CAPTURE, KEYS)
-    ((resource, found),) = cutter.cut(request_of_items(b"\x0a\x00", [parts_of(span)[1]]))
+    ((resource, found),) = cutter.cut(b"".join(request_pieces(b"\x0a\x00", [parts_of(span)[1]])))
     assert resource == b"\x0a\x00"
     ((_, mirror_id, capture, trace_id, _, attempt, code, *_),) = found
     assert (mirror_id, attempt, code) == (headers["x-mirror-id"], 1 if headers is HEADERS else 0, 0)

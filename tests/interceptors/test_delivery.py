@@ -106,7 +106,7 @@ def test_the_receiver_says_by_retryinfo_when_to_come_back(settings, sending):
     with Receiver(answer) as receiver:
         sender, _ = sending(replace(settings, endpoint=receiver.endpoint))
         sender.put(record("again"))
-        receiver.wait_for(lambda: came)
+        receiver.wait_for(lambda: receiver.peers)
         assert not sender.flush(0.01)
         receiver.call("again")
         assert came[1] - came[0] >= 0.7

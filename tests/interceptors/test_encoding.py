@@ -7,7 +7,7 @@ from grpc_mirror.sinks.otlp import (
     Link,
     SpanData,
     request_bytes,
-    request_of_items,
+    request_pieces,
     resource_bytes,
     span_bytes,
     span_item,
@@ -76,7 +76,7 @@ def test_a_request_of_pieces_is_that_of_whole_spans(batch, size):
     batch = [span._replace(capture=(*span.capture, bytes(size))) for span in batch]
     items = [span_item(span) for span in batch]
     assert [size for _, size in items] == [sum(map(len, parts)) for parts, _ in items]
-    assert request_of_items(b"resource", [parts for parts, _ in items]) == request_bytes(
+    assert b"".join(request_pieces(b"resource", [parts for parts, _ in items])) == request_bytes(
         b"resource", [span_bytes(span) for span in batch]
     )
 

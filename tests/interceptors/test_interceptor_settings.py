@@ -29,7 +29,7 @@ def test_every_problem_is_told_at_once_with_what_to_do():
         Settings.from_env(environ, batch_ages=1)
     text = str(error.value)
     for told in (
-        "OTLP over gRPC; give host:port",
+        "has a path; give host:port",
         "did you mean 'candidate'?",
         "did you mean 'tracer'?",
         "MIRROR_QUEUE_MAX_CALLS='many': not a whole number",

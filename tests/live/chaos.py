@@ -13,7 +13,7 @@ from pathlib import Path
 
 import grpc_mirror
 from grpc_mirror.sinks import otlp
-from grpc_mirror.sinks.direct import OtlpChannel
+from grpc_mirror.sinks.over_grpc import GrpcChannel
 
 from tests.collect.process import CollectorProcess
 from tests.collect.shop import VERSIONS, product_call, schema_span
@@ -63,12 +63,12 @@ def export(
 
     It connects anew after each failure, as a service that starts does: gRPC's own pauses are longer than the lives here.
     """
-    channel = OtlpChannel(grpc_mirror.Settings(endpoint=endpoint))
+    channel = GrpcChannel(grpc_mirror.Settings(endpoint=endpoint))
     for place, (calls, body) in enumerate(work):
         while place > share() * len(work) and not stop.is_set():
             stop.wait(0.005)
         while not stop.is_set():
-            result = channel.send(body, 5.0)
+            result = channel.send([body], 5.0)
             if result.ok:
                 sent.acknowledged += calls
                 if result.rejected:
@@ -80,7 +80,7 @@ def export(
             sent.repeated += 1
             stop.wait(0.02)
             channel.close()
-            channel = OtlpChannel(grpc_mirror.Settings(endpoint=endpoint))
+            channel = GrpcChannel(grpc_mirror.Settings(endpoint=endpoint))
     channel.close()
 
 

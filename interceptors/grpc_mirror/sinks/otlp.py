@@ -122,16 +122,16 @@ def resource_bytes(attributes: Iterable[tuple[str, Any]]) -> bytes:
 
 def request_bytes(resource: bytes, spans: Sequence[bytes]) -> bytes:
     """A serialised ExportTraceServiceRequest with one resource and our scope, of serialised spans."""
-    return request_of_items(resource, [[b"\x12" + varint(len(span)), span] for span in spans])
+    return b"".join(request_pieces(resource, [[b"\x12" + varint(len(span)), span] for span in spans]))
 
 
-def request_of_items(resource: bytes, items: Sequence[Sequence[bytes]]) -> bytes:
-    """A serialised ExportTraceServiceRequest with one resource and our scope, of the pieces that `span_item` gave."""
+def request_pieces(resource: bytes, items: Sequence[Sequence[bytes]]) -> list[bytes]:
+    """A serialised ExportTraceServiceRequest with one resource and our scope, in pieces, of those that `span_item` gave."""
     parts = [part for item in items for part in item]
     size = sum(map(len, parts))
     scope = bytes_field(1, bytes_field(1, names.SCOPE.encode()))
     head = bytes_field(1, resource) + b"\x12" + varint(len(scope) + size) + scope
-    return b"".join([b"\x0a" + varint(len(head) + size), head, *parts])
+    return [b"\x0a" + varint(len(head) + size), head, *parts]
 
 
 def _key_value(key: str, value: Any) -> bytes:

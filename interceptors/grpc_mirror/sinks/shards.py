@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from grpc_mirror.counters import Counters, Counts
+from grpc_mirror.endpoints import GRPC, HTTP
 from grpc_mirror.propagation import place, read_labels
 from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
@@ -80,10 +81,14 @@ class Shards:
 
 def shares(settings: Settings) -> list[Settings]:
     """The settings of each endpoint's sender, which hold its part of the queue."""
-    endpoints = settings.endpoints if settings.exporter is None else (settings.endpoint,)  # it goes where it goes
-    max_bytes = settings.queue_max_bytes // len(endpoints)
-    max_calls = max(1, settings.queue_max_calls // len(endpoints))
-    return [
-        replace(settings, endpoint=endpoint, queue_max_bytes=max_bytes, queue_max_calls=max_calls)
-        for endpoint in endpoints
-    ]
+    if settings.exporter is not None:  # it goes where it goes
+        return [settings]
+    count = len(settings.endpoints)
+    alike = replace(
+        settings,
+        protocol=HTTP if settings.over_http else GRPC,
+        queue_max_bytes=settings.queue_max_bytes // count,
+        queue_max_calls=max(1, settings.queue_max_calls // count),
+    )
+    pairs = zip(settings.endpoints, settings.lookups, strict=True)
+    return [replace(alike, endpoint=endpoint, lookup_endpoint=lookup) for endpoint, lookup in pairs]

@@ -20,7 +20,7 @@ from opentelemetry.sdk.trace.sampling import ALWAYS_ON
 
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import otlp
-from grpc_mirror.sinks.direct import OtlpChannel
+from grpc_mirror.sinks.direct import channel_of
 from grpc_mirror.sinks.transport import SendResult
 from grpc_mirror.v1 import attributes
 
@@ -40,7 +40,7 @@ class MirrorSpanExporter(SpanExporter):
     """Sends SDK spans to the Mirror collector. Keeps bytes attributes as bytes."""
 
     def __init__(self, settings: Settings) -> None:
-        self._channel = OtlpChannel(settings)
+        self._channel = channel_of(settings)
         self._timeout_s = settings.export_timeout_s
 
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
@@ -53,7 +53,7 @@ class MirrorSpanExporter(SpanExporter):
             return SendResult(ok=True)
         resource = otlp.resource_bytes(spans[0].resource.attributes.items())
         request = otlp.request_bytes(resource, [otlp.span_bytes(span_data(span)) for span in spans])
-        return self._channel.send(request, timeout_s)
+        return self._channel.send([request], timeout_s)
 
     def shutdown(self) -> None:
         """Close the connection. Any thread may; an export under way ends."""

@@ -20,6 +20,16 @@ class SendResult(NamedTuple):
     words: str = ""  # what a receiver, or gRPC, adds to the status
 
 
+class Channel(Protocol):
+    """A connection to one receiver of OTLP."""
+
+    def send(self, request: Sequence[bytes], timeout_s: float) -> SendResult:
+        """Export one serialised request, given in pieces, and say what came of it. Blocks."""
+
+    def close(self) -> None:
+        """Close it for good. Any thread may; an export under way ends."""
+
+
 class Transport(Protocol):
     """Used by one thread only, but for `abort`."""
 

@@ -67,7 +67,7 @@ class Maker:
         """One OTLP request with these calls."""
         place = _ORDINALS[self.role]
         items = [[self._patterns[self._sort(number)].item(number, place)] for number in numbers]
-        return otlp.request_of_items(self._resource, items)
+        return b"".join(otlp.request_pieces(self._resource, items))
 
     def record(self, number: int) -> Plain:
         """The same call, as an interceptor hands it to its sender."""
