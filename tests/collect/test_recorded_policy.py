@@ -91,15 +91,20 @@ def shadow(flavour, work, settings, mirror_id, policy, **more):
         return told(flavour, work, settings, mirror_id, {METHOD: policy, STREAM: policy}, **more)
 
 
+@pytest.mark.parametrize("protocol", ["grpc", "http/protobuf"])
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_shadow_is_told_what_the_primary_was(collector, flavour):
-    """Each of several equal calls its own, in whatever order the others come; nothing reaches whom they go to."""
-    settings = settings_of(collector.addresses["otlp_grpc"])
-    first, reached = told(flavour, says(flavour, "a", "b", "a"), settings, f"same-{flavour}")
+def test_a_shadow_is_told_what_the_primary_was(collector, flavour, protocol):
+    """Each of several equal calls its own, in whatever order the others come; nothing reaches whom they go to.
+
+    Captures may go by HTTP: the question goes by gRPC.
+    """
+    asked = collector.addresses["otlp_grpc"]
+    sent = asked if protocol == "grpc" else collector.addresses["otlp_http"]
+    settings = settings_of(sent, protocol=protocol, lookup_endpoint=asked)
+    name = f"same-{flavour}-{protocol}"
+    first, reached = told(flavour, says(flavour, "a", "b", "a"), settings, name)
     assert (first, reached) == ("a!|b!|a!", ["a", "b", "a"])
-    again = shadow(
-        flavour, says(flavour, "b", "a", "a"), settings, f"same-{flavour}", grpc_mirror.recorded(wait_s=WAIT_S)
-    )
+    again = shadow(flavour, says(flavour, "b", "a", "a"), settings, name, grpc_mirror.recorded(wait_s=WAIT_S))
     assert again == ("b!|a!|a!", [])
 
 

@@ -118,7 +118,10 @@ def call(stub: health_pb2_grpc.HealthStub, role: str, mirror_id: str) -> None:
     stub.Check(health_pb2.HealthCheckRequest(service="flaky"), timeout=30, metadata=metadata)
 
 
-def test_services_deliver_by_certificate_and_token_and_their_spans_are_forwarded(tmp_path: Path) -> None:
+@pytest.mark.parametrize(("listener", "protocol"), [("otlp_grpc", "grpc"), ("otlp_http", "http/protobuf")])
+def test_services_deliver_by_certificate_and_token_and_their_spans_are_forwarded(
+    tmp_path: Path, listener: str, protocol: str
+) -> None:
     """And one with a wrong token serves as ever, while nothing of it is taken."""
     jaeger = OtlpEndpoint()
     with (
@@ -126,7 +129,8 @@ def test_services_deliver_by_certificate_and_token_and_their_spans_are_forwarded
         Secure(tmp_path, pairing={"max_stream_duration_s": 60.0}, forward={"endpoint": endpoint}) as collector,
     ):
         env = {
-            "MIRROR_ENDPOINT": f"https://{collector.addresses['otlp_grpc']}",
+            "MIRROR_ENDPOINT": f"https://{collector.addresses[listener]}",
+            "MIRROR_PROTOCOL": protocol,
             "MIRROR_CA_FILE": collector.authority.file,
             "MIRROR_CERT_FILE": collector.client.cert_file,
             "MIRROR_KEY_FILE": collector.client.key_file,
@@ -139,7 +143,7 @@ def test_services_deliver_by_certificate_and_token_and_their_spans_are_forwarded
             call(stub, "primary", "m2")
         collector.until(lambda: collector.pairs() == 1, "stored the pair")
         collector.until(lambda: any(s.name == "mirror.compare" for _, s in jaeger.spans), "forwarded the comparison")
-        reason = 'mirror_batches_refused_total{protocol="grpc",reason="wrong_scope"}'
+        reason = f'mirror_batches_refused_total{{protocol="{protocol[:4]}",reason="wrong_scope"}}'
         collector.until(lambda: reason in collector.get("/metrics").text, "refused the wrong token")
         sent = b"".join(one.SerializeToString() for one in jaeger.requests)
         for token in (READ, WRITE):

@@ -18,9 +18,11 @@ def collector(tmp_path):
         yield one
 
 
-def test_drops_at_the_source_stand_in_the_collectors_api(collector):
+@pytest.mark.parametrize(("listener", "protocol"), [("otlp_grpc", "grpc"), ("otlp_http", "http/protobuf")])
+def test_drops_at_the_source_stand_in_the_collectors_api(collector, listener, protocol):
     settings = grpc_mirror.Settings(
-        endpoint=collector.addresses["otlp_grpc"],
+        endpoint=collector.addresses[listener],
+        protocol=protocol,
         service_name="echo",
         resource=(("service.version", "7"),),
         queue_max_bytes=64 * 1024,
