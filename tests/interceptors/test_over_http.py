@@ -12,7 +12,7 @@ import grpc_mirror
 import pytest
 from google.rpc.status_pb2 import Status
 from grpc_mirror.settings import Settings, SettingsError
-from grpc_mirror.sinks.over_http import JOIN_BYTES, HttpChannel, joined, result_of
+from grpc_mirror.sinks.over_http import JOIN_BYTES, HttpChannel, joined, plain_ok, result_of
 from grpc_mirror.v1 import attributes, otlp_slices_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -117,6 +117,67 @@ def test_the_receiver_says_by_retry_after_when_to_come_back(over_http, sending, 
         assert came[1] - came[0] >= 0.9  # a date has whole seconds
         assert sender.flush(20)
         assert sender.counts().sent == 1
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n\x0a\x00"],
+        [b"HTTP/1.1 2", b"00 OK\r\ncontent-le", b"ngth: 2\r\n\r", b"\n\x0a", b"\x00"],
+        [b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n2\r\n\x0a\x00\r\n", b"0\r\n\r\n"],
+        [b"HTTP/1.1 100 Continue\r\n\r\n", b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n"],
+        [b"HTTP/1.1 200 OK\r\nkeep-alive: timeout=5\r\nconnection: keep-alive\r\ncontent-length: 0\r\n\r\n"],
+    ],
+)
+def test_an_answer_may_come_in_any_form_and_the_connection_is_kept(said):
+    """In one piece, as nearly all do, or in several, or in chunks, after a 100, or with more to say."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        channel = HttpChannel(Settings(endpoint=f"127.0.0.1:{server.getsockname()[1]}", protocol=HTTP))
+        more = threading.Semaphore(0)
+
+        def serve():
+            connection, _ = server.accept()
+            connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            for _ in range(3):
+                assert connection.recv(65536).endswith(b"\r\n\r\nspans")
+                for piece in said:
+                    connection.sendall(piece)
+                    more.acquire(timeout=0.05)  # the next piece in a packet of its own
+            connection.close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        assert [channel.send([b"spans"], 20) for _ in range(3)] == [result_of(200, None, b"", "OK")] * 3
+        channel.close()
+        thread.join()
+
+
+@given(st.binary(max_size=60).map(lambda noise: b"HTTP/1.1 200 " + noise) | st.binary(max_size=80))
+def test_what_is_taken_for_a_plain_answer_is_one(answer):
+    """Whatever else it may be, http.client decides."""
+    body = plain_ok(answer)
+    if body is not None:
+        head = answer.removesuffix(body)
+        assert head.startswith(b"HTTP/1.1 200 ")
+        assert b"content-length: %d" % len(body) in head.lower().replace(b":", b": ").replace(b":  ", b": ")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\n\r\n",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 3\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 1\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ncontent-length: 1\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\nconnection: close\r\n\r\nab",
+        b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\ntransfer-encoding: chunked\r\n\r\nab",
+        b"HTTP/1.0 200 OK\r\ncontent-length: 2\r\n\r\nab",
+        b"HTTP/1.1 503 No\r\ncontent-length: 2\r\n\r\nab",
+    ],
+)
+def test_what_is_no_plain_answer(answer):
+    assert plain_ok(answer) is None
+    assert plain_ok(b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nab") == b"ab"
 
 
 def test_what_is_too_large_for_the_receiver_is_halved_and_a_single_one_dropped(over_http, sending):
