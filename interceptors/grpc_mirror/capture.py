@@ -6,10 +6,11 @@ the limits; of the others only size and hash are kept: equal hashes are equal me
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple
 
+from grpc_mirror import native
 from grpc_mirror.call import DETAILS_KEY, pairs
 from grpc_mirror.outbound_span import outbound_of
 from grpc_mirror.private_walk import Leaf
@@ -26,6 +27,9 @@ from grpc_mirror.wire import bytes_field, int_field, varint
 METADATA_MAX_BYTES = 16 * 1024  # of each kind of metadata
 _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE
 _DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
+BOTH = frozenset(_DIRECTIONS)
+_NATIVE = native.part("encoding")
+ALONE_BYTES = 16 * 1024  # a body of so many is not copied before its batch is sent
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
 SHORT = 1 << 28  # a number below it has a varint of four bytes
@@ -222,7 +226,7 @@ def alike_of(  # noqa: PLR0913, PLR0917 - the key of the cache
 
 
 def captured_requests(
-    requests: Iterable[Message], redaction: CallRedaction, key_id: str, settings: Settings
+    requests: Sequence[Message], redaction: CallRedaction, key_id: str, settings: Settings
 ) -> list[capture_pb2.CapturedMessage]:
     """Requests as the Capture of their call would hold them, before there is one."""
     parts = _messages(requests, (), settings, redaction, key_id)
@@ -230,19 +234,23 @@ def captured_requests(
 
 
 def _messages(
-    requests: Iterable[Message],
-    responses: Iterable[Message],
+    requests: Sequence[Message],
+    responses: Sequence[Message],
     settings: Settings,
     redaction: CallRedaction,
     key_id: str,
 ) -> list[bytes]:
     """Requests and responses in the order in which the server saw them, as far as their bodies fit; in pieces."""
+    room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public
+    parts: list[bytes] = []
+    if _NATIVE is not None and public == BOTH:
+        given = tuple(requests), tuple(responses)
+        parts, asked, answered, room = _NATIVE.messages(*given, room, limit, ALONE_BYTES)
+        requests, responses = given[0][asked:], given[1][answered:]
     seen = [(message, _REQUEST) for message in requests]
     seen += [(message, _RESPONSE) for message in responses]
     if len(seen) > 2 or (len(seen) == 2 and seen[0][0].offset_ns > seen[1][0].offset_ns):
         seen.sort(key=_offset)
-    room, limit, public = settings.capture_max_bytes, settings.message_max_bytes, redaction.public
-    parts: list[bytes] = []
     for message, direction in seen:
         offset_ns, size, raw, _, _ = message
         if raw is None or size > limit or size > room:

@@ -6,10 +6,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from grpc_mirror import native
 from grpc_mirror.recorder import Recorder
 from grpc_mirror.seen import THERE, Message
 
 _make = tuple.__new__
+_NATIVE = native.part("calls")
 
 
 def codecs(
@@ -18,6 +20,11 @@ def codecs(
     on_malformed: Callable[[BaseException | None], None],
 ) -> tuple[Any, Any]:
     """The handler's deserialiser and serialiser for one call. Nothing that they hold may hold them: no cycle per call."""
+    if _NATIVE is not None:
+        return (
+            _NATIVE.RequestCodec(recorder, handler.request_deserializer, on_malformed, Message, THERE),
+            _NATIVE.ResponseCodec(recorder, handler.response_serializer, Message, THERE),
+        )
     return (
         _deserializer(recorder, handler.request_deserializer, on_malformed),
         _serializer(recorder, handler.response_serializer),

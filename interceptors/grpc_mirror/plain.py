@@ -15,7 +15,7 @@ from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from grpc_mirror import native, propagation
-from grpc_mirror.capture import SHORT, alike_of, describe, four_bytes, head_of, message_head
+from grpc_mirror.capture import BOTH, SHORT, alike_of, describe, four_bytes, head_of, message_head
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
     KIND_INTERNAL,
@@ -45,7 +45,6 @@ FORMS_MAX = 1024
 _ID, _RUN, _ROLE = attributes.HEADER_ID, attributes.HEADER_RUN, attributes.HEADER_ROLE
 _EXPECT, _ATTEMPT = attributes.HEADER_EXPECT, attributes.HEADER_ATTEMPT
 _NATIVE = native.part("encoding")
-_BOTH = frozenset({capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPONSE})
 
 
 class Form(NamedTuple):
@@ -188,7 +187,7 @@ class PlainCalls:
         settings, record = self._settings, call.record()
         described, types = describe(record, settings), self._schemas.types_of(record)
         redaction = self._redactor.call(types.request, types.response)
-        if described is None or settings.metadata or redaction.strict or redaction.public != _BOTH:
+        if described is None or settings.metadata or redaction.strict or redaction.public != BOTH:
             return Form(fits=False, fingerprint="", condition="", server=b"", internal=b"", head=b"")
         attempt = described.labels.attempt
         alike = alike_of(described.labels.run, described.role, described.labels.expect, call.method, "OK", self._host)

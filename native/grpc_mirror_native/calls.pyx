@@ -235,6 +235,93 @@ cdef class Unary:
         return None
 
 
+cdef class _Codec:
+    """What the two of a call with streams share. It holds nothing that may hold it: no cycle per call."""
+
+    cdef object recorder, seen, observer, original, kind, there
+    cdef list messages
+    cdef uint64_t start_ns, free
+    cdef Py_ssize_t first_max
+
+    cdef int _set_up(self, object recorder, object seen, object original, object kind, object there) except -1:
+        self.recorder, self.seen, self.original, self.kind, self.there = recorder, seen, original, kind, there
+        self.observer = recorder.observer
+        self.messages = <list?>seen.messages
+        self.start_ns, self.free, self.first_max = recorder.start_ns, self.observer.free_bytes, seen.first_max
+        return 0
+
+    cdef int _saw(self, object raw) except -1:
+        """As `grpc_mirror.seen.Seen.add`, which is left all but the usual."""
+        cdef Py_ssize_t size, count
+        cdef uint64_t offset_ns, held
+        if self.recorder.finished:
+            return 0
+        offset_ns = <uint64_t>_clock() - self.start_ns
+        if PyBytes_CheckExact(raw):
+            size, count, held = PyBytes_GET_SIZE(raw), self.seen.count, self.seen.held
+            if count < self.first_max and held + size <= self.free:
+                self.seen.count, self.seen.held = count + 1, held + size
+                self.messages.append(tuple.__new__(self.kind, (offset_ns, size, raw, self.there, b"")))
+                return 0
+        self.seen.add(raw, offset_ns, self.observer.budget.reserve, self.recorder.room)
+        return 0
+
+
+cdef class RequestCodec(_Codec):
+    """A request deserialiser that sees the bytes of one call. The Python of it: `grpc_mirror.codecs`."""
+
+    cdef object on_malformed
+
+    def __init__(self, recorder, original, on_malformed, kind, there):
+        """`kind`: the class of messages; `there`: that of a body which is held."""
+        self._set_up(recorder, recorder.requests, original, kind, there)
+        self.on_malformed = on_malformed
+
+    def __call__(self, raw):
+        try:
+            self._saw(raw)
+        except Exception:  # ours must never reach the service
+            self.observer.fault()
+        if self.original is None:
+            return raw
+        try:
+            message = self.original(raw)
+        except Exception as error:
+            self.on_malformed(error)
+            raise
+        if message is None:
+            self.on_malformed(None)
+        elif self.seen.type is None:
+            self.seen.type = type(message)
+        return message
+
+
+cdef class ResponseCodec(_Codec):
+    """A response serialiser that sees the bytes of one call. The first exception of the original is kept."""
+
+    def __init__(self, recorder, original, kind, there):
+        """As above."""
+        self._set_up(recorder, recorder.responses, original, kind, there)
+
+    def __call__(self, message):
+        if self.original is None:
+            raw = message
+        else:
+            try:
+                raw = self.original(message)
+            except Exception as error:
+                if self.recorder.unsendable is None:
+                    self.recorder.unsendable = error
+                raise
+            if self.seen.type is None:
+                self.seen.type = type(message)
+        try:
+            self._saw(raw)
+        except Exception:  # ours must never reach the service
+            self.observer.fault()
+        return raw
+
+
 cdef class SyncUnary(Unary):
     """A unary call of a sync server."""
 

@@ -35,6 +35,7 @@ cdef extern from "Python.h":
 cdef enum:
     CALL_SIZE = 15  # fields of a Plain
     FORM_SIZE = 6  # and of a Form
+    MESSAGE_SIZE = 5  # and of a Message
     HEADERS = 7
     HEADER_ID = 0  # their order, as `Encoder` is told them
     HEADER_RUN = 1
@@ -252,6 +253,95 @@ cdef class Encoder:
         _ended(_message(at, sizes.response, 2, call.response_ns, call.answered), between)
         span.pieces = first, request, between, response
         return span
+
+
+def messages(tuple requests not None, tuple responses not None, Py_ssize_t room, Py_ssize_t limit, Py_ssize_t alone):
+    """The messages of a call as fields of its capture, in the order in which the server saw them, as far as they are as usual.
+
+    Args:
+        requests: as `grpc_mirror.seen.Message`, in order; so `responses`. Of equal offsets requests come first.
+        room: bytes of bodies that the capture takes. A message without a body, or over it, ends what is written; with one that is
+            out of order nothing is.
+        limit: of one body.
+        alone: a body of so many bytes stands by itself among the pieces, and is no copy.
+
+    Returns:
+        (pieces, requests that are in them, responses that are in them, room that is left).
+    """
+    try:
+        return _messages(requests, responses, room, limit, alone)
+    except Exception:  # what is no message; Python finds out
+        return [], 0, 0, room
+
+
+cdef tuple _messages(tuple requests, tuple responses, Py_ssize_t room, Py_ssize_t limit, Py_ssize_t alone):
+    cdef list pieces = []
+    cdef list run = []  # those that are not written yet, as (body, direction, offset)
+    cdef Py_ssize_t asked = 0, answered = 0, size, given = room
+    cdef uint64_t offset, last = 0, run_size = 0
+    cdef unsigned char direction
+    cdef tuple message
+    while asked < len(requests) or answered < len(responses):
+        direction = _next_direction(requests, asked, responses, answered)
+        message = _message_of(requests, asked) if direction == 1 else _message_of(responses, answered)
+        body, offset = message[2], message[0]
+        if offset < last:
+            return [], 0, 0, given
+        if not PyBytes_CheckExact(body) or offset >= SHORT:
+            break
+        size = PyBytes_GET_SIZE(body)
+        if size > limit or size > room:
+            break
+        last = offset
+        room -= size
+        run.append((body, direction, offset))
+        run_size += field_size(9 + 2 * varint_size(size) + size)
+        if size >= alone:
+            pieces.append(_run(run, run_size - size, alone))
+            pieces.append(body)
+            run.clear()
+            run_size = 0
+        if direction == 1:
+            asked += 1
+        else:
+            answered += 1
+    if run:
+        pieces.append(_run(run, run_size, alone))
+    return pieces, asked, answered, room
+
+
+cdef unsigned char _next_direction(tuple requests, Py_ssize_t asked, tuple responses, Py_ssize_t answered) except 0:
+    if asked >= len(requests):
+        return 2
+    if answered >= len(responses):
+        return 1
+    return 1 if <uint64_t>_message_of(requests, asked)[0] <= <uint64_t>_message_of(responses, answered)[0] else 2
+
+
+cdef inline tuple _message_of(tuple messages, Py_ssize_t index):
+    """A named tuple, as a tuple."""
+    message = messages[index]
+    if not isinstance(message, tuple) or PyTuple_GET_SIZE(message) < MESSAGE_SIZE:
+        raise TypeError("no message")
+    return <tuple>message
+
+
+cdef bytes _run(list run, uint64_t size, Py_ssize_t alone):
+    """Messages that follow one another; without the last body, where that stands alone."""
+    cdef bytes made = PyBytes_FromStringAndSize(NULL, size)
+    cdef unsigned char *at = <unsigned char *>PyBytes_AS_STRING(made)
+    cdef unsigned char *end = at + size
+    cdef uint64_t body_size
+    for one in run:
+        body, direction, offset = <tuple>one
+        body_size = PyBytes_GET_SIZE(<bytes>body)
+        if <uint64_t>(end - at) < field_size(9 + 2 * varint_size(body_size) + body_size) - (body_size if <Py_ssize_t>body_size >= alone else 0):
+            raise SystemError("messages were measured wrong")
+        at = _message(at, 9 + 2 * varint_size(body_size) + body_size, direction, offset, body_size)
+        if <Py_ssize_t>body_size < alone:
+            at = raw(at, text_of(<bytes>body))
+    _ended(at, made)
+    return made
 
 
 cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:

@@ -2,7 +2,7 @@
 
 import grpc_mirror
 import pytest
-from grpc_mirror import aio_server, native, server
+from grpc_mirror import aio_server, capture, codecs, native, server
 from grpc_mirror.aio_calls import AioUnaryCall
 from grpc_mirror.counters import Counters
 from grpc_mirror.propagation import is_mirrored
@@ -57,7 +57,7 @@ def compiled():
 
 @pytest.fixture(scope="module", params=["compiled", "python"])
 def calls(request):
-    """Unary calls in both ways, where both are there: what users see of them is the same."""
+    """Calls in both ways, where both are there: what users see of them is the same."""
     if request.param == "compiled":
         request.getfixturevalue("compiled")
         yield
@@ -65,6 +65,8 @@ def calls(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "SYNC_UNARY", SyncUnaryCall)
         patch.setattr(aio_server, "AIO_UNARY", AioUnaryCall)
+        for module in (codecs, capture):
+            patch.setattr(module, "_NATIVE", None)
         for module in (server, aio_server):
             patch.setattr(module, "mirrored", is_mirrored)
         yield
