@@ -7,8 +7,7 @@ turns of a tenth of a second in random order, so that what else the machine does
 leave. A full collection of garbage, which stops a server for 10 to 15 ms after every ten thousand calls or more, is done before a round: else
 it would fall into the rounds of some variants and not of others. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
 the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. With large bodies
-a third has no interceptor and sends as many bytes as ours (`sends`): what is the network's of the cost, below which no capture of
-bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
+a third has no interceptor, keeps as many bytes of bodies as ours and sends them (`sends`): below that no capture of bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
 and are held against the one whose collector is ready. After the table: what is promised where, and whether it was kept.
 
 Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 4] [--seconds 1] [--only 'sync/unary/*'] [--json FILE]
@@ -45,7 +44,7 @@ VARIANTS = {
     "bare, plain": ("bare", "ready", False, ""),
     "not mirrored": ("ours", "ready", False, "bare, plain"),
 }
-# Of large bodies: as many bytes and nothing else, and ours by the other protocol.
+# Of large bodies: as many bytes kept and sent and nothing else, and ours by the other protocol.
 LARGE = {"sends": ("sends", "ready", True, "bare"), "captured, gRPC": ("ours-grpc", "ready", True, "bare")}
 BY_GRPC = ("contrib", "ours-grpc")  # programs that export so; the others by HTTP
 # The second of two servers with a ready collector: what equal ones differ by, no fault can be told from.

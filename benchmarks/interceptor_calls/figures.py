@@ -14,8 +14,8 @@ SMALL_BYTES = (
 P99_CALLS_MIN = 500  # in a round: its p99 is that of five calls or more
 PROMISED = f"""
 Promised: of calls of up to a few KB a captured one costs at most {CAPTURED_MAX} of the CPU and the p99 of a bare one. Of larger ones at most
-{CAPTURED_MAX} of a bare server that sends as many bytes (`sends`). Both less CPU than contrib instrumentation, which sends no bodies: where
-to send the bytes alone costs as much, nothing is promised. p99: of rounds with {P99_CALLS_MIN} calls or more; unclear where two bare servers
+{CAPTURED_MAX} of a bare server that keeps as many bytes and sends them (`sends`). Both less CPU than contrib instrumentation, which keeps and sends
+no bodies: where that alone costs as much, nothing is promised. p99: of rounds with {P99_CALLS_MIN} calls or more; unclear where two bare servers
 differ by more than what is allowed, or where there are fewer calls. A dead, hanging or slow collector costs at most {FAULTY_MAX} of what
 a ready one does: unclear where it differs no more than two servers with ready ones do."""
 
@@ -116,13 +116,13 @@ def _of_captured(
         yield f"{cell}: captured costs at most {CAPTURED_MAX} of the CPU: {cpu:.2f}", cpu <= CAPTURED_MAX
     else:
         ratio, floor = captured["sends_ratio"], sends["cpu_ratio"]
-        text = f"{cell}: captured costs at most {CAPTURED_MAX} of the CPU of sending as many bytes: {ratio:.2f}"
-        yield f"{text} ({cpu:.2f} of bare, {floor:.2f} of which is the sending)", ratio <= CAPTURED_MAX
+        text = f"{cell}: captured costs at most {CAPTURED_MAX} of the CPU of keeping and sending as many bytes: {ratio:.2f}"
+        yield f"{text} ({cpu:.2f} of bare, {floor:.2f} of which is that)", ratio <= CAPTURED_MAX
     unclear = captured["calls"] < P99_CALLS_MIN or not 1 / CAPTURED_MAX <= same <= CAPTURED_MAX
     text = f"{cell}: at most {CAPTURED_MAX} of the p99: {p99:.2f} (two bare servers: {same:.2f}; {captured['calls']} calls a round)"
     yield text, None if unclear else p99 <= CAPTURED_MAX
     if sends is not None and sends["cpu_ratio"] >= contrib:
-        text = f"to send as many bytes costs as much: {sends['cpu_ratio']:.2f}"
+        text = f"to keep and send as many bytes costs as much: {sends['cpu_ratio']:.2f}"
         yield f"{cell}: less CPU than contrib instrumentation: {cpu:.2f}, {contrib:.2f}; {text}", None
     else:
         yield f"{cell}: less CPU than contrib instrumentation: {cpu:.2f} < {contrib:.2f}", cpu < contrib

@@ -1,7 +1,6 @@
 """The processes that the benchmark of the interceptors starts: a server of each variant, and what takes their exports.
 
-One variant has no interceptor and sends as many bytes as ours would, in batches as ours: the part of the cost that is the
-network's. Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
+One variant has no interceptor, keeps the bodies of calls and sends them, in batches as ours: what any capture of them costs. Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
 Each prints its port and serves until it is killed.
 """
 
@@ -60,36 +59,56 @@ def usage(dropped: Callable[[], dict[str, int]]) -> bytes:
 
 
 class Sends:
-    """Sends as many bytes as ours would, from a thread and in batches as ours: bytes that stand ready, over HTTP."""
+    """Keeps the bodies of calls and sends them, from a thread and in batches as ours, over HTTP; and does nothing else with them."""
 
     def __init__(self, endpoint: str) -> None:
-        self._owed: deque[int] = deque()  # bytes of each call
-        self._ready: dict[int, bytes] = {}  # by KiB
+        self._kept: deque[bytes] = deque()
+        self._room = CAPTURE_BYTES  # of the call under way: here they come one after the other
         self._connection = http.client.HTTPConnection(endpoint)
         threading.Thread(target=self._run, daemon=True).start()
 
-    def call(self, messages: int, size: int) -> None:
-        """A call of so many messages of a size is over."""
-        self._owed.append(SPAN_BYTES + min(messages, CAPTURE_BYTES // size) * size)
+    def codecs(self, note: Any) -> dict[str, Any]:
+        """A deserialiser and a serialiser that keep what they see."""
+
+        def request(raw: bytes) -> Any:
+            self._keep(raw)
+            return note.FromString(raw)
+
+        def response(message: Any) -> bytes:
+            raw = bytes(message.SerializeToString())
+            self._keep(raw)
+            return raw
+
+        return {"request_deserializer": request, "response_serializer": response}
+
+    def call(self) -> None:
+        """A call is over."""
+        self._kept.append(bytes(SPAN_BYTES))
+        self._room = CAPTURE_BYTES
+
+    def _keep(self, raw: bytes) -> None:
+        if len(raw) <= self._room:
+            self._room -= len(raw)
+            self._kept.append(raw)
 
     def _run(self) -> None:
-        owed, began = 0, time.monotonic()
+        batch: list[bytes] = []
+        size, began = 0, time.monotonic()
         while True:
             time.sleep(TICK_S)
-            while self._owed:
-                owed += self._owed.popleft()
-                if owed >= BATCH_BYTES:
-                    owed, began = self._send(owed), time.monotonic()
-            if owed and time.monotonic() - began >= AGE_S:
-                owed, began = self._send(owed), time.monotonic()
+            while self._kept:
+                batch.append(self._kept.popleft())
+                size += len(batch[-1])
+                if size >= BATCH_BYTES:
+                    self._send(batch, size)
+                    batch, size, began = [], 0, time.monotonic()
+            if batch and time.monotonic() - began >= AGE_S:
+                self._send(batch, size)
+                batch, size, began = [], 0, time.monotonic()
 
-    def _send(self, size: int) -> int:
-        kib = size // 1024 + 1
-        if kib not in self._ready:
-            self._ready[kib] = b"x" * (kib * 1024)
-        self._connection.request("POST", "/v1/traces", self._ready[kib])
+    def _send(self, batch: list[bytes], size: int) -> None:
+        self._connection.request("POST", "/v1/traces", batch, {"Content-Length": str(size)})
         self._connection.getresponse().read()
-        return 0
 
 
 def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], Callable[[], dict[str, int]]]:
@@ -113,10 +132,14 @@ def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], 
     return [], dict
 
 
-def handlers(behaviors: dict[str, Any], dropped: Callable[[], dict[str, int]], *, aio: bool) -> Any:
+def handlers(
+    behaviors: dict[str, Any], dropped: Callable[[], dict[str, int]], sends: Sends | None, *, aio: bool
+) -> Any:
     """The service under test and the method that tells what it has used."""
     note = note_class_once()
     codecs = {"request_deserializer": note.FromString, "response_serializer": note.SerializeToString}
+    if sends is not None:
+        codecs = sends.codecs(note)
 
     def used(request: bytes, _context: Any) -> bytes:
         if request == COLLECT:
@@ -144,20 +167,18 @@ def serve_sync(program: str, endpoint: str) -> None:
 
     def unary(request: Any, _context: Any) -> Any:
         if sends is not None:
-            sends.call(2, len(request.text))
+            sends.call()
         return note(text=request.text, number=1)
 
     def stream(requests: Iterator[Any], _context: Any) -> Iterator[Any]:
-        count = size = 0
         for request in requests:
-            count, size = count + 2, len(request.text)
             yield note(text=request.text, number=1)
         if sends is not None:
-            sends.call(count, size)
+            sends.call()
 
     chain, dropped = interceptors(program, endpoint, aio=False)
     server = grpc.server(futures.ThreadPoolExecutor(10), interceptors=chain)
-    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, aio=False),))
+    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, sends, aio=False),))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
     server.wait_for_termination()
@@ -171,20 +192,18 @@ async def serve_aio(program: str, endpoint: str) -> None:
 
     async def unary(request: Any, _context: Any) -> Any:
         if sends is not None:
-            sends.call(2, len(request.text))
+            sends.call()
         return note(text=request.text, number=1)
 
     async def stream(requests: AsyncIterator[Any], _context: Any) -> AsyncIterator[Any]:
-        count = size = 0
         async for request in requests:
-            count, size = count + 2, len(request.text)
             yield note(text=request.text, number=1)
         if sends is not None:
-            sends.call(count, size)
+            sends.call()
 
     chain, dropped = interceptors(program, endpoint, aio=True)
     server = grpc.aio.server(interceptors=chain)
-    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, aio=True),))
+    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, sends, aio=True),))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await server.wait_for_termination()
@@ -232,7 +251,9 @@ async def receive_http(mode: str) -> None:
 def main() -> None:
     """Be one of the processes."""
     if sys.argv[1].startswith("receive"):
-        os.nice(19)  # it is elsewhere where it matters: here it must not take a core from the server at the wrong moment
+        os.nice(
+            19
+        )  # it is elsewhere where it matters: here it must not take a core from the server at the wrong moment
     if sys.argv[1] == "receive-http":
         asyncio.run(receive_http(sys.argv[2]))
     elif sys.argv[1] == "receive":
