@@ -19,7 +19,7 @@ from rich.text import Text
 
 from mirror.cli.errors import UsageError
 from mirror.cli.options import DEFAULT_FILE
-from mirror.config import Config, ConfigError, load
+from mirror.config import Config, ConfigError, admission, load
 from mirror.serve.epochs import NotFoundError
 from mirror.store import Reader, StoreError
 
@@ -68,9 +68,11 @@ def reading(config: Config) -> Iterator[Reader]:
 
 def why_nothing(reader: Reader) -> str:
     """What an operator should look at when a run has no pairs though calls may be coming."""
-    refused = [f"{one.name!r} ({one.n:,})" for one in reader.unknown_runs()]
+    refused = reader.unknown_runs()
     if refused:
-        return f" Calls came for runs that the configuration does not allow: {', '.join(refused)}. Add them to `runs`, or mend x-mirror-run."
+        listed = ", ".join(f"{one.name!r} ({one.n:,})" for one in refused)
+        todo = admission(one.name for one in refused)
+        return f" Calls came for runs that the configuration does not allow: {listed}; {todo}."
     return (
         " Send calls through the mirroring route. A call waits for its shadows until its deadline (37 s by default); "
         "/metrics and /collector of the collector say what has come and what was refused."

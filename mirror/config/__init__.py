@@ -6,5 +6,6 @@
 from mirror.config.problems import ConfigError, Problem
 from mirror.config.sections import Config
 from mirror.config.settings import load
+from mirror.config.values import admission
 
-__all__ = ["Config", "ConfigError", "Problem", "load"]
+__all__ = ["Config", "ConfigError", "Problem", "admission", "load"]

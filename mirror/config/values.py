@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from collections.abc import Iterable
 from typing import Annotated, Any, Final
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, SecretStr, WithJsonSchema
@@ -20,6 +21,7 @@ _HOST_PORT: Final = re.compile(r"(\[[0-9A-Fa-f:.]+\]|[\w.-]+):(\d{1,5})", re.ASC
 _TOKEN: Final = re.compile(r"[A-Za-z0-9._~+/-]{16,512}={0,2}", re.ASCII)
 TOKEN_WANTED: Final = "a token is 16 to 512 letters, digits and -._~+/; make one with: openssl rand -hex 32"  # noqa: S105
 _TOPIC: Final = re.compile(r"[A-Za-z0-9._-]{1,249}", re.ASCII)
+_RUN_CHARACTERS: Final = "up to 63 letters, digits, '.', '_' and '-', a letter or digit first"
 _RUN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}", re.ASCII)
 
 
@@ -91,8 +93,17 @@ def _store_url(value: str) -> str:
 
 def _run(value: str) -> str:
     if _RUN.fullmatch(value) is None:
-        raise wrong("not a run's name; use up to 63 letters, digits, '.', '_' and '-', a letter or digit first")
+        raise wrong(f"not a run's name; use {_RUN_CHARACTERS}")
     return value
+
+
+def admission(names: Iterable[str]) -> str:
+    """What to do where calls come for runs that are not allowed: they cannot all be."""
+    given = list(names)
+    impossible = [name for name in given if _RUN.fullmatch(name) is None]
+    if not impossible:
+        return f"add {'them' if len(given) > 1 else 'it'} to `runs`, or mend x-mirror-run"
+    return f"mend x-mirror-run: no run can be called {impossible[0]!r}; use {_RUN_CHARACTERS}"
 
 
 def _topic(value: str) -> str:

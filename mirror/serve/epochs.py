@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from mirror.config import admission
 from mirror.core import verdict
 from mirror.core.model import Kind
 from mirror.core.noise import State
@@ -101,9 +102,7 @@ def find_run(reader: Reader, name: str, allowed: Sequence[str] = ()) -> RunView:
     hint = f" Did you mean {near[0]!r}?" if near else ""
     listed = f" Known runs: {', '.join(known[:20])}." if known else " No run has been seen yet."
     refused = next((one.n for one in reader.unknown_runs() if one.name == name), 0)
-    came = (
-        f" {refused:,} calls that came for it were refused: add it to `runs`, or mend x-mirror-run." if refused else ""
-    )
+    came = f" {refused:,} calls that came for it were refused: {admission([name])}." if refused else ""
     raise NotFoundError("unknown_run", f"There is no run {name!r}.{hint}{listed}{came}")
 
 

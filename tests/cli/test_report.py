@@ -141,7 +141,7 @@ def test_calls_of_a_run_that_is_not_allowed_are_named_where_nothing_else_came(ca
     code, _, err = mirror(capsys, monkeypatch, "report", "--store", store_url(tmp_path))
     assert code == 2
     assert "'chekout-v2' (1)" in err
-    assert "Add them to `runs`" in err
+    assert "add it to `runs`" in err
 
 
 def test_a_file_in_the_place_of_a_stores_url_is_named_with_what_to_say(capsys, monkeypatch):

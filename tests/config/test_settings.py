@@ -7,7 +7,7 @@ from dataclasses import fields
 import pytest
 from pydantic import ValidationError
 
-from mirror.config import Config, load
+from mirror.config import Config, admission, load
 from mirror.config.env import variables
 from mirror.config.sections import PolicySettings
 from mirror.core.policy import Policy
@@ -188,3 +188,11 @@ def test_every_setting_has_its_variable():
     """Names follow the path of the setting."""
     assert variables()["MIRROR_LISTEN_OTLP_GRPC"] == ("listen", "otlp_grpc")
     assert "MIRROR_RULES" not in variables()
+
+
+def test_who_sends_calls_for_a_name_that_no_run_can_have_is_not_told_to_allow_it():
+    assert admission(["checkout-v2", "b"]) == "add them to `runs`, or mend x-mirror-run"
+    assert admission(["b"]) == "add it to `runs`, or mend x-mirror-run"
+    assert admission(["fine", "Überprüfung"]).startswith(
+        "mend x-mirror-run: no run can be called 'Überprüfung'; use up to 63"
+    )

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from mirror.cli.doctor.asking import ask, said
 from mirror.cli.doctor.findings import Finding, note, ok, wrong
 from mirror.collect.forward_transport import RefusedError, RetryLaterError, transport_for
-from mirror.config import Config
+from mirror.config import Config, admission
 from mirror.store.engine import StoreError, explained, open_engine
 
 SKEW_MAX_S: Final = 5.0  # beyond, minutes and certificates of two machines are not the same any more
@@ -72,7 +72,7 @@ def envoy(config: Config, admin: str, *, limit_s: float) -> Iterator[Finding]:
             about, "no route stamps x-mirror-run: nothing is mirrored for us", "add the routes of envoy/snippets"
         )
     elif unknown := sorted(stamped - set(config.runs)):
-        advice = "add them to `runs`, or mend x-mirror-run in the route: their calls are dropped"
+        advice = f"{admission(unknown)}: their calls are dropped"
         yield wrong(about, f"routes stamp runs that are not allowed: {', '.join(unknown)}", advice)
     else:
         yield ok(about, f"routes stamp the runs {', '.join(sorted(stamped))}")
