@@ -111,7 +111,7 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
     if record.outbound_omitted:
         parts.append(int_field(33, record.outbound_omitted))
     redaction = redactor.call(types.request, types.response)
-    messages = _messages(record.requests, record.responses, settings, redaction, redactor.key_id)
+    messages = messages_of(record.requests, record.responses, settings, redaction, redactor.key_id)
     outbound = None
     if record.outbound is not None:  # by what is left: what is private must not be told from a hash of the whole
         outbound = outbound_of(record.outbound, capture_pb2.Capture.FromString(b"".join(messages)).messages)
@@ -229,11 +229,11 @@ def captured_requests(
     requests: Sequence[Message], redaction: CallRedaction, key_id: str, settings: Settings
 ) -> list[capture_pb2.CapturedMessage]:
     """Requests as the Capture of their call would hold them, before there is one."""
-    parts = _messages(requests, (), settings, redaction, key_id)
+    parts = messages_of(requests, (), settings, redaction, key_id)
     return list(capture_pb2.Capture.FromString(b"".join(parts)).messages)
 
 
-def _messages(
+def messages_of(
     requests: Sequence[Message],
     responses: Sequence[Message],
     settings: Settings,

@@ -2,30 +2,33 @@
 
 Of a plain call only ids, times and the two messages are its own. Everything else is as in the other plain calls of its method
 on the same route, and is encoded once, by the functions that encode all other calls (capture.py, sinks/otlp.py).
-The bytes read back as theirs would. What does not fit is left to them: private or large messages, odd headers, links.
+The bytes read back as theirs would. Calls with streams have the same but for their messages, which are written as all are. What does not fit is left to them: private or large messages, odd headers, links.
 
 Where `grpc_mirror_native` is installed it writes most of these spans, the same bytes; what it hands back is written here.
 """
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any, NamedTuple, TypeAlias
 
 from grpc_mirror import native, propagation
-from grpc_mirror.capture import BOTH, SHORT, alike_of, describe, four_bytes, head_of, message_head
+from grpc_mirror.call import RETURNED
+from grpc_mirror.capture import BOTH, SHORT, alike_of, describe, four_bytes, head_of, message_head, messages_of
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
     KIND_INTERNAL,
     KIND_SERVER,
     TRACE_STATE_MAX_CHARS,
+    SpanRef,
     derived_trace_id,
     parse_traceparent,
     span_id_of,
 )
-from grpc_mirror.records import Plain, Queued, Written
+from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
@@ -39,7 +42,7 @@ from grpc_mirror.sinks.otlp import (
     trace_state_bytes,
 )
 from grpc_mirror.v1 import attributes, capture_pb2
-from grpc_mirror.wire import varint
+from grpc_mirror.wire import int_field, varint
 
 FORMS_MAX = 1024
 _ID, _RUN, _ROLE = attributes.HEADER_ID, attributes.HEADER_RUN, attributes.HEADER_ROLE
@@ -129,15 +132,86 @@ class PlainCalls:
             duration_ns,
             _,
         ) = call
+        asked, answered = len(request), len(response)
+        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
+            return None
+        key = method, request_type, response_type, initial
+        begun = self._begun(call, metadata, current, key, (), span_id_of(start_ns), start_unix_ns, duration_ns)
+        if begun is None:
+            return None
+        form, span = begun
+        before, after = message_head(1, asked)
+        head = b"%b\x88\x01%b%b\x90\x01%b%b%b%b%b" % (
+            form.head,
+            four_bytes(start_unix_ns & 0xFFFFFFF, 0x80808080),
+            _rest_of(start_unix_ns >> 28),
+            four_bytes(duration_ns),
+            b"\x78" + varint(deadline_ns) if deadline_ns else b"",
+            before,
+            four_bytes(request_ns),
+            after,
+        )
+        before, after = message_head(2, answered)
+        told = before + four_bytes(response_ns) + after
+        return _whole(form, span, [head, request, told, response])
+
+    def other(self, record: CallRecord) -> PlainSpan | None:
+        """The span of a call with streams, or of another that returned with OK and has nothing but messages to tell; None: as above."""
+        if (
+            record.outcome is not RETURNED
+            or record.trailing_metadata
+            or record.initial_metadata
+            or record.omitted
+            or record.outbound is not None
+            or record.blocked_calls
+            or record.outbound_calls
+            or record.outbound_omitted
+        ):
+            return None
+        key, more = (record.method, record.request_type, record.response_type, record.initial_metadata), (record.kind,)
+        span_id = record.span_id or os.urandom(8)
+        begun = self._begun(
+            record, record.metadata, record.current, key, more, span_id, record.start_unix_ns, record.duration_ns
+        )
+        if begun is None:
+            return None
+        form, span = begun
+        types, redactor = self._schemas.types_of(record), self._redactor
+        messages = messages_of(
+            record.requests,
+            record.responses,
+            self._settings,
+            redactor.call(types.request, types.response),
+            redactor.key_id,
+        )
+        head = b"%b\x88\x01%b\x90\x01%b%b%b%b" % (
+            form.head,
+            varint(record.start_unix_ns),
+            varint(record.duration_ns),
+            b"\x78" + varint(record.deadline_ns) if record.deadline_ns else b"",
+            int_field(19, record.request_count) if record.request_count else b"",
+            int_field(20, record.response_count) if record.response_count else b"",
+        )
+        return _whole(form, span, [head, *messages])
+
+    def _begun(  # noqa: PLR0913, PLR0917 - what is at hand of either kind of call
+        self,
+        call: Plain | CallRecord,
+        metadata: tuple[tuple[str, Any], ...],
+        current: SpanRef | None,
+        key: tuple[Any, ...],
+        more: tuple[Any, ...],
+        span_id: bytes,
+        start_unix_ns: int,
+        duration_ns: int,
+    ) -> tuple[Form, bytes] | None:
+        """The form of a call, known by `key`, its route and `more`, and its span as far as the capture."""
         found = dict(metadata)
         get = found.get
         mirror_id = get(_ID, "").strip()
         if len(found) != len(metadata) or not 0 < len(mirror_id) <= ID_MAX_CHARS:
             return None
-        asked, answered = len(request), len(response)
-        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
-            return None
-        key = (method, request_type, response_type, initial, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT))
+        key = (*key, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT), *more)
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = self._made(call)
@@ -153,7 +227,7 @@ class PlainCalls:
         state, raw_id = get("tracestate"), mirror_id.encode("utf-8", "replace")
         span = b"\x0a\x10%b\x12\x08%b%b%b%b%b\x4a%b%b" % (
             trace_id,
-            span_id_of(start_ns),
+            span_id,
             b"\x22\x08" + parent_id if parent_id else b"",
             trace_state_bytes(state.strip()[:TRACE_STATE_MAX_CHARS]) if state else b"",
             own,
@@ -161,30 +235,11 @@ class PlainCalls:
             _id_head(len(raw_id)),
             raw_id,
         )
-        before, after = message_head(1, asked)
-        head = b"%b\x88\x01%b%b\x90\x01%b%b%b%b%b" % (
-            form.head,
-            four_bytes(start_unix_ns & 0xFFFFFFF, 0x80808080),
-            _rest_of(start_unix_ns >> 28),
-            four_bytes(duration_ns),
-            b"\x78" + varint(deadline_ns) if deadline_ns else b"",
-            before,
-            four_bytes(request_ns),
-            after,
-        )
-        before, after = message_head(2, answered)
-        told = before + four_bytes(response_ns) + after
-        size = len(head) + asked + len(told) + answered
-        attribute = _capture_head(size)
-        size += len(span) + len(attribute)
-        start = _span_head(size)
-        size += len(start)
-        if size <= JOIN_MAX_BYTES:
-            return form, [b"".join((start, span, attribute, head, request, told, response))], size
-        return form, [start, span, attribute, head, request, told, response], size
+        return form, span
 
-    def _made(self, call: Plain) -> Form:
-        settings, record = self._settings, call.record()
+    def _made(self, call: Plain | CallRecord) -> Form:
+        settings = self._settings
+        record, counts = (call.record(), (1, 1)) if isinstance(call, Plain) else (call, (0, 0))
         described, types = describe(record, settings), self._schemas.types_of(record)
         redaction = self._redactor.call(types.request, types.response)
         if described is None or settings.metadata or redaction.strict or redaction.public != BOTH:
@@ -199,8 +254,20 @@ class PlainCalls:
             described.condition,
             alike_bytes(call.method, KIND_SERVER, False, alike) + counted,  # noqa: FBT003 - no error
             alike_bytes(call.method, KIND_INTERNAL, False, alike) + counted,  # noqa: FBT003 - no error
-            head_of(call.method, record.kind, types, unobserved, 0, ending, attempt, 1, 1),
+            head_of(call.method, record.kind, types, unobserved, 0, ending, attempt, *counts),  # those of streams vary
         )
+
+
+def _whole(form: Form, span: bytes, capture: list[bytes]) -> PlainSpan:
+    """Of what stands before the capture and the pieces of that."""
+    size = sum(map(len, capture))
+    attribute = _capture_head(size)
+    size += len(span) + len(attribute)
+    start = _span_head(size)
+    size += len(start)
+    if size <= JOIN_MAX_BYTES:
+        return form, [b"".join((start, span, attribute, *capture))], size
+    return form, [start, span, attribute, *capture], size
 
 
 # What depends on sizes alone: those of a service's calls repeat.

@@ -33,7 +33,7 @@ def directions(draw):
 
 
 def written(requests, responses):
-    return capture._messages(requests, responses, SETTINGS, PUBLIC, "")
+    return capture.messages_of(requests, responses, SETTINGS, PUBLIC, "")
 
 
 @given(directions(), directions())

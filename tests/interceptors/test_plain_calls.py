@@ -3,6 +3,7 @@
 from dataclasses import replace
 
 import pytest
+from grpc_mirror.call import Outcome
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters
 from grpc_mirror.plain import PlainCalls
@@ -10,6 +11,7 @@ from grpc_mirror.propagation import SpanRef, derived_trace_id
 from grpc_mirror.records import Plain
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
+from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.otlp import span_item
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
@@ -65,7 +67,7 @@ class Encoders:
         self.plain = PlainCalls(settings, self.schemas, self.redactor, "host")
 
     def long(self, call):
-        record = call.record()
+        record = call.record() if isinstance(call, Plain) else call
         described = describe(record, self.settings)
         if described is None:
             return None
@@ -134,6 +136,62 @@ def test_most_calls_take_the_short_way(call):
 )
 def test_what_is_not_plain_takes_the_long_way(call, settings):
     assert Encoders(settings).plain.span(call) is None
+
+
+@st.composite
+def streams(draw):
+    """Calls with streams that returned with OK, of which some have more to tell."""
+    call = draw(calls)
+    messages = [Message(draw(offsets), len(body), body) for body in draw(st.lists(st.binary(max_size=300), max_size=6))]
+    split = draw(st.integers(0, len(messages)))
+    kinds = [
+        capture_pb2.CALL_KIND_CLIENT_STREAM,
+        capture_pb2.CALL_KIND_SERVER_STREAM,
+        capture_pb2.CALL_KIND_BIDI_STREAM,
+    ]
+    record = call.record()._replace(
+        kind=draw(st.sampled_from(kinds)),
+        requests=tuple(sorted(messages[:split])),
+        responses=tuple(sorted(messages[split:])),
+        request_count=split,
+        response_count=len(messages) - split,
+    )
+    if draw(st.booleans()):
+        return record
+    odd = draw(st.sampled_from(["trailing_metadata", "blocked_calls", "outbound_calls", "outcome", "initial_metadata"]))
+    values = {
+        "trailing_metadata": (("a", "b"),),
+        "blocked_calls": 1,
+        "outbound_calls": 2,
+        "outcome": Outcome(5, "none", capture_pb2.ENDING_RETURNED),
+        "initial_metadata": (("a", "b"),),
+    }
+    return record._replace(**{odd: values[odd]})
+
+
+@given(streams())
+def test_of_streams_too(record):
+    short = ENCODERS.plain.other(record)
+    if short is not None:
+        assert read(short[1:]) == read(ENCODERS.long(record))
+
+
+@pytest.mark.parametrize("count", [0, 1, 5])
+def test_most_streams_take_the_short_way(count):
+    messages = tuple(Message(number, 2, b"\x0a\x00") for number in range(count))
+    record = (
+        plain_call()
+        .record()
+        ._replace(
+            kind=capture_pb2.CALL_KIND_BIDI_STREAM,
+            requests=messages,
+            responses=messages,
+            request_count=count,
+            response_count=count,
+        )
+    )
+    assert read(ENCODERS.plain.other(record)[1:]) == read(ENCODERS.long(record))
+    assert Encoders(replace(SETTINGS, redact="on")).plain.other(record) is None
 
 
 def test_a_trace_id_is_derived_where_none_came():

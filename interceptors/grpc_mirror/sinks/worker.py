@@ -236,10 +236,12 @@ class Worker:
 
     def _encoded(self, record: Any) -> str:
         """Add a call to the batch. Returns why that was impossible, or nothing."""
-        if not isinstance(record, Plain):
-            return self._add_record(record)
-        found = self._plain.span(record) if self._direct else None
-        return self._add_record(record.record()) if found is None else self._add_plain(*found)
+        plain, found = isinstance(record, Plain), None
+        if self._direct:
+            found = self._plain.span(record) if plain else self._plain.other(record)
+        if found is not None:
+            return self._add_plain(*found)
+        return self._add_record(record.record() if plain else record)
 
     def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
         if form.condition:
