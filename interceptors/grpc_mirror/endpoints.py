@@ -37,7 +37,9 @@ def is_http(endpoint: str) -> bool:
 
 
 def lookup_of(endpoint: str) -> str:
-    """The same host at the port of gRPC."""
+    """Of an endpoint that speaks HTTP the same host at the port of gRPC; empty where its own port is none of OTLP's."""
+    if not is_http(endpoint):
+        return ""
     scheme, separator, _ = endpoint.rpartition("://")
     return f"{scheme}{separator}{target_of(endpoint).rpartition(':')[0]}:{GRPC_PORT}"
 
@@ -61,7 +63,9 @@ def problems(text: str, protocol: str, lookup: str) -> list[str]:
 def _protocol_problems(endpoints: tuple[str, ...], protocol: str) -> list[str]:
     by_port = [is_http(one) for one in endpoints]
     if not protocol and any(by_port) and not all(by_port):
-        return [f"endpoint: some have port {HTTP_PORT}, which is OTLP over HTTP, and some have not; set protocol"]
+        return [
+            f"endpoint: some have port {HTTP_PORT}, which is OTLP over HTTP, and some have not; MIRROR_PROTOCOL says which all of them speak"
+        ]
     if protocol == HTTP:
         return [
             f"endpoint={one!r}: sockets of this kind are for protocol={GRPC}"
@@ -109,7 +113,7 @@ def _problem(endpoint: str) -> str:
         return "has a path; give host:port alone (port 4317 for gRPC, 4318 for HTTP)"
     found = _TARGET.fullmatch(target)
     if found is None:
-        return f"not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317?"
+        return f"not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317 (gRPC) or :4318 (HTTP)?"
     if not 0 < int(found.group(2)) < 65536:
         return "the port is none (1 to 65535)"
     return ""

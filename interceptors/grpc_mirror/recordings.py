@@ -7,6 +7,8 @@ and whatever goes wrong is no answer: then the policy's other way holds.
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import threading
 import weakref
@@ -29,6 +31,7 @@ from grpc_mirror.sinks.over_grpc import open_channel
 from grpc_mirror.sinks.shards import keys_of, shard_of, shares
 from grpc_mirror.v1 import capture_pb2, lookup_pb2
 
+_LOG = logging.getLogger("grpc_mirror")
 METHOD = "/mirror.v1.Recordings/Lookup"
 _CONDITIONS = {
     lookup_pb2.LOOKUP_RESULT_NOT_FOUND: "recorded_not_found",
@@ -39,6 +42,13 @@ _CONDITIONS = {
 }
 _lock = threading.Lock()
 _askers: weakref.WeakKeyDictionary[Observer, Asker] = weakref.WeakKeyDictionary()
+
+
+class _NowhereError(Exception):
+    """The settings do not say where to ask."""
+
+    def __str__(self) -> str:
+        return "set MIRROR_LOOKUP_ENDPOINT to the collector's gRPC address"
 
 
 class Told(NamedTuple):
@@ -67,6 +77,7 @@ class Asker:
         self._keys = keys_of(self._endpoints)
         self._lookups: dict[int, Any] = {}
         self._pid = 0
+        self._told_failure = False
 
     def ask(self, question: Question, patience: Patience) -> Told | None:
         """What the primary was told, waiting so long for it. None: nobody knows; it is counted why. Never raises."""
@@ -147,6 +158,8 @@ class Asker:
                 self._lookups.clear()
             if shard not in self._lookups:
                 part = self._endpoints[shard]
+                if not part.lookup_target:
+                    raise _NowhereError
                 channel = open_channel(part, part.lookup_target)
                 self._lookups[shard] = channel.unary_unary(
                     METHOD, response_deserializer=lookup_pb2.LookupResponse.FromString
@@ -158,8 +171,19 @@ class Asker:
         return (("authorization", f"Bearer {token}"),) if token else None
 
     def _failed(self, error: Exception) -> None:
-        unavailable = isinstance(error, grpc.RpcError)
+        unavailable = isinstance(error, (grpc.RpcError, _NowhereError))
         self._counters.notice("recorded_unavailable" if unavailable else "internal_error")
+        if not self._told_failure:
+            self._told_failure = True
+            where = ", ".join(part.lookup_target for part in self._endpoints)
+            named = (
+                str(error) if isinstance(error, _NowhereError) else type(error).__name__
+            )  # others may hold a payload
+            why = error.code().name if isinstance(error, grpc.RpcError) else named
+            with contextlib.suppress(Exception):  # a service's own handler of logs may raise
+                _LOG.warning(
+                    "grpc_mirror: cannot ask %s what the primary was told: %s (logged once)", where or "anybody", why
+                )
 
 
 def told(outgoing: Outgoing, patience: Patience) -> Told | None:

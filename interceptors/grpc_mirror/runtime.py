@@ -137,5 +137,5 @@ def _announce(settings: Settings) -> None:
         settings.role or "the header says",
         settings.service_name,
         settings.version or "(no version)",
-        settings.target or "a span exporter",
+        settings.where or "a span exporter",
     )

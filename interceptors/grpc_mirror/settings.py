@@ -48,7 +48,7 @@ class Settings:
             Empty: nothing is captured.
         protocol: `http/protobuf` or `grpc`, by which OTLP goes there; empty: http/protobuf to port 4318, else grpc.
         lookup_endpoint: where the policy `recorded` asks, always by gRPC: one for each endpoint, in their order. Empty: the
-            endpoint; with http/protobuf its host at port 4317.
+            endpoint; with http/protobuf to port 4318 the same host at 4317, and to another port nowhere.
         role: primary, candidate or secondary, as `MIRROR_ROLE` says; empty: the header labels the capture.
         sink: `direct` (our own sender) or `tracer` (an OpenTelemetry TracerProvider of its own).
         metadata: names of request and initial metadata to capture; all other names are left out.
@@ -199,8 +199,13 @@ class Settings:
 
     @property
     def lookup_target(self) -> str:
-        """The same as host:port, of the only endpoint."""
+        """The same as host:port, of the only endpoint; empty: nowhere."""
         return endpoints.target_of(self.lookups[0])
+
+    @property
+    def where(self) -> str:
+        """The endpoint and the protocol, to be read."""
+        return f"{self.target} ({endpoints.HTTP if self.over_http else endpoints.GRPC})" if self.target else ""
 
     @property
     def secure(self) -> bool:
@@ -298,7 +303,8 @@ def _problems(settings: Settings) -> list[str]:
     found = endpoints.problems(settings.endpoint, settings.protocol, settings.lookup_endpoint)
     found += [_queue_problem(settings), role_problem("role", settings.role)]
     if settings.protocol not in ("", *endpoints.PROTOCOLS):
-        hint = _did_you_mean(settings.protocol, endpoints.PROTOCOLS)
+        http = settings.protocol.lower().startswith("http")
+        hint = _did_you_mean(endpoints.HTTP if http else settings.protocol, endpoints.PROTOCOLS)
         found.append(f"protocol={settings.protocol!r}: one of {', '.join(endpoints.PROTOCOLS)}{hint}")
     if settings.sink not in ("direct", "tracer"):
         hint = _did_you_mean(settings.sink, ("direct", "tracer"))

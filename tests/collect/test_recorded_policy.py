@@ -343,3 +343,22 @@ def test_in_bursts_a_shadow_is_told_all_that_the_primary_was(collector):
                 assert primary.see("Unary", asked_primary) == candidate.see("Unary", asked_candidate)
         assert conditions() == {"recorded": 2 * bursts * at_once}
     assert len(back.seen) == 2 * bursts * at_once
+
+
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_where_nobody_can_be_asked_the_log_says_once_what_is_missing(collector, flavour, caplog):
+    """HTTP to a port that is not OTLP's does not say where gRPC is: it is not guessed."""
+    settings = settings_of(collector.addresses["otlp_http"], protocol="http/protobuf")
+    policy = grpc_mirror.recorded(wait_s=0.1)
+    said, reached = shadow(flavour, says(flavour, "a", "b"), settings, f"nowhere-{flavour}", policy)
+    assert reached == []
+    assert said.count("FAILED_PRECONDITION") == 2
+    assert caplog.text.count("cannot ask anybody what the primary was told: set MIRROR_LOOKUP_ENDPOINT") == 1
+    conditions = grpc_mirror.counts()[settings.endpoint].conditions
+    assert conditions["recorded_unavailable"] == 2
+
+
+def test_one_that_does_not_answer_is_named(collector, caplog):
+    settings = settings_of(collector.addresses["otlp_grpc"], lookup_endpoint=collector.addresses["otlp_http"])
+    shadow("sync", says("sync", "a"), settings, "wrong-place", grpc_mirror.recorded(wait_s=0.1))
+    assert f"cannot ask {collector.addresses['otlp_http']} what the primary was told: " in caplog.text

@@ -276,6 +276,17 @@ def test_what_answers_no_http_is_tried_again_and_told(over_http, sending, caplog
     assert "cannot deliver captures: UNAVAILABLE" in caplog.text
 
 
+def test_grpc_to_a_port_of_http_is_told_with_what_to_do(settings, sending, caplog):
+    """The default for HTTP on any port but 4318."""
+    with HttpReceiver() as web:
+        sender, _ = sending(replace(settings, endpoint=web.endpoint, retry_max_s=0.01))
+        sender.put(record())
+        assert sender.flush(20)
+        assert f"{web.endpoint} (grpc): cannot deliver captures: UNAVAILABLE: 'the port speaks no gRPC;" in caplog.text
+        assert "set MIRROR_PROTOCOL=http/protobuf" in caplog.text
+        assert "1 captures were dropped (export_failed)" in caplog.text
+
+
 def test_a_port_of_grpc_is_told_as_no_http(over_http, receiver, sending, caplog):
     """The usual slip: 4317 for 4318."""
     sender, _ = sending(over_http(receiver, retry_max_s=0.01))
@@ -384,7 +395,7 @@ def test_an_ok_that_is_not_understood_is_one():
         ("https://[::1]:4318", "", True, ("https://[::1]:4317",)),
         ("a:4318,b:4318", "", True, ("a:4317", "b:4317")),
         ("c:4318", "grpc", False, ("c:4318",)),
-        ("c:9000", HTTP, True, ("c:4317",)),
+        ("c:9000", HTTP, True, ("",)),
         ("", "", False, ()),
     ],
 )

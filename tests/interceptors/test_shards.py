@@ -141,7 +141,7 @@ def test_the_facade_tells_counts_by_endpoint(receiver, settings):
         ("a:1,a:1", "'a:1' stands there twice"),
         ("http://a:1,A:1", "'a:1' stands there twice"),
         ("https://a:1,http://b:1", "some are encrypted and some are not"),
-        ("a:1,b", "did you mean b:4317?"),
+        ("a:1,b", "did you mean b:4317 "),
         (",", "holds no endpoint"),
         (",".join(f"a{n}:1" for n in range(17)), "at most 16"),
     ],

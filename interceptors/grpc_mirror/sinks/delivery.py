@@ -106,6 +106,7 @@ class Delivery:
             calls = sum(item.is_call for item in part)
             if calls:
                 self._counters.drop(result.reason, calls)
+                self._tell("dropped", "%d captures were dropped (%s); more are counted, not told", calls, result.reason)
         return whole
 
     def _send(self, part: Sequence[Item], started: float) -> SendResult:
@@ -184,7 +185,7 @@ class Delivery:
 
     @property
     def _where(self) -> str:
-        return self._settings.target or "the exporter"
+        return self._settings.where or "the exporter"
 
     def _tell(self, kind: str, text: str, *args: Any) -> None:
         """Log, of each kind not more than once a minute."""

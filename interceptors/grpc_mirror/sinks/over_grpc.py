@@ -26,6 +26,8 @@ _RETRYABLE = frozenset(
 )
 # How grpc's C core, Go and Java say that a request is over the receiver's limit.
 _TOO_LARGE = re.compile(r"larger than max|exceeds maximum size", re.IGNORECASE)
+# How grpc's core says that the other side answered by HTTP/1.
+_NO_HTTP2 = re.compile(r"Failed parsing HTTP/2|http1", re.IGNORECASE)
 _RETRY_INFO = "google.rpc.RetryInfo"
 _RETRY_INFO_KEY = "google.rpc.retryinfo-bin"
 _OPTIONS = (
@@ -97,6 +99,8 @@ def failure(error: Any) -> SendResult:
     delay_s = _retry_delay_s(error.trailing_metadata() or ())
     exhausted = name == "RESOURCE_EXHAUSTED" and delay_s is None
     words = error.details() or ""
+    if _NO_HTTP2.search(words):
+        words = f"the port speaks no gRPC; where it is OTLP over HTTP set MIRROR_PROTOCOL=http/protobuf ({words})"
     return SendResult(
         ok=False,
         retryable=name in _RETRYABLE and not exhausted,

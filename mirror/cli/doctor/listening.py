@@ -213,7 +213,10 @@ def _from_here(address: Address) -> Address:
 
 def _other(about: str) -> str:
     name = about.removeprefix("listen.").upper()
-    return f"stop what has the port, or choose another by {about} (MIRROR_LISTEN_{name})"
+    return (
+        f"another listener of this collector, or with other tls settings: mend the configuration that doctor reads; "
+        f"another program: stop it, or choose another port by {about} (MIRROR_LISTEN_{name})"
+    )
 
 
 def _runs(answer: Answer) -> list[str] | None:
