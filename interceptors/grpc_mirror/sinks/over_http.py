@@ -17,7 +17,7 @@ import time
 from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from email.utils import parsedate_to_datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from google.protobuf.message import DecodeError
 
@@ -30,6 +30,7 @@ from grpc_mirror.wire import fields
 PATH = "/v1/traces"
 CONTENT_TYPE = "application/x-protobuf"
 _OK = 200
+_REDIRECT = 300
 _TOO_LARGE = 413
 _BROKEN = "UNAVAILABLE"  # there was no answer
 _RETRYABLE = frozenset({408, 429, 502, 503, 504})  # of the OTLP specification; and 408: the body took too long
@@ -37,7 +38,7 @@ ANSWER_MAX_BYTES = 64 * 1024  # of a longer one nothing is believed, and the con
 # What is smaller is put together up to this much: each piece that is sent by itself is a call of the system.
 JOIN_BYTES = 64 * 1024
 _ALONE_BYTES = 16 * 1024
-_IO_MIN_S = 0.001
+_Socket = TypeVar("_Socket", bound=socket.socket)
 
 
 class HttpChannel:
@@ -49,7 +50,9 @@ class HttpChannel:
         self._closed = self._exporting = False
         self._sock: socket.socket | None = None
         bearer = f"Authorization: Bearer {settings.bearer}\r\n" if settings.bearer else ""
-        head = f"POST {PATH} HTTP/1.1\r\nHost: {settings.target}\r\nContent-Type: {CONTENT_TYPE}\r\n{bearer}Content-Length: "
+        name, _, port = settings.target.rpartition(":")
+        host = f"{name.encode('idna').decode()}:{port}"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {CONTENT_TYPE}\r\n{bearer}Content-Length: "
         self._head = head.encode("latin-1")
         self._tls: ssl.SSLContext | None = None
         self._files: tuple[int, ...] = ()  # when those of `_tls` were written
@@ -79,7 +82,7 @@ class HttpChannel:
     def _try(self, request: Sequence[bytes], by: float) -> SendResult:
         with self._lock:
             if self._closed:
-                return SendResult(ok=False, reason="CANCELLED")
+                return SendResult(ok=False, retryable=True, reason="CANCELLED")  # as over gRPC: not a refusal
             self._exporting = True
         try:
             return self._exchange(request, by)
@@ -89,6 +92,9 @@ class HttpChannel:
         except (OSError, http.client.HTTPException) as error:
             self._drop()
             return SendResult(ok=False, retryable=True, reason=_BROKEN, words=_words_of(error))
+        except BaseException:
+            self._drop()  # or the next request would get this one's answer
+            raise
         finally:
             self._exporting = False
             if self._closed:
@@ -107,8 +113,7 @@ class HttpChannel:
         body = plain_ok(begun)
         if body is not None:
             return result_of(_OK, None, body, "")
-        response = http.client.HTTPResponse(_Begun(sock, begun), method="POST")  # type: ignore[arg-type] # makefile is all it asks for
-        response.begin()
+        response = _answer(_Begun(sock, begun, by))
         body = response.read(ANSWER_MAX_BYTES)
         if response.will_close or not response.isclosed():
             self._drop()
@@ -117,17 +122,36 @@ class HttpChannel:
     def _connect(self, by: float) -> socket.socket:
         host, _, port = self._settings.target.rpartition(":")
         host = host.strip("[]")
-        sock = socket.create_connection((host, int(port)), max(_IO_MIN_S, by - time.monotonic()))
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._settings.secure:
-                sock = self._context().wrap_socket(sock, server_hostname=host)
-        except BaseException:
-            sock.close()
-            raise
-        self._sock = sock
+        context = self._context() if self._settings.secure else None
+        failed: OSError | None = None
+        for family, kind, protocol, _, address in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM):
+            try:
+                sock = self._use(socket.socket(family, kind, protocol))
+                _wait_until(sock, by)
+                sock.connect(address)
+                break
+            except TimeoutError:
+                raise
+            except OSError as error:
+                failed = error
+                self._drop()
+        else:
+            raise failed or OSError("the name has no address")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            sock = self._use(context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False))
+            _wait_until(sock, by)
+            sock.do_handshake()
         if self._closed:
             raise ConnectionAbortedError("closed meanwhile")
+        return sock
+
+    def _use(self, sock: _Socket) -> _Socket:
+        """`close` reaches it from here on: connecting takes its time too."""
+        with self._lock:
+            self._sock = sock
+            if self._closed:
+                raise ConnectionAbortedError("closed meanwhile")
         return sock
 
     def _context(self) -> ssl.SSLContext:
@@ -137,7 +161,9 @@ class HttpChannel:
             settings = self._settings
             context = ssl.create_default_context(cafile=settings.ca_file or None)
             if settings.cert_file:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
+                context.load_cert_chain(
+                    settings.cert_file, settings.key_file, ""
+                )  # no password: it would ask the terminal
             self._tls, self._files = context, files
         return self._tls
 
@@ -151,12 +177,15 @@ class HttpChannel:
 class _Begun(io.RawIOBase):
     """A socket of which something was read already, as http.client reads it."""
 
-    def __init__(self, sock: socket.socket, begun: bytes) -> None:
+    def __init__(self, sock: socket.socket, begun: bytes, by: float) -> None:
         self._sock = sock
         self._begun = begun
+        self._by = by
+        self._reader = _Reader(self)
+        self.ended = False
 
     def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
+        return self._reader
 
     def readable(self) -> bool:
         return True
@@ -164,9 +193,30 @@ class _Begun(io.RawIOBase):
     def readinto(self, into: Any) -> int:
         piece, self._begun = self._begun[: len(into)], self._begun[len(into) :]
         if not piece:
-            return self._sock.recv_into(into)
+            _wait_until(self._sock, self._by)  # each time: however it drips, the time is that of the export
+            size = self._sock.recv_into(into)
+            self.ended = not size
+            return size
         into[: len(piece)] = piece
         return len(piece)
+
+
+def _answer(source: _Begun) -> http.client.HTTPResponse:
+    """The answer, whose body is still to be read. Of what comes before one (1xx) http.client skips 100 alone."""
+    while True:
+        response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type] # makefile is all it asks for
+        response.begin()
+        if source.ended:  # within the head: http.client takes what there is for a whole one
+            raise http.client.IncompleteRead(b"")
+        if response.status >= _OK:
+            return response
+
+
+class _Reader(io.BufferedReader):
+    """http.client closes it after what is no answer yet, and what it holds may be the answer's."""
+
+    def close(self) -> None:
+        pass
 
 
 def plain_ok(answer: bytes) -> bytes | None:
@@ -203,7 +253,7 @@ def joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
 
 def result_of(status: int, retry_after: str | None, body: bytes, phrase: str) -> SendResult:
     """What an answer says (OTLP specification, OTLP/HTTP response)."""
-    if status == _OK:
+    if _OK <= status < _REDIRECT:  # all are 200 by the specification; some say 202 or 204, and then have it too
         try:
             partial = otlp_slices_pb2.ExportTraceServiceResponse.FromString(body).partial_success
         except DecodeError:
@@ -236,7 +286,7 @@ def _delay_s(retry_after: str | None) -> float | None:
         return min(float(retry_after), 1e9)
     try:
         when = parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())
 
