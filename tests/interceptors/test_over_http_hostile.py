@@ -254,3 +254,24 @@ def test_the_host_is_named_as_the_network_names_it():
 def test_a_host_that_is_no_name_is_told_at_the_start(endpoint):
     with pytest.raises(SettingsError, match="the host is no name"):
         Settings(endpoint=endpoint)
+
+
+@pytest.mark.parametrize(
+    ("answer", "reason", "words"),
+    [
+        (b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n-5\r\nabc", "UNAVAILABLE", "read length"),
+        (b"HTTP/1.1 307 Go\r\nlocation: https://x/\r\ncontent-length: 1\r\n\r\n<", "HTTP 307", "Go: https://x/"),
+        (b"HTTP/1.1 307 Go\r\ncontent-length: 1\r\n\r\n<", "HTTP 307", "<"),
+    ],
+)
+def test_what_is_told_of_an_odd_answer(answer, reason, words):
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(answer)
+
+    with serving(serve) as port:
+        channel = channel_to(port)
+        result = channel.send([b"spans"], 20)
+        channel.close()
+    assert (result.ok, result.reason) == (False, reason)
+    assert words in result.words

@@ -31,6 +31,7 @@ PATH = "/v1/traces"
 CONTENT_TYPE = "application/x-protobuf"
 _OK = 200
 _REDIRECT = 300
+_FAULT = 400
 _TOO_LARGE = 413
 _BROKEN = "UNAVAILABLE"  # there was no answer
 _RETRYABLE = frozenset({408, 429, 502, 503, 504})  # of the OTLP specification; and 408: the body took too long
@@ -89,7 +90,7 @@ class HttpChannel:
         except TimeoutError:
             self._drop()
             return SendResult(ok=False, retryable=True, reason="DEADLINE_EXCEEDED")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last: of a chunk of a negative size
             self._drop()
             return SendResult(ok=False, retryable=True, reason=_BROKEN, words=_words_of(error))
         except BaseException:
@@ -117,6 +118,9 @@ class HttpChannel:
         body = response.read(ANSWER_MAX_BYTES)
         if response.will_close or not response.isclosed():
             self._drop()
+        elsewhere = response.getheader("Location") if _REDIRECT <= response.status < _FAULT else None
+        if elsewhere:  # it is not followed: the token is for the endpoint that was named
+            return result_of(response.status, None, b"", f"{response.reason}: {elsewhere}")
         return result_of(response.status, response.getheader("Retry-After"), body, response.reason)
 
     def _connect(self, by: float) -> socket.socket:
