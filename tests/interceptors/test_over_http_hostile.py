@@ -275,3 +275,24 @@ def test_what_is_told_of_an_odd_answer(answer, reason, words):
         channel.close()
     assert (result.ok, result.reason) == (False, reason)
     assert words in result.words
+
+
+def test_the_other_side_hears_of_a_close_though_a_child_was_forked():
+    """The child has a copy of the descriptor, which keeps the connection."""
+    heard = threading.Event()
+
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(OK)
+        if not connection.recv(65536):
+            heard.set()
+
+    with serving(serve) as port:
+        channel = channel_to(port)
+        assert channel.send([b"spans"], 20).ok
+        copy = os.dup(channel._sock.fileno())
+        try:
+            channel.close()
+            assert heard.wait(10)
+        finally:
+            os.close(copy)

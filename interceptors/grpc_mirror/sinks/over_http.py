@@ -175,6 +175,10 @@ class HttpChannel:
         with self._lock:
             sock, self._sock = self._sock, None
         if sock is not None:
+            with contextlib.suppress(
+                OSError
+            ):  # else the other side hears of it only once no forked child has it any more
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             sock.close()
 
 
