@@ -141,8 +141,9 @@ def test_calls_of_an_export_on_a_kept_connection_that_is_cut_short_are_lost_by_t
         assert sender.counts().dropped == {"shutdown": 1}
 
 
-def test_a_shutdown_while_it_connects(sending):
-    """To an address where nobody answers: the queue of connections is full."""
+@contextlib.contextmanager
+def silent():
+    """The port of an address where nobody answers: the queue of connections is full."""
     with socket.socket() as server, contextlib.ExitStack() as stack:
         server.bind(("127.0.0.1", 0))
         server.listen(0)
@@ -150,7 +151,30 @@ def test_a_shutdown_while_it_connects(sending):
             filling = stack.enter_context(socket.socket())
             filling.setblocking(False)
             filling.connect_ex(server.getsockname())
-        sender = cut(sending, hanging(f"127.0.0.1:{server.getsockname()[1]}"))
+        yield server.getsockname()[1]
+
+
+def test_of_several_addresses_a_silent_one_leaves_time_for_the_next(monkeypatch):
+    def serve(connection):
+        connection.recv(65536)
+        connection.sendall(OK)
+
+    with silent() as first, serving(serve) as second, silent() as third:
+        ports = [first, second]
+        stands_for = lambda port: (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", port))  # noqa: E731
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: [stands_for(port) for port in ports])
+        channel = channel_to(1)
+        assert channel.send([b"spans"], 3).ok
+        channel.close()
+        ports[1:] = [third]
+        channel = channel_to(1)
+        assert channel.send([b"spans"], 0.3).reason == "DEADLINE_EXCEEDED"
+        channel.close()
+
+
+def test_a_shutdown_while_it_connects(sending):
+    with silent() as port:
+        sender = cut(sending, hanging(f"127.0.0.1:{port}"))
         assert not sender.flush(0.2)
         assert not sender.shutdown(0.1)
         assert not sender._thread.is_alive()

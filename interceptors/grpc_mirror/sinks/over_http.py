@@ -128,14 +128,14 @@ class HttpChannel:
         host = host.strip("[]")
         context = self._context() if self._settings.secure else None
         failed: OSError | None = None
-        for family, kind, protocol, _, address in socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM):
+        addresses = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
             try:
                 sock = self._use(socket.socket(family, kind, protocol))
-                _wait_until(sock, by)
+                now = time.monotonic()  # one that is silent leaves time for the others
+                _wait_until(sock, now + (by - now) / (len(addresses) - number))
                 sock.connect(address)
                 break
-            except TimeoutError:
-                raise
             except OSError as error:
                 failed = error
                 self._drop()
