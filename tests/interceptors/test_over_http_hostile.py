@@ -1,6 +1,7 @@
 """OTLP over HTTP to receivers that mean no good, or that vanish: how long it takes, and what is counted."""
 
 import contextlib
+import gc
 import os
 import socket
 import ssl
@@ -9,7 +10,7 @@ import time
 
 import pytest
 from grpc_mirror.settings import Settings, SettingsError
-from grpc_mirror.sinks.over_http import HttpChannel, result_of
+from grpc_mirror.sinks.over_http import HttpChannel, _Begun, result_of
 
 from tests.interceptors.test_over_http import HTTP, server_tls
 from tests.interceptors.test_sender import record
@@ -295,7 +296,13 @@ def test_what_is_told_of_an_odd_answer(answer, reason, words):
 
     with serving(serve) as port:
         channel = channel_to(port)
-        result = channel.send([b"spans"], 20)
+        gc.collect()
+        gc.disable()
+        try:
+            result = channel.send([b"spans"], 20)
+            assert not [one for one in gc.get_objects() if isinstance(one, _Begun)]
+        finally:
+            gc.enable()
         channel.close()
     assert (result.ok, result.reason) == (False, reason)
     assert words in result.words

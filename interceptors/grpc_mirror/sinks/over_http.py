@@ -165,9 +165,8 @@ class HttpChannel:
             settings = self._settings
             context = ssl.create_default_context(cafile=settings.ca_file or None)
             if settings.cert_file:
-                context.load_cert_chain(
-                    settings.cert_file, settings.key_file, ""
-                )  # no password: it would ask the terminal
+                # A password, though there is none: it would ask the terminal.
+                context.load_cert_chain(settings.cert_file, settings.key_file, "")
             self._tls, self._files = context, files
         return self._tls
 
@@ -175,9 +174,8 @@ class HttpChannel:
         with self._lock:
             sock, self._sock = self._sock, None
         if sock is not None:
-            with contextlib.suppress(
-                OSError
-            ):  # else the other side hears of it only once no forked child has it any more
+            # Else the other side hears of it only once no forked child has it any more.
+            with contextlib.suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)
             sock.close()
 
@@ -189,11 +187,7 @@ class _Begun(io.RawIOBase):
         self._sock = sock
         self._begun = begun
         self._by = by
-        self._reader = _Reader(self)
         self.ended = False
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return self._reader
 
     def readable(self) -> bool:
         return True
@@ -209,12 +203,13 @@ class _Begun(io.RawIOBase):
         return len(piece)
 
 
-def _answer(source: _Begun) -> http.client.HTTPResponse:
+def _answer(begun: _Begun) -> http.client.HTTPResponse:
     """The answer, whose body is still to be read. Of what comes before one (1xx) http.client skips 100 alone."""
+    source = _Reader(begun)
     while True:
         response = http.client.HTTPResponse(source, method="POST")  # type: ignore[arg-type] # makefile is all it asks for
         response.begin()
-        if source.ended:  # within the head: http.client takes what there is for a whole one
+        if begun.ended:  # within the head: http.client takes what there is for a whole one
             raise http.client.IncompleteRead(b"")
         if response.status >= _OK:
             return response
@@ -222,6 +217,9 @@ def _answer(source: _Begun) -> http.client.HTTPResponse:
 
 class _Reader(io.BufferedReader):
     """http.client closes it after what is no answer yet, and what it holds may be the answer's."""
+
+    def makefile(self, _mode: str) -> io.BufferedReader:
+        return self
 
     def close(self) -> None:
         pass
