@@ -114,9 +114,11 @@ def _problem(endpoint: str) -> str:
     found = _TARGET.fullmatch(target)
     if found is None:
         return f"not host:port; did you mean {target.split(':')[0] or 'localhost'}:4317 (gRPC) or :4318 (HTTP)?"
-    if not 0 < int(found.group(2)) < 65536:
-        return "the port is none (1 to 65535)"
-    return ""
+    try:
+        found.group(1).encode("idna")
+    except UnicodeError:
+        return "the host is no name (between its dots stand 1 to 63 characters)"
+    return "" if 0 < int(found.group(2)) < 65536 else "the port is none (1 to 65535)"
 
 
 def _file_problem(name: str, path: str) -> str:

@@ -23,6 +23,7 @@ _SIZE = re.compile(r"(\d+)\s*(KiB|MiB|GiB|B)?", re.IGNORECASE)
 _UNITS = {"b": 1, "kib": _KIB, "mib": _MIB, "gib": 1024 * _MIB}
 _REDACT = ("auto", "on", "off")
 _KEY_MIN_CHARS = 16
+_MOST_BYTES = 1 << 48
 # Patterns by commas or blanks, which may also stand in a quoted key.
 _PATTERN = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s,"])+|"')
 _METADATA_KEY = re.compile(r"[0-9a-z_.\-]+")
@@ -327,6 +328,11 @@ def _problems(settings: Settings) -> list[str]:
         f"{name}={getattr(settings, name)!r}: must be above zero"
         for name in _FIELDS
         if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max")) and not getattr(settings, name) > 0
+    ]
+    found += [
+        f"{name}={getattr(settings, name)}: more than anything can hold"
+        for name in _FIELDS
+        if name.endswith("_bytes") and getattr(settings, name) > _MOST_BYTES
     ]
     if settings.shadow_key and len(settings.shadow_key) < _SHADOW_KEY_MIN_CHARS:
         found.append(f"shadow_key: shorter than {_SHADOW_KEY_MIN_CHARS} characters; make one: openssl rand -base64 32")

@@ -74,6 +74,12 @@ def test_endpoints_that_are_none(endpoint):
         Settings(endpoint=endpoint)
 
 
+def test_a_limit_beyond_all_memory_is_refused():
+    """It would end the sender in its C parts."""
+    with pytest.raises(SettingsError, match="queue_max_bytes=1180591620717411303424: more than anything can hold"):
+        Settings(endpoint="c:1", queue_max_bytes=1 << 70)
+
+
 def test_only_name_and_resource_come_from_otel():
     environ = {
         "OTEL_EXPORTER_OTLP_ENDPOINT": "http://vendor:4317",

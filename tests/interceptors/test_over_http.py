@@ -12,7 +12,8 @@ import grpc_mirror
 import pytest
 from google.rpc.status_pb2 import Status
 from grpc_mirror.settings import Settings, SettingsError
-from grpc_mirror.sinks.over_http import JOIN_BYTES, HttpChannel, joined, plain_ok, result_of
+from grpc_mirror.sinks.http_answers import plain_ok, result_of
+from grpc_mirror.sinks.over_http import JOIN_BYTES, HttpChannel, joined
 from grpc_mirror.v1 import attributes, otlp_slices_pb2
 from hypothesis import given
 from hypothesis import strategies as st
@@ -292,7 +293,23 @@ def test_a_port_of_grpc_is_told_as_no_http(over_http, receiver, sending, caplog)
     sender, _ = sending(over_http(receiver, retry_max_s=0.01))
     sender.put(record())
     assert sender.flush(20)
-    assert "cannot deliver captures: UNAVAILABLE" in caplog.text
+    assert (
+        "(http/protobuf): cannot deliver captures: UNAVAILABLE: 'the port speaks gRPC: take the port of HTTP (4318)"
+        in caplog.text
+    )
+
+
+def test_https_to_a_port_without_tls_is_told_with_what_to_do(over_http, sending, caplog):
+    with HttpReceiver() as web:
+        sender, _ = sending(over_http(web, endpoint=f"https://{web.endpoint}", retry_max_s=0.01))
+        sender.put(record())
+        assert sender.flush(20)
+    assert "the port speaks no TLS; where it is plain write http://" in caplog.text
+
+
+def test_an_address_that_takes_no_otlp_is_told_as_such():
+    """The collector's page, say: not a page of HTML in the log."""
+    assert result_of(404, None, b"<html>...", "Not Found").words == "no OTLP is taken at this address"
 
 
 def test_a_collector_that_is_silent_or_gone_is_tried_in_time(over_http, sending):
@@ -372,7 +389,7 @@ def test_pieces_are_put_together_and_large_ones_are_not_copied(sizes):
 
 @pytest.mark.parametrize(
     ("status", "retryable", "too_large"),
-    [(400, False, False), (404, False, False), (413, False, True), (500, False, False)]
+    [(400, False, False), (403, False, False), (413, False, True), (500, False, False)]
     + [(status, True, False) for status in (408, 429, 502, 503, 504)],
 )
 def test_statuses(status, retryable, too_large):

@@ -1,43 +1,32 @@
 """OTLP over HTTP/1.1 on one kept connection. Shell: opens sockets, in the sender's thread only.
 
-Bodies go from where they lie to the socket, without a copy and without the GIL. Nearly all answers are one short message, which
-is read here; any other is left to the standard library's http.client, which takes longer than everything else here together
-(measured: of an export of 500 KB two thirds). There are no threads that wake up beside the handlers. No proxy is used.
+Bodies go from where they lie to the socket, without a copy and without the GIL. There are no threads that wake up beside the
+handlers. No proxy is used.
 """
 
 from __future__ import annotations
 
 import contextlib
 import http.client
-import io
 import socket
 import ssl
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timezone
-from email.utils import parsedate_to_datetime
-from typing import Any
-
-from google.protobuf.message import DecodeError
+from typing import TypeVar
 
 from grpc_mirror.settings import Settings
+from grpc_mirror.sinks.http_answers import ANSWER_MAX_BYTES, OK, answered, plain_ok, result_of, wait_until
 from grpc_mirror.sinks.over_grpc import changed_at
 from grpc_mirror.sinks.transport import SendResult
-from grpc_mirror.v1 import otlp_slices_pb2
-from grpc_mirror.wire import fields
 
 PATH = "/v1/traces"
 CONTENT_TYPE = "application/x-protobuf"
-_OK = 200
-_TOO_LARGE = 413
 _BROKEN = "UNAVAILABLE"  # there was no answer
-_RETRYABLE = frozenset({408, 429, 502, 503, 504})  # of the OTLP specification; and 408: the body took too long
-ANSWER_MAX_BYTES = 64 * 1024  # of a longer one nothing is believed, and the connection is closed
 # What is smaller is put together up to this much: each piece that is sent by itself is a call of the system.
 JOIN_BYTES = 64 * 1024
 _ALONE_BYTES = 16 * 1024
-_IO_MIN_S = 0.001
+_Socket = TypeVar("_Socket", bound=socket.socket)
 
 
 class HttpChannel:
@@ -49,7 +38,9 @@ class HttpChannel:
         self._closed = self._exporting = False
         self._sock: socket.socket | None = None
         bearer = f"Authorization: Bearer {settings.bearer}\r\n" if settings.bearer else ""
-        head = f"POST {PATH} HTTP/1.1\r\nHost: {settings.target}\r\nContent-Type: {CONTENT_TYPE}\r\n{bearer}Content-Length: "
+        name, _, port = settings.target.rpartition(":")
+        host = f"{name.encode('idna').decode()}:{port}"
+        head = f"POST {PATH} HTTP/1.1\r\nHost: {host}\r\nContent-Type: {CONTENT_TYPE}\r\n{bearer}Content-Length: "
         self._head = head.encode("latin-1")
         self._tls: ssl.SSLContext | None = None
         self._files: tuple[int, ...] = ()  # when those of `_tls` were written
@@ -79,16 +70,19 @@ class HttpChannel:
     def _try(self, request: Sequence[bytes], by: float) -> SendResult:
         with self._lock:
             if self._closed:
-                return SendResult(ok=False, reason="CANCELLED")
+                return SendResult(ok=False, retryable=True, reason="CANCELLED")  # as over gRPC: not a refusal
             self._exporting = True
         try:
             return self._exchange(request, by)
         except TimeoutError:
             self._drop()
             return SendResult(ok=False, retryable=True, reason="DEADLINE_EXCEEDED")
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, http.client.HTTPException, ValueError) as error:  # the last: of a chunk of a negative size
             self._drop()
             return SendResult(ok=False, retryable=True, reason=_BROKEN, words=_words_of(error))
+        except BaseException:
+            self._drop()  # or the next request would get this one's answer
+            raise
         finally:
             self._exporting = False
             if self._closed:
@@ -100,34 +94,51 @@ class HttpChannel:
         # A receiver may answer before it has read all, and close: then what it says is still there.
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
             for piece in joined([head, *request]):
-                _wait_until(sock, by)
+                wait_until(sock, by)
                 sock.sendall(piece)
-        _wait_until(sock, by)
+        wait_until(sock, by)
         begun = sock.recv(ANSWER_MAX_BYTES)
         body = plain_ok(begun)
         if body is not None:
-            return result_of(_OK, None, body, "")
-        response = http.client.HTTPResponse(_Begun(sock, begun), method="POST")  # type: ignore[arg-type] # makefile is all it asks for
-        response.begin()
-        body = response.read(ANSWER_MAX_BYTES)
-        if response.will_close or not response.isclosed():
+            return result_of(OK, None, body, "")
+        result, kept = answered(sock, begun, by)
+        if not kept:
             self._drop()
-        return result_of(response.status, response.getheader("Retry-After"), body, response.reason)
+        return result
 
     def _connect(self, by: float) -> socket.socket:
         host, _, port = self._settings.target.rpartition(":")
         host = host.strip("[]")
-        sock = socket.create_connection((host, int(port)), max(_IO_MIN_S, by - time.monotonic()))
-        try:
-            sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-            if self._settings.secure:
-                sock = self._context().wrap_socket(sock, server_hostname=host)
-        except BaseException:
-            sock.close()
-            raise
-        self._sock = sock
+        context = self._context() if self._settings.secure else None
+        failed: OSError | None = None
+        addresses = socket.getaddrinfo(host, int(port), type=socket.SOCK_STREAM)
+        for number, (family, kind, protocol, _, address) in enumerate(addresses):
+            try:
+                sock = self._use(socket.socket(family, kind, protocol))
+                now = time.monotonic()  # one that is silent leaves time for the others
+                wait_until(sock, now + (by - now) / (len(addresses) - number))
+                sock.connect(address)
+                break
+            except OSError as error:
+                failed = error
+                self._drop()
+        else:
+            raise failed or OSError("the name has no address")
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        if context is not None:
+            sock = self._use(context.wrap_socket(sock, server_hostname=host, do_handshake_on_connect=False))
+            wait_until(sock, by)
+            sock.do_handshake()
         if self._closed:
             raise ConnectionAbortedError("closed meanwhile")
+        return sock
+
+    def _use(self, sock: _Socket) -> _Socket:
+        """`close` reaches it from here on: connecting takes its time too."""
+        with self._lock:
+            self._sock = sock
+            if self._closed:
+                raise ConnectionAbortedError("closed meanwhile")
         return sock
 
     def _context(self) -> ssl.SSLContext:
@@ -137,7 +148,8 @@ class HttpChannel:
             settings = self._settings
             context = ssl.create_default_context(cafile=settings.ca_file or None)
             if settings.cert_file:
-                context.load_cert_chain(settings.cert_file, settings.key_file)
+                # A password, though there is none: it would ask the terminal.
+                context.load_cert_chain(settings.cert_file, settings.key_file, "")
             self._tls, self._files = context, files
         return self._tls
 
@@ -145,40 +157,10 @@ class HttpChannel:
         with self._lock:
             sock, self._sock = self._sock, None
         if sock is not None:
+            # Else the other side hears of it only once no forked child has it any more.
+            with contextlib.suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
             sock.close()
-
-
-class _Begun(io.RawIOBase):
-    """A socket of which something was read already, as http.client reads it."""
-
-    def __init__(self, sock: socket.socket, begun: bytes) -> None:
-        self._sock = sock
-        self._begun = begun
-
-    def makefile(self, _mode: str) -> io.BufferedReader:
-        return io.BufferedReader(self)
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, into: Any) -> int:
-        piece, self._begun = self._begun[: len(into)], self._begun[len(into) :]
-        if not piece:
-            return self._sock.recv_into(into)
-        into[: len(piece)] = piece
-        return len(piece)
-
-
-def plain_ok(answer: bytes) -> bytes | None:
-    """The body of an answer that is here in full, says 200 and leaves the connection as it is; None: of any other."""
-    head, end, body = answer.partition(b"\r\n\r\n")
-    if not end or not head.startswith(b"HTTP/1.1 200 "):
-        return None
-    lines = head.lower().split(b"\r\n")
-    sizes = [line for line in lines if line.startswith(b"content-length:")]
-    odd = any(line.startswith((b"connection:", b"transfer-encoding:", b"content-encoding:")) for line in lines)
-    whole = not odd and len(sizes) == 1 and sizes[0][15:].strip() == b"%d" % len(body)
-    return body if whole else None
 
 
 def joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
@@ -201,56 +183,10 @@ def joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
         yield b"".join(small)
 
 
-def result_of(status: int, retry_after: str | None, body: bytes, phrase: str) -> SendResult:
-    """What an answer says (OTLP specification, OTLP/HTTP response)."""
-    if status == _OK:
-        try:
-            partial = otlp_slices_pb2.ExportTraceServiceResponse.FromString(body).partial_success
-        except DecodeError:
-            return SendResult(ok=True)  # what it said of it is not understood
-        return SendResult(ok=True, rejected=max(0, int(partial.rejected_spans)), reason=partial.error_message)
-    return SendResult(
-        ok=False,
-        retryable=status in _RETRYABLE,
-        retry_after_s=_delay_s(retry_after) if status in _RETRYABLE else None,
-        reason=f"HTTP {status}",
-        too_large=status == _TOO_LARGE,
-        words=_message_of(body) or phrase,
-    )
-
-
-def _message_of(body: bytes) -> str:
-    """The text of a google.rpc.Status; of anything else the beginning."""
-    try:
-        text = dict(fields(body)).get(2, b"")
-    except ValueError:
-        text = body
-    return text.decode("utf-8", "replace") if isinstance(text, bytes) else ""
-
-
-def _delay_s(retry_after: str | None) -> float | None:
-    """Of a Retry-After header: seconds, or a date (RFC 9110, 10.2.3)."""
-    if not retry_after:
-        return None
-    if retry_after.strip().isdecimal():
-        return min(float(retry_after), 1e9)
-    try:
-        when = parsedate_to_datetime(retry_after)
-    except (TypeError, ValueError):
-        return None
-    return max(0.0, (when.replace(tzinfo=when.tzinfo or timezone.utc) - datetime.now(timezone.utc)).total_seconds())
-
-
-def _wait_until(sock: socket.socket, by: float) -> None:
-    """What is done next on the connection may take so long."""
-    left_s = by - time.monotonic()
-    if left_s <= 0:
-        raise TimeoutError
-    sock.settimeout(left_s)
-
-
 def _words_of(error: Exception) -> str:
     """Why there was no answer."""
     if isinstance(error, ssl.SSLCertVerificationError):
-        return f"certificate: {error.verify_message}"
+        return f"certificate: {error.verify_message}; MIRROR_CA_FILE names the authorities to trust"
+    if isinstance(error, ssl.SSLError) and error.reason == "WRONG_VERSION_NUMBER":
+        return "the port speaks no TLS; where it is plain write http:// and unset MIRROR_TLS and its files"
     return getattr(error, "strerror", None) or str(error) or type(error).__name__
