@@ -10,7 +10,8 @@ from __future__ import annotations
 import os
 from functools import cache
 
-from grpc_mirror.settings import SettingsError, role_problem
+from grpc_mirror.settings import SettingsError
+from grpc_mirror.settings_checks import role_problem
 from grpc_mirror.v1 import attributes
 
 
