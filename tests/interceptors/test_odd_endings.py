@@ -1,6 +1,7 @@
 """Handlers that end in ways that nobody recommends and services have: the client sees what it saw without us, and so does the capture."""
 
 from dataclasses import replace
+from functools import partial
 
 import grpc
 import grpc_mirror
@@ -149,10 +150,12 @@ def handler_of(flavour, kind, work):
     return grpc.method_handlers_generic_handler(SERVICE, {kind: made})
 
 
-def seen_by_a_client(flavour, kind, work, interceptors):
+def seen_by_a_client(flavour, kind, work, interceptors, until=lambda: None):
+    """`until`: waits for what is to come before the server ends; grpc answers some calls before their handlers are done."""
     with serving(handler_of(flavour, kind, work), interceptors, aio=flavour != "sync") as port:
         client = Client(port)
         seen = client.call(kind, notes("x"), "odd", timeout=20)
+        until()
         client.close()
     return seen
 
@@ -163,8 +166,9 @@ def seen_by_a_client(flavour, kind, work, interceptors):
 def test_the_client_and_the_capture_see_what_the_client_saw_without_us(receiver, settings, flavour, kind, work):
     make = grpc_mirror.server_interceptor if flavour == "sync" else grpc_mirror.aio_server_interceptor
     expected = seen_by_a_client(flavour, kind, work, [])
-    assert seen_by_a_client(flavour, kind, work, [make(settings)]) == expected
-    capture = receiver.call("odd").capture
+    captured = partial(receiver.call, "odd")
+    assert seen_by_a_client(flavour, kind, work, [make(settings)], captured) == expected
+    capture = captured().capture
     assert (capture.status_code, capture.status_message) == (expected.code.value[0], expected.message)
     assert [message.body for message in capture.messages if message.direction == 2] == expected.responses
 

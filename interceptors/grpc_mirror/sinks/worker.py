@@ -37,9 +37,7 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
-COMPILED_RECORDS = (
-    16  # the same where the last ones were all encoded by the compiled part, which takes some microseconds for them
-)
+COMPILED_RECORDS = 16  # the same where the last ones were all encoded by the compiled part, in some microseconds
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
