@@ -1,6 +1,7 @@
 """The processes that the benchmark of the interceptors starts: a server of each variant, and what takes their exports.
 
-One variant has no interceptor, keeps the bodies of calls and sends them, in batches as ours: what any capture of them costs. Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
+One variant has no interceptor, keeps the bodies of calls and sends them, in batches as ours: what any capture of them costs.
+Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
 Each prints its port and serves until it is killed.
 """
 
@@ -251,9 +252,8 @@ async def receive_http(mode: str) -> None:
 def main() -> None:
     """Be one of the processes."""
     if sys.argv[1].startswith("receive"):
-        os.nice(
-            19
-        )  # it is elsewhere where it matters: here it must not take a core from the server at the wrong moment
+        # It is elsewhere where it matters: here it must not take a core from the server at the wrong moment.
+        os.nice(19)
     if sys.argv[1] == "receive-http":
         asyncio.run(receive_http(sys.argv[2]))
     elif sys.argv[1] == "receive":

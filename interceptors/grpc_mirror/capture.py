@@ -20,7 +20,7 @@ from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
 from grpc_mirror.seen import Message, digest_of
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.otlp import Link, SpanData
+from grpc_mirror.sinks.otlp import ALONE_BYTES, Link, SpanData
 from grpc_mirror.v1 import attributes, capture_pb2
 from grpc_mirror.wire import bytes_field, int_field, varint
 
@@ -29,7 +29,6 @@ _REQUEST, _RESPONSE = capture_pb2.DIRECTION_REQUEST, capture_pb2.DIRECTION_RESPO
 _DIRECTIONS = {_REQUEST: b"\x08\x01\x18", _RESPONSE: b"\x08\x02\x18"}
 BOTH = frozenset(_DIRECTIONS)
 _NATIVE = native.part("encoding")
-ALONE_BYTES = 16 * 1024  # a body of so many is not copied before its batch is sent
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
 SHORT = 1 << 28  # a number below it has a varint of four bytes

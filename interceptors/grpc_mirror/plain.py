@@ -2,7 +2,8 @@
 
 Of a plain call only ids, times and the two messages are its own. Everything else is as in the other plain calls of its method
 on the same route, and is encoded once, by the functions that encode all other calls (capture.py, sinks/otlp.py).
-The bytes read back as theirs would. Calls with streams have the same but for their messages, which are written as all are. What does not fit is left to them: private or large messages, odd headers, links.
+The bytes read back as theirs would. Calls with streams have the same but for their messages, which are written as all are. What
+does not fit is left to them: private or large messages, odd headers, links.
 
 Where `grpc_mirror_native` is installed it writes most of these spans, the same bytes; what it hands back is written here.
 """

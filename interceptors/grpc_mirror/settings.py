@@ -182,11 +182,15 @@ class Settings:
         return ", ".join(endpoints.target_of(one) for one in self.endpoints)
 
     @property
+    def spoken(self) -> str:
+        """The protocol by which OTLP goes there: as it is said, else by the port."""
+        by_port = bool(self.endpoint) and all(map(endpoints.is_http, self.endpoints))
+        return self.protocol or (endpoints.HTTP if by_port else endpoints.GRPC)
+
+    @property
     def over_http(self) -> bool:
-        """Whether OTLP goes there by HTTP; else by gRPC."""
-        if self.protocol:
-            return self.protocol == endpoints.HTTP
-        return bool(self.endpoint) and all(map(endpoints.is_http, self.endpoints))
+        """Whether that is HTTP; else gRPC."""
+        return self.spoken == endpoints.HTTP
 
     @property
     def lookups(self) -> tuple[str, ...]:
@@ -203,7 +207,7 @@ class Settings:
     @property
     def where(self) -> str:
         """The endpoint and the protocol, to be read."""
-        return f"{self.target} ({endpoints.HTTP if self.over_http else endpoints.GRPC})" if self.target else ""
+        return f"{self.target} ({self.spoken})" if self.target else ""
 
     @property
     def secure(self) -> bool:

@@ -295,7 +295,7 @@ cdef tuple _messages(tuple requests, tuple responses, Py_ssize_t room, Py_ssize_
         last = offset
         room -= size
         run.append((body, direction, offset))
-        run_size += field_size(9 + 2 * varint_size(size) + size)
+        run_size += field_size(_message_size(size))
         if size >= alone:
             pieces.append(_run(run, run_size - size, alone))
             pieces.append(body)
@@ -335,9 +335,9 @@ cdef bytes _run(list run, uint64_t size, Py_ssize_t alone):
     for one in run:
         body, direction, offset = <tuple>one
         body_size = PyBytes_GET_SIZE(<bytes>body)
-        if <uint64_t>(end - at) < field_size(9 + 2 * varint_size(body_size) + body_size) - (body_size if <Py_ssize_t>body_size >= alone else 0):
+        if <uint64_t>(end - at) < field_size(_message_size(body_size)) - (body_size if <Py_ssize_t>body_size >= alone else 0):
             raise SystemError("messages were measured wrong")
-        at = _message(at, 9 + 2 * varint_size(body_size) + body_size, direction, offset, body_size)
+        at = _message(at, _message_size(body_size), direction, offset, body_size)
         if <Py_ssize_t>body_size < alone:
             at = raw(at, text_of(<bytes>body))
     _ended(at, made)
@@ -347,8 +347,8 @@ cdef bytes _run(list run, uint64_t size, Py_ssize_t alone):
 cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:
     sizes.id_value = field_size(call.ident.size)
     sizes.id_pair = call.id_key.size + varint_size(sizes.id_value) + sizes.id_value
-    sizes.request = 9 + 2 * varint_size(call.asked) + call.asked
-    sizes.response = 9 + 2 * varint_size(call.answered) + call.answered
+    sizes.request = _message_size(call.asked)
+    sizes.response = _message_size(call.answered)
     sizes.between = field_size(sizes.response) - call.answered
     sizes.capture = call.head.size + 6 + varint_size(call.unix_ns >> 28) + 6
     if call.deadline_ns:
@@ -470,6 +470,11 @@ cdef inline bint _copied(object made, unsigned char *into, Py_ssize_t size) exce
         return False
     memcpy(into, PyBytes_AS_STRING(made), size)
     return True
+
+
+cdef inline uint64_t _message_size(uint64_t body) noexcept nogil:
+    """Of a CapturedMessage with a body of so many bytes, as `_message` begins it."""
+    return 9 + 2 * varint_size(body) + body
 
 
 cdef inline unsigned char *_message(

@@ -4,9 +4,10 @@ from types import SimpleNamespace
 
 import pytest
 from grpc_mirror import capture, native
-from grpc_mirror.capture import ALONE_BYTES, BOTH
+from grpc_mirror.capture import BOTH
 from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
+from grpc_mirror.sinks.otlp import ALONE_BYTES
 from grpc_mirror.v1 import capture_pb2
 from hypothesis import given
 from hypothesis import strategies as st

@@ -28,6 +28,7 @@ _TRACE_ID, _SPAN_ID, _PARENT_ID = b"\x0a\x10", b"\x12\x08", b"\x22\x08"
 CAPTURE_KEY = bytes_field(1, names.CAPTURE.encode()) + b"\x12"
 # A large span is copied only when its batch is put together.
 JOIN_MAX_BYTES = 32 * 1024
+ALONE_BYTES = 16 * 1024  # of a large span, a body of so many is not copied at all where it is sent in pieces
 
 
 class Link(NamedTuple):

@@ -17,6 +17,7 @@ from typing import TypeVar
 
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.http_answers import ANSWER_MAX_BYTES, OK, answered, plain_ok, result_of, wait_until
+from grpc_mirror.sinks.otlp import ALONE_BYTES
 from grpc_mirror.sinks.over_grpc import changed_at
 from grpc_mirror.sinks.transport import SendResult
 
@@ -25,7 +26,6 @@ CONTENT_TYPE = "application/x-protobuf"
 _BROKEN = "UNAVAILABLE"  # there was no answer
 # What is smaller is put together up to this much: each piece that is sent by itself is a call of the system.
 JOIN_BYTES = 64 * 1024
-_ALONE_BYTES = 16 * 1024
 _Socket = TypeVar("_Socket", bound=socket.socket)
 
 
@@ -171,7 +171,7 @@ def joined(pieces: Sequence[bytes]) -> Iterator[bytes]:
         if small and size + len(piece) > JOIN_BYTES:
             yield b"".join(small)
             small, size = [], 0
-        if len(piece) >= _ALONE_BYTES:
+        if len(piece) >= ALONE_BYTES:
             if small:
                 yield b"".join(small)
                 small, size = [], 0

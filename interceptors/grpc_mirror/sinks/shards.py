@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from grpc_mirror.counters import Counters, Counts
-from grpc_mirror.endpoints import GRPC, HTTP
 from grpc_mirror.propagation import place, read_labels
 from grpc_mirror.records import Finished
 from grpc_mirror.settings import Settings
@@ -86,7 +85,7 @@ def shares(settings: Settings) -> list[Settings]:
     count = len(settings.endpoints)
     alike = replace(
         settings,
-        protocol=HTTP if settings.over_http else GRPC,
+        protocol=settings.spoken,
         queue_max_bytes=settings.queue_max_bytes // count,
         queue_max_calls=max(1, settings.queue_max_calls // count),
     )
