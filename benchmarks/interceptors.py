@@ -6,8 +6,9 @@ cost a twentieth more for as long as it lives (where its memory and its threads 
 turns of a tenth of a second in random order, so that what else the machine does strikes all alike; then all exports get the time to
 leave. A full collection of garbage, which stops a server for 10 to 15 ms after every ten thousand calls or more, is done before a round: else
 it would fall into the rounds of some variants and not of others. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
-the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. With large bodies
-a third has no interceptor, keeps as many bytes of bodies as ours and sends them (`sends`): below that no capture of bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
+the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. Large bodies are captured
+of a share of the calls, as is the default (the table says of how many), and of all: that is held against a server without interceptor that keeps as many bytes of
+bodies as ours and sends them (`sends`): below that no capture of all bodies can come. Servers whose collector is dead, hangs or answers late keep running through all rounds, so that their queues fill,
 and are held against the one whose collector is ready. After the table: what is promised where, and whether it was kept.
 
 Needs the extra `bench`. Usage: python benchmarks/interceptors.py [--rounds 4] [--seconds 1] [--only 'sync/unary/*'] [--json FILE]
@@ -26,15 +27,17 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import grpc_mirror
 from interceptor_calls.figures import HEAD, PROMISED, SMALL_BYTES, Used, line_of, promises, rows_of
 from interceptor_calls.load import STREAMED, Target, started
 from interceptor_calls.servers import note_class_once
 
 SIZES = (100, 1000, 100_000)
 # Calls a second, by the size of a body: far from saturating one core.
-RATES = {("unary", 100): 800, ("unary", 1000): 800, ("unary", 100_000): 100}
+RATES = {("unary", 100): 800, ("unary", 1000): 800, ("unary", 100_000): 200}
 RATES |= {("stream", size): rate // STREAMED for (_, size), rate in tuple(RATES.items())}
 TURN_S = 0.1
+DEFAULT = grpc_mirror.Settings()
 SETTLE_S = 1.4  # an export leaves after one second
 # variant: (program, collector, with mirror headers, what it is held against)
 VARIANTS = {
@@ -44,18 +47,23 @@ VARIANTS = {
     "bare, plain": ("bare", "ready", False, ""),
     "not mirrored": ("ours", "ready", False, "bare, plain"),
 }
-# Of large bodies: as many bytes kept and sent and nothing else, and ours by the other protocol.
-LARGE = {"sends": ("sends", "ready", True, "bare"), "captured, gRPC": ("ours-grpc", "ready", True, "bare")}
+# Of large bodies: every call captured with its messages, whatever they come to; as many bytes kept and sent and nothing else; and
+# ours by the other protocol.
+LARGE = {
+    "captured whole": ("ours-whole", "ready", True, "bare"),
+    "sends": ("sends", "ready", True, "bare"),
+    "whole, gRPC": ("ours-grpc", "ready", True, "bare"),
+}
 BY_GRPC = ("contrib", "ours-grpc")  # programs that export so; the others by HTTP
 # The second of two servers with a ready collector: what equal ones differ by, no fault can be told from.
-FAULTY = {"captured, again": ("ours", "ready", True, "captured")}
-FAULTY |= {name: ("ours", name, True, "captured") for name in ("dead", "hanging", "slow")}
+FAULTY = {"captured, again": ("ours-whole", "ready", True, "captured")}
+FAULTY |= {name: ("ours-whole", name, True, "captured") for name in ("dead", "hanging", "slow")}
 Cell = tuple[str, str, int, dict[str, tuple[str, str, bool, str]]]  # name, kind, size of bodies, variants
 
 
 def cells_of(flavour: str) -> list[Cell]:
     """What is measured of one flavour of server."""
-    faulty = {"captured": VARIANTS["captured"]} | FAULTY
+    faulty = {"captured": ("ours-whole", "ready", True, "")} | FAULTY
     return [
         *(
             (f"{flavour}/{kind}/{size}", kind, size, VARIANTS | LARGE if size > SMALL_BYTES else VARIANTS)
@@ -82,7 +90,13 @@ async def one_round(
     await asyncio.sleep(settle_s)
     after = {name: await target.used() for name, target in targets.items()}
     return {
-        name: Used(used["cpu_s"] - before[name]["cpu_s"], taken[name], used["peak_mib"], used["dropped"])
+        name: Used(
+            used["cpu_s"] - before[name]["cpu_s"],
+            taken[name],
+            used["peak_mib"],
+            used["dropped"],
+            used["not_sampled"] - before[name]["not_sampled"],
+        )
         for name, used in after.items()
     }
 
@@ -96,15 +110,17 @@ async def measure(
         lasting = "dead" in variants
         rounds = []
         for _ in range(1 if lasting else options.rounds):
+            # A variant has load one Nth of the time, so it gets one Nth of the limit: as under load all the time.
+            limit = str(DEFAULT.method_bytes_per_s // len(variants))
             commands = [
-                ("serve", flavour, program, f"127.0.0.1:{ports[collector, program in BY_GRPC]}")
+                ("serve", flavour, program, f"127.0.0.1:{ports[collector, program in BY_GRPC]}", limit)
                 for program, collector, _, _ in variants.values()
             ]
             with started(*commands) as served:
                 targets = {
                     name: Target(port, mirrored=variants[name][2]) for name, port in zip(variants, served, strict=True)
                 }
-                await one_round(targets, kind, size, options.seconds / 2, settle_s=0.1)  # warms everything up
+                await one_round(targets, kind, size, options.seconds / 2, settle_s=SETTLE_S)  # warms everything up
                 rounds += [
                     await one_round(targets, kind, size, options.seconds, settle_s=SETTLE_S)
                     for _ in range(options.rounds if lasting else 1)

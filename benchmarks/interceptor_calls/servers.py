@@ -1,7 +1,7 @@
 """The processes that the benchmark of the interceptors starts: a server of each variant, and what takes their exports.
 
 One variant has no interceptor, keeps the bodies of calls and sends them, in batches as ours: what any capture of them costs.
-Usage: servers.py serve sync|aio bare|ours|ours-grpc|contrib|sends ENDPOINT, or servers.py receive|receive-http ready|slow|hanging.
+Usage: servers.py serve sync|aio bare|ours|ours-whole|ours-grpc|contrib|sends ENDPOINT BYTES_A_SECOND, or servers.py receive|receive-http ready|slow|hanging.
 Each prints its port and serves until it is killed.
 """
 
@@ -19,7 +19,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent import futures
-from typing import Any
+from typing import Any, NamedTuple
 
 import grpc
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
@@ -53,10 +53,18 @@ def note_class_once() -> Any:
     return _NOTE[0]
 
 
-def usage(dropped: Callable[[], dict[str, int]]) -> bytes:
+class Counts(NamedTuple):
+    """What an interceptor of ours has counted."""
+
+    dropped: dict[str, int] = {}  # noqa: RUF012 - nobody changes it
+    not_sampled: int = 0
+
+
+def usage(counted: Callable[[], Counts]) -> bytes:
     """What this process has used so far."""
     peak_kib = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    return json.dumps({"cpu_s": time.process_time(), "peak_mib": peak_kib / 1024, "dropped": dropped()}).encode()
+    found = {"cpu_s": time.process_time(), "peak_mib": peak_kib / 1024, **counted()._asdict()}
+    return json.dumps(found).encode()
 
 
 class Sends:
@@ -112,14 +120,23 @@ class Sends:
         self._connection.getresponse().read()
 
 
-def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], Callable[[], dict[str, int]]]:
-    """The interceptors of a server, and how to ask what they have dropped."""
-    if program in ("ours", "ours-grpc"):
+def interceptors(program: str, endpoint: str, limit: int, *, aio: bool) -> tuple[list[Any], Callable[[], Counts]]:
+    """The interceptors of a server, and how to ask what they have counted. `limit`: bytes a second of a method, where there is one."""
+    if program in ("ours", "ours-whole", "ours-grpc"):
         import grpc_mirror  # noqa: PLC0415 - only this program loads it
 
         make = grpc_mirror.aio_server_interceptor if aio else grpc_mirror.server_interceptor
-        ours = make(endpoint=endpoint, protocol="grpc" if program == "ours-grpc" else "http/protobuf")
-        return [ours], lambda: ours._observer.counters.read().dropped  # noqa: SLF001 - for the report only
+        ours = make(
+            endpoint=endpoint,
+            protocol="grpc" if program == "ours-grpc" else "http/protobuf",
+            method_bytes_per_s=limit if program == "ours" else 0,
+        )
+
+        def counted() -> Counts:
+            found = ours._observer.counters.read()  # noqa: SLF001 - for the report only
+            return Counts(found.dropped, found.conditions.get("not_sampled", 0))
+
+        return [ours], counted
     if program == "contrib":
         from opentelemetry.exporter.otlp.proto.grpc.trace_exporter import OTLPSpanExporter  # noqa: PLC0415
         from opentelemetry.instrumentation.grpc import aio_server_interceptor, server_interceptor  # noqa: PLC0415
@@ -129,13 +146,11 @@ def interceptors(program: str, endpoint: str, *, aio: bool) -> tuple[list[Any], 
         provider = TracerProvider()
         exporter = OTLPSpanExporter(endpoint=endpoint, insecure=True)
         provider.add_span_processor(BatchSpanProcessor(exporter, schedule_delay_millis=1000))
-        return [(aio_server_interceptor if aio else server_interceptor)(tracer_provider=provider)], dict
-    return [], dict
+        return [(aio_server_interceptor if aio else server_interceptor)(tracer_provider=provider)], Counts
+    return [], Counts
 
 
-def handlers(
-    behaviors: dict[str, Any], dropped: Callable[[], dict[str, int]], sends: Sends | None, *, aio: bool
-) -> Any:
+def handlers(behaviors: dict[str, Any], counted: Callable[[], Counts], sends: Sends | None, *, aio: bool) -> Any:
     """The service under test and the method that tells what it has used."""
     note = note_class_once()
     codecs = {"request_deserializer": note.FromString, "response_serializer": note.SerializeToString}
@@ -145,7 +160,7 @@ def handlers(
     def used(request: bytes, _context: Any) -> bytes:
         if request == COLLECT:
             gc.collect()
-        return usage(dropped)
+        return usage(counted)
 
     async def used_aio(request: bytes, context: Any) -> bytes:
         return used(request, context)
@@ -160,7 +175,7 @@ def handlers(
     )
 
 
-def serve_sync(program: str, endpoint: str) -> None:
+def serve_sync(program: str, endpoint: str, limit: str) -> None:
     """Serve until killed; prints the port."""
     note = note_class_once()
 
@@ -177,15 +192,15 @@ def serve_sync(program: str, endpoint: str) -> None:
         if sends is not None:
             sends.call()
 
-    chain, dropped = interceptors(program, endpoint, aio=False)
+    chain, counted = interceptors(program, endpoint, int(limit), aio=False)
     server = grpc.server(futures.ThreadPoolExecutor(10), interceptors=chain)
-    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, sends, aio=False),))
+    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, counted, sends, aio=False),))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     server.start()
     server.wait_for_termination()
 
 
-async def serve_aio(program: str, endpoint: str) -> None:
+async def serve_aio(program: str, endpoint: str, limit: str) -> None:
     """Serve until killed; prints the port."""
     note = note_class_once()
 
@@ -202,9 +217,9 @@ async def serve_aio(program: str, endpoint: str) -> None:
         if sends is not None:
             sends.call()
 
-    chain, dropped = interceptors(program, endpoint, aio=True)
+    chain, counted = interceptors(program, endpoint, int(limit), aio=True)
     server = grpc.aio.server(interceptors=chain)
-    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, dropped, sends, aio=True),))
+    server.add_generic_rpc_handlers((handlers({"unary": unary, "stream": stream}, counted, sends, aio=True),))
     print(server.add_insecure_port("127.0.0.1:0"), flush=True)
     await server.start()
     await server.wait_for_termination()
@@ -259,9 +274,9 @@ def main() -> None:
     elif sys.argv[1] == "receive":
         asyncio.run(receive(sys.argv[2]))
     elif sys.argv[2] == "aio":
-        asyncio.run(serve_aio(*sys.argv[3:5]))
+        asyncio.run(serve_aio(*sys.argv[3:6]))
     else:
-        serve_sync(*sys.argv[3:5])
+        serve_sync(*sys.argv[3:6])
 
 
 if __name__ == "__main__":

@@ -53,7 +53,8 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             if known is None or known[0] is not handler:
                 known = self._learn(handler_call_details.method, handler)
             _, kind, method, bare = known
-            call = kind(observer, handler, method, metadata)
+            watching = observer.of(method, metadata) if observer.heavy else observer
+            call = kind(watching, handler, method, metadata)
             if mark is not None:
                 call.mark = mark
             return call if bare else call.wrapped()

@@ -15,7 +15,7 @@ from grpc_mirror.call import DETAILS_KEY, pairs
 from grpc_mirror.outbound_span import outbound_of
 from grpc_mirror.private_walk import Leaf
 from grpc_mirror.propagation import ID_MAX_CHARS, Labels, Placement, place, read_labels, role_of
-from grpc_mirror.records import CallRecord
+from grpc_mirror.records import CallRecord, Omitted
 from grpc_mirror.redact import CallRedaction, Redactor
 from grpc_mirror.schemas import Types
 from grpc_mirror.seen import Message, digest_of
@@ -31,6 +31,8 @@ BOTH = frozenset(_DIRECTIONS)
 _NATIVE = native.part("encoding")
 _TOO_LARGE = capture_pb2.OMISSION_MESSAGE_TOO_LARGE
 _FULL = capture_pb2.OMISSION_CAPTURE_FULL
+_NOT_SAMPLED = capture_pb2.OMISSION_NOT_SAMPLED
+NOT_SAMPLED = int_field(34, 1)  # the field of a Capture that says so
 SHORT = 1 << 28  # a number below it has a varint of four bytes
 # Names of google.rpc.Code by number.
 STATUS_NAMES = (
@@ -62,7 +64,7 @@ class Described(NamedTuple):
     labels: Labels
     role: str
     placement: Placement
-    condition: str  # to be counted; empty: nothing odd
+    conditions: tuple[str, ...]  # to be counted
 
 
 def describe(record: CallRecord, settings: Settings) -> Described | None:
@@ -71,7 +73,10 @@ def describe(record: CallRecord, settings: Settings) -> Described | None:
     if not labels.mirror_id or len(labels.mirror_id) > ID_MAX_CHARS:
         return None
     role, condition = role_of(settings.role, labels.role)
-    return Described(labels, role, place(labels, record.current), condition)
+    conditions: tuple[str, ...] = (condition,) if condition else ()
+    if not record.sampled:
+        conditions += ("not_sampled",)
+    return Described(labels, role, place(labels, record.current), conditions)
 
 
 class Captured(NamedTuple):
@@ -109,6 +114,8 @@ def capture_of(record: CallRecord, attempt: int, types: Types, settings: Setting
         parts.append(int_field(32, record.outbound_calls))
     if record.outbound_omitted:
         parts.append(int_field(33, record.outbound_omitted))
+    if not record.sampled:
+        parts.append(NOT_SAMPLED)
     redaction = redactor.call(types.request, types.response)
     messages = messages_of(record.requests, record.responses, settings, redaction, redactor.key_id)
     outbound = None
@@ -169,8 +176,8 @@ def _rest(record: CallRecord, settings: Settings, redaction: CallRedaction, key_
         metadata_truncated=not outside.complete,
     )
     _add_leaves(capture.private_leaves, outside.leaves, key_id)
+    reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES if record.sampled else capture_pb2.OMISSION_NOT_SAMPLED
     for direction, messages, size, kept_after in record.omitted:
-        reason = capture_pb2.OMISSION_TOO_MANY_MESSAGES
         capture.omitted.add(reason=reason, direction=direction, messages=messages, bytes=size, kept_after=kept_after)
     for kept, metadata in (
         (capture.request_metadata, outside.request_metadata),
@@ -279,6 +286,13 @@ def messages_of(
         start += b"\x12" + varint(len(raw))
         parts += (b"\x32" + varint(len(start) + len(raw)) + start, raw)
     return parts
+
+
+def omitted_field(omitted: Omitted) -> bytes:
+    """As a field of a Capture: of a call that was not sampled how many messages there were, and their bytes."""
+    direction, messages, size, _ = omitted
+    told = b"\x08%c\x10%c\x18%b\x20%b" % (_NOT_SAMPLED, direction, varint(messages), varint(size))
+    return b"\xaa\x01%b%b" % (varint(len(told)), told)
 
 
 def four_bytes(value: int, more: int = 0x808080) -> bytes:

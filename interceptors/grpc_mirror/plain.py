@@ -18,7 +18,18 @@ from typing import Any, NamedTuple, TypeAlias
 
 from grpc_mirror import native, propagation
 from grpc_mirror.call import RETURNED
-from grpc_mirror.capture import BOTH, SHORT, alike_of, describe, four_bytes, head_of, message_head, messages_of
+from grpc_mirror.capture import (
+    BOTH,
+    NOT_SAMPLED,
+    SHORT,
+    alike_of,
+    describe,
+    four_bytes,
+    head_of,
+    message_head,
+    messages_of,
+    omitted_field,
+)
 from grpc_mirror.propagation import (
     ID_MAX_CHARS,
     KIND_INTERNAL,
@@ -56,7 +67,7 @@ class Form(NamedTuple):
 
     fits: bool  # False: others encode them
     fingerprint: str  # of their schema
-    condition: str  # to be counted with each; empty: nothing odd
+    conditions: tuple[str, ...]  # to be counted with each
     server: bytes  # fields of their spans, below a remote parent
     internal: bytes  # of spans below one of the service's own
     head: bytes  # fields of their captures
@@ -132,8 +143,14 @@ class PlainCalls:
             start_unix_ns,
             duration_ns,
             _,
+            sampled,
         ) = call
-        asked, answered = len(request), len(response)
+        if isinstance(request, int) or isinstance(response, int):
+            if sampled or not (isinstance(request, int) and isinstance(response, int)):
+                return None
+            asked = answered = 0
+        else:
+            asked, answered = len(request), len(response)
         if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
             return None
         key = method, request_type, response_type, initial
@@ -141,20 +158,20 @@ class PlainCalls:
         if begun is None:
             return None
         form, span = begun
-        before, after = message_head(1, asked)
-        head = b"%b\x88\x01%b%b\x90\x01%b%b%b%b%b" % (
+        head = b"%b\x88\x01%b%b\x90\x01%b%b" % (
             form.head,
             four_bytes(start_unix_ns & 0xFFFFFFF, 0x80808080),
             _rest_of(start_unix_ns >> 28),
             four_bytes(duration_ns),
             b"\x78" + varint(deadline_ns) if deadline_ns else b"",
-            before,
-            four_bytes(request_ns),
-            after,
         )
+        if isinstance(request, int) or isinstance(response, int):
+            return _whole(form, span, [head, *map(omitted_field, call.omitted)])
+        before, after = message_head(1, asked)
+        asking = b"%b%b%b%b" % (head, before, four_bytes(request_ns), after)
         before, after = message_head(2, answered)
         told = before + four_bytes(response_ns) + after
-        return _whole(form, span, [head, request, told, response])
+        return _whole(form, span, [asking, request, told, response])
 
     def other(self, record: CallRecord) -> PlainSpan | None:
         """The span of a call with streams, or of another that returned with OK and has nothing but messages to tell; None: as above."""
@@ -162,7 +179,7 @@ class PlainCalls:
             record.outcome is not RETURNED
             or record.trailing_metadata
             or record.initial_metadata
-            or record.omitted
+            or (record.omitted and record.sampled)
             or record.outbound is not None
             or record.blocked_calls
             or record.outbound_calls
@@ -193,7 +210,7 @@ class PlainCalls:
             int_field(19, record.request_count) if record.request_count else b"",
             int_field(20, record.response_count) if record.response_count else b"",
         )
-        return _whole(form, span, [head, *messages])
+        return _whole(form, span, [head, *messages, *map(omitted_field, record.omitted)])
 
     def _begun(  # noqa: PLR0913, PLR0917 - what is at hand of either kind of call
         self,
@@ -212,7 +229,7 @@ class PlainCalls:
         mirror_id = get(_ID, "").strip()
         if len(found) != len(metadata) or not 0 < len(mirror_id) <= ID_MAX_CHARS:
             return None
-        key = (*key, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT), *more)
+        key = (*key, get(_RUN), get(_ROLE), get(_EXPECT), get(_ATTEMPT), call.sampled, *more)
         form = self._forms.get(key)
         if form is None:
             form = self._forms[key] = self._made(call)
@@ -244,7 +261,7 @@ class PlainCalls:
         described, types = describe(record, settings), self._schemas.types_of(record)
         redaction = self._redactor.call(types.request, types.response)
         if described is None or settings.metadata or redaction.strict or redaction.public != BOTH:
-            return Form(fits=False, fingerprint="", condition="", server=b"", internal=b"", head=b"")
+            return Form(fits=False, fingerprint="", conditions=(), server=b"", internal=b"", head=b"")
         attempt = described.labels.attempt
         alike = alike_of(described.labels.run, described.role, described.labels.expect, call.method, "OK", self._host)
         counted = attribute_bytes(attributes.ATTEMPT, attempt) if attempt else b""
@@ -252,10 +269,11 @@ class PlainCalls:
         return Form(
             True,  # noqa: FBT003 - `fits`
             types.fingerprint,
-            described.condition,
+            described.conditions,
             alike_bytes(call.method, KIND_SERVER, False, alike) + counted,  # noqa: FBT003 - no error
             alike_bytes(call.method, KIND_INTERNAL, False, alike) + counted,  # noqa: FBT003 - no error
-            head_of(call.method, record.kind, types, unobserved, 0, ending, attempt, *counts),  # those of streams vary
+            head_of(call.method, record.kind, types, unobserved, 0, ending, attempt, *counts)  # those of streams vary
+            + (b"" if record.sampled else NOT_SAMPLED),
         )
 
 

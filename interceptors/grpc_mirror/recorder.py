@@ -55,8 +55,8 @@ class Recorder:
         self.start_unix_ns = time.time_ns()
         self.start_ns = time.perf_counter_ns()
         self.kind = _KINDS[bool(handler.request_streaming), bool(handler.response_streaming)]
-        self.requests = Seen(messages_max)
-        self.responses = Seen(messages_max)
+        self.requests = observer.seen(messages_max)
+        self.responses = observer.seen(messages_max)
 
     def __del__(self) -> None:
         """A call whose handler never began leaves no capture, so it is counted: its client gave up, or others refused it."""
@@ -110,6 +110,7 @@ class Recorder:
         asked, answers = requests.release(), responses.release()
         # Of a unary response with an error status the client gets nothing, though the sync server sends it.
         sent = outcome.code == OK or self.kind not in _UNARY_RESPONSE
+        size = size_of(requests, responses, self.metadata, trailing_metadata)
         tally = self.tally
         calls, left_out = (0, 0) if tally is None else tally.close()
         record = CallRecord(
@@ -125,27 +126,30 @@ class Recorder:
             responses.type,
             requests.count,
             responses.count if sent else 0,
-            omitted_of(requests, responses) if requests.omitted or responses.omitted else (),
+            omitted_of(requests, responses if sent else None) if requests.omitted or responses.omitted else (),
             self.initial_metadata,
             trailing_metadata,
             self.deadline_ns,
             self.start_unix_ns,
             duration_ns,
-            size_of(requests, responses, self.metadata, trailing_metadata),
+            size,
             0 if tally is None else tally.blocked,
             outbound_calls=calls,
             outbound_omitted=left_out,
+            sampled=self.observer.sampled,
         )
+        if size > self.observer.large_bytes:
+            self.observer.sampling.add(self.method, size)
         self.observer.sink.put(record)
 
 
-def omitted_of(requests: Seen, responses: Seen) -> tuple[Omitted, ...]:
-    """What of long streams is not there."""
+def omitted_of(requests: Seen, responses: Seen | None) -> tuple[Omitted, ...]:
+    """What of long streams is not there, and of calls that are not sampled."""
     directions = (capture_pb2.DIRECTION_REQUEST, requests), (capture_pb2.DIRECTION_RESPONSE, responses)
     return tuple(
         Omitted(direction, seen.omitted, seen.omitted_bytes, seen.last_max)
         for direction, seen in directions
-        if seen.omitted
+        if seen is not None and seen.omitted
     )
 
 

@@ -25,7 +25,7 @@ class Outbound(NamedTuple):
 
 
 class Omitted(NamedTuple):
-    """The middle of a long stream."""
+    """The middle of a long stream; or all messages of a call that was not sampled."""
 
     direction: capture_pb2.Direction
     messages: int
@@ -61,6 +61,7 @@ class CallRecord(NamedTuple):
     )
     outbound_calls: int = 0  # of a served call: captured outbound calls that it had begun by its end
     outbound_omitted: int = 0  # and those beyond the limit, which are not captured
+    sampled: bool = True  # False: its messages are not captured, see `sampling`; `omitted` says how many there were
 
 
 class Plain(NamedTuple):
@@ -70,8 +71,8 @@ class Plain(NamedTuple):
     method: str
     current: SpanRef | None
     start_ns: int  # on this process's own clock: names the span, see `leading.span_id_of`
-    request: bytes
-    response: bytes
+    request: bytes | int  # its bytes; where the call was not sampled, how many
+    response: bytes | int
     request_ns: int  # offsets from the start
     response_ns: int
     request_type: type[Any] | None
@@ -81,9 +82,11 @@ class Plain(NamedTuple):
     start_unix_ns: int
     duration_ns: int
     size: int
+    sampled: bool
 
     def record(self) -> CallRecord:
         """The same, as other calls are told."""
+        asked, answered = self.request, self.response
         return CallRecord(
             self.metadata,
             self.method,
@@ -91,20 +94,27 @@ class Plain(NamedTuple):
             self.current,
             span_id_of(self.start_ns),
             RETURNED,
-            (Message(self.request_ns, len(self.request), self.request),),
-            (Message(self.response_ns, len(self.response), self.response),),
+            () if isinstance(asked, int) else (Message(self.request_ns, len(asked), asked),),
+            () if isinstance(answered, int) else (Message(self.response_ns, len(answered), answered),),
             self.request_type,
             self.response_type,
             1,
             1,
-            (),
+            self.omitted,
             self.initial_metadata,
             (),
             self.deadline_ns,
             self.start_unix_ns,
             self.duration_ns,
             self.size,
+            sampled=self.sampled,
         )
+
+    @property
+    def omitted(self) -> tuple[Omitted, ...]:
+        """What of it is only counted."""
+        directions = (capture_pb2.DIRECTION_REQUEST, self.request), (capture_pb2.DIRECTION_RESPONSE, self.response)
+        return tuple(Omitted(direction, 1, size, 0) for direction, size in directions if isinstance(size, int))
 
 
 class Written(Protocol):

@@ -105,6 +105,12 @@ class Seen:
         self.held += len(body)
         self.messages.insert(0, Message(offset_ns, len(body), body))
 
+    def count_only(self, size: int) -> None:
+        """A message of so many bytes, none of which are held."""
+        self.count += 1
+        self.omitted += 1
+        self.omitted_bytes += size
+
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
         messages = tuple(self.messages) if self._last is None else (*self.messages, *self._last)
@@ -123,3 +129,15 @@ class Seen:
         self._holds = (*self._holds, hold)
         self._reserved += need
         return True
+
+
+class Counted(Seen):
+    """The same of a call whose messages are not captured: how many there were, and their bytes."""
+
+    def __init__(self, messages_max: int) -> None:
+        super().__init__(messages_max)
+        self.first_max = self.last_max = 0  # whoever looks leaves all of them to `add`
+
+    def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None], room: int) -> None:  # noqa: ARG002 - as `Seen`
+        """Take in a message."""
+        self.count_only(len(body) if isinstance(body, bytes) else 0)

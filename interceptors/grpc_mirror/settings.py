@@ -65,6 +65,8 @@ class Settings:
         resource: further resource attributes, `service.version` among them.
         message_max_bytes: of a larger message only size and hash are kept.
         capture_max_bytes: message bytes of one call; what comes after is kept as size and hash.
+        method_bytes_per_s: of one method in one process, on average, counting calls of over 16 KiB. Where there is more, of a share of its
+            calls the messages are captured, the same calls on all replicas, see sampling.py. 0: no limit.
         batch_max_bytes: one export request.
         batch_max_spans: spans of one export request.
         batch_age_s: a call waits at most so long for its batch.
@@ -107,6 +109,7 @@ class Settings:
     resource: tuple[tuple[str, str], ...] = ()
     message_max_bytes: int = 256 * _KIB
     capture_max_bytes: int = 768 * _KIB
+    method_bytes_per_s: int = 2 * _MIB
     batch_max_bytes: int = 3 * _MIB
     batch_max_spans: int = 512
     batch_age_s: float = 1.0
@@ -241,6 +244,7 @@ VARIABLES: Mapping[str, str] = {
     "MIRROR_READ_BEARER": "read_bearer",
     "MIRROR_MESSAGE_MAX_BYTES": "message_max_bytes",
     "MIRROR_CAPTURE_MAX_BYTES": "capture_max_bytes",
+    "MIRROR_METHOD_BYTES_PER_S": "method_bytes_per_s",
     "MIRROR_BATCH_MAX_BYTES": "batch_max_bytes",
     "MIRROR_BATCH_MAX_SPANS": "batch_max_spans",
     "MIRROR_BATCH_AGE_S": "batch_age_s",

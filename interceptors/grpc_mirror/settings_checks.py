@@ -18,6 +18,7 @@ _REDACT = ("auto", "on", "off")
 _KEY_MIN_CHARS = 16
 _SHADOW_KEY_MIN_CHARS = 16
 _MOST_BYTES = 1 << 48
+_METHOD_MIN_BYTES = 64 * _KIB
 _METADATA_KEY = re.compile(r"[0-9a-z_.\-]+")
 
 
@@ -72,13 +73,19 @@ def problems(settings: Settings) -> list[str]:
     found += [
         f"{name}={getattr(settings, name)!r}: must be above zero"
         for name in names
-        if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max")) and not getattr(settings, name) > 0
+        if name.endswith(("_bytes", "_s", "_spans", "_calls", "_max"))
+        and name != "method_bytes_per_s"
+        and not getattr(settings, name) > 0
     ]
     found += [
         f"{name}={getattr(settings, name)}: more than anything can hold"
         for name in names
-        if name.endswith("_bytes") and getattr(settings, name) > _MOST_BYTES
+        if name.endswith(("_bytes", "_bytes_per_s")) and getattr(settings, name) > _MOST_BYTES
     ]
+    if settings.method_bytes_per_s and settings.method_bytes_per_s < _METHOD_MIN_BYTES:
+        found.append(
+            f"method_bytes_per_s={settings.method_bytes_per_s}: 0 (no limit), or at least {_METHOD_MIN_BYTES} (64 KiB)"
+        )
     if settings.shadow_key and len(settings.shadow_key) < _SHADOW_KEY_MIN_CHARS:
         found.append(f"shadow_key: shorter than {_SHADOW_KEY_MIN_CHARS} characters; make one: openssl rand -base64 32")
     if settings.trust_shadow and not settings.shadow_key:

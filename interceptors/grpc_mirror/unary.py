@@ -33,8 +33,8 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
     unary_unary: Callable[..., Any]
     kind = _UNARY
 
-    request: bytes | None = None
-    response: bytes | None = None
+    request: bytes | int | None = None  # where the call is not sampled, how many bytes
+    response: bytes | int | None = None
     request_ns = response_ns = 0
     request_type: type[Any] | None = None
     response_type: type[Any] | None = None
@@ -125,9 +125,11 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
             return False
         self.finished = True
         self.request = self.response = None
-        size = PLAIN_BYTES + len(request) + len(response)
+        size = PLAIN_BYTES + _held(request) + _held(response)
         for _, value in self.metadata:
             size += len(value)
+        if size > self.observer.large_bytes:
+            self.observer.sampling.add(self.method, size)
         self.observer.sink.put(
             _make(
                 Plain,
@@ -147,6 +149,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                     self.start_unix_ns,
                     perf_counter_ns() - self.start_ns,
                     size,
+                    self.observer.sampled,
                 ),
             )
         )
@@ -168,8 +171,14 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
     def _see(self, direction: int, raw: object) -> None:
         """What is large is held within the budget; what is repeated, too much or no bytes at all is bounded as in streams."""
         offset_ns, observer = perf_counter_ns() - self.start_ns, self.observer
-        reserve, room = observer.budget.reserve, self.room
         free = (self.response if direction else self.request) is None
+        if free and not observer.sampled and isinstance(raw, bytes):
+            if direction:
+                self.response, self.response_ns = len(raw), offset_ns
+            else:
+                self.request, self.request_ns = len(raw), offset_ns
+            return
+        reserve, room = observer.budget.reserve, self.room
         if free and isinstance(raw, bytes) and len(raw) <= room:
             hold = reserve(max(len(raw) - HOLD_STEP_BYTES, HOLD_STEP_BYTES))
             if hold is not None:
@@ -181,19 +190,26 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
                 return
         self.odd = True
         if self._more is None:
-            self._more = Seen(observer.messages_max), Seen(observer.messages_max)
+            self._more = observer.seen(observer.messages_max), observer.seen(observer.messages_max)
         self._more[direction].add(raw, offset_ns, reserve, room)
 
     @property
     def room(self) -> int:
         """As other calls have it."""
-        held = len(self.request or b"") + len(self.response or b"")
+        held = _held(self.request) + _held(self.response)
         if self._more is not None:
             held += self._more[0].held + self._more[1].held
         return min(self.observer.message_max_bytes, self.observer.capture_max_bytes - held)
 
-    def _seen(self, direction: int, body: bytes | None, offset_ns: int) -> Seen:
-        seen = Seen(self.observer.messages_max) if self._more is None else self._more[direction]
-        if body is not None:
+    def _seen(self, direction: int, body: bytes | int | None, offset_ns: int) -> Seen:
+        seen = self.observer.seen(self.observer.messages_max) if self._more is None else self._more[direction]
+        if isinstance(body, int):
+            seen.count_only(body)
+        elif body is not None:
             seen.first(body, offset_ns)
         return seen
+
+
+def _held(body: bytes | int | None) -> int:
+    """Bytes of a body that are held."""
+    return len(body) if body.__class__ is bytes else 0

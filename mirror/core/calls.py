@@ -29,6 +29,7 @@ from mirror.native import Same
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 IN_PART: Final = "in_part"
+NOT_SAMPLED: Final = "not_sampled"
 _Sent: TypeAlias = tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]  # the responses of both
 COMPARERS_MAX: Final = 4096
 CAPTURES_KEPT: Final = 4  # parsed, for a call is asked about several times in a row
@@ -45,6 +46,8 @@ class CallComparer:
 
     What counts, in this order; the first that decides ends it:
 
+    0. Not both sides captured its messages, for it is not in the share of its method's calls of which both do: incomparable,
+       `not_sampled`, whatever its status. What is compared is so a fair sample: see `grpc_mirror.sampling`.
     1. The primary's call was ended by its client (cancel, deadline): incomparable, `client_ended`.
     2. Of a streamed request the shadow saw fewer messages: incomparable, `request_cut_short`. (A proxy cuts the shadow's
        request where the primary ends first, and the shadow cannot tell that from the end of the stream.)
@@ -188,7 +191,9 @@ def _parsed(capture: bytes) -> capture_pb2.Capture:
 
 
 def _why_incomparable(left: capture_pb2.Capture, right: capture_pb2.Capture) -> str:
-    """What befell the request, not the builds."""
+    """What befell the request, not the builds; or that nobody was to look at this call."""
+    if left.not_sampled or right.not_sampled:
+        return NOT_SAMPLED
     if left.ending in _CUT_OFF:
         return "client_ended"
     return "request_cut_short" if not one_request(left) and right.request_count < left.request_count else ""

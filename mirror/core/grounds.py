@@ -22,6 +22,7 @@ BROKEN_SHARE: Final = 0.1  # of unexplained raw-only
 BROKEN_RATIO: Final = 5  # raw-only over noise-only
 SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
 ALL_METHODS: Final = "all methods together"
+_NOT_SAMPLED: Final = "incomparable.not_sampled"
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
 
 
@@ -226,12 +227,21 @@ def _left_out(facts: RunFacts) -> list[str]:
     parts = sum(n for name, n in reasons.items() if name.endswith(".in_part"))
     if parts:
         spots.append(f"{parts:,} pairs were compared in part: of long streams the first and last messages.")
+    if reasons[_NOT_SAMPLED]:
+        spots.append(
+            f"{reasons[_NOT_SAMPLED]:,} pairs were not looked at: the messages of their methods are so large and so many that they are "
+            "captured of a share of the calls only (MIRROR_METHOD_BYTES_PER_S of the services). That share is chosen by the mirror ID."
+        )
     for prefix, what in (
         ("incomparable.", "pairs were incomparable"),
         ("partly.", "pairs were compared in part only"),
         ("no_triple.", "groups gave no evidence about noise"),
     ):
-        some = {name.removeprefix(prefix): n for name, n in reasons.items() if name.startswith(prefix)}
+        some = {
+            name.removeprefix(prefix): n
+            for name, n in reasons.items()
+            if name.startswith(prefix) and not name.endswith("not_sampled")
+        }
         if some:
             listed = ", ".join(f"{name} {n:,}" for name, n in sorted(some.items()))
             spots.append(f"{sum(some.values()):,} {what} ({listed}).")

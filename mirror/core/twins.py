@@ -91,7 +91,7 @@ def response_bytes(data: bytes) -> int | None:
     """Of a serialised capture that is whole and whose call came to an end; else None. Raises DecodeError."""
     capture = capture_pb2.Capture.FromString(data)
     messages = capture.messages[:]
-    if capture.ending not in _ENDED or capture.omitted or len(messages) > MESSAGES_MAX:
+    if capture.ending not in _ENDED or capture.omitted or capture.not_sampled or len(messages) > MESSAGES_MAX:
         return None
     requests = size = private = 0
     for message in messages:

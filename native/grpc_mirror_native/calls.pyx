@@ -28,6 +28,11 @@ cdef inline object _of(object pair, int index):
     return pair[index]
 
 
+cdef inline uint64_t _held(object body):
+    """Bytes of a body; of one that is only counted none are held."""
+    return PyBytes_GET_SIZE(body) if PyBytes_CheckExact(body) else 0
+
+
 def is_mirrored(metadata):
     """Whether a call carries `x-mirror-id`. All that a call which is not mirrored costs."""
     for pair in metadata:
@@ -74,6 +79,7 @@ cdef class Unary:
     cdef public object current, initial_metadata, mark, unsendable, _context, _holds
     cdef public uint64_t start_ns, start_unix_ns, request_ns, response_ns, deadline_ns
     cdef public bint begun, finished, odd, _returned
+    cdef Py_ssize_t _free  # what a direction may hold without asking; below zero: messages are only counted
     cdef Means _means
 
     def __init__(self, observer, handler, method, metadata):
@@ -84,6 +90,7 @@ cdef class Unary:
         self._means = self.means
         self._holds = ()
         self.observer = observer
+        self._free = observer.free_bytes
         self.method = method
         self.metadata = tuple([pair for pair in metadata if _of(pair, 0) in wanted])
         self.behavior = handler.unary_unary
@@ -102,8 +109,8 @@ cdef class Unary:
         """As the handler's own, which may be None."""
         try:
             if not self.finished:
-                if self.request is None and PyBytes_CheckExact(raw) and PyBytes_GET_SIZE(raw) <= self.observer.free_bytes:
-                    self.request = raw
+                if self.request is None and PyBytes_CheckExact(raw) and (self._free < 0 or PyBytes_GET_SIZE(raw) <= self._free):
+                    self.request = PyBytes_GET_SIZE(raw) if self._free < 0 else raw
                     self.request_ns = self._since()
                 else:
                     self._see(0, raw)
@@ -135,8 +142,8 @@ cdef class Unary:
             self.response_type = type(message)
         try:
             if not self.finished:
-                if self.response is None and PyBytes_CheckExact(raw) and PyBytes_GET_SIZE(raw) <= self.observer.free_bytes:
-                    self.response = raw
+                if self.response is None and PyBytes_CheckExact(raw) and (self._free < 0 or PyBytes_GET_SIZE(raw) <= self._free):
+                    self.response = PyBytes_GET_SIZE(raw) if self._free < 0 else raw
                     self.response_ns = self._since()
                 else:
                     self._see(1, raw)
@@ -151,9 +158,11 @@ cdef class Unary:
         if self.request is None or self.response is None or self.odd or self.tally is not None or self.initial_metadata:
             return False
         self.finished = True
-        size = self._means.plain_bytes + len(self.request) + len(self.response)
+        size = self._means.plain_bytes + _held(self.request) + _held(self.response)
         for pair in <tuple>self.metadata:
             size += len(_of(pair, 1))
+        if size > <uint64_t>self.observer.large_bytes:
+            self.observer.sampling.add(self.method, size)
         sink = self.observer.sink
         encoder = getattr(sink, "encoder", None)
         duration_ns = self._since()
@@ -177,8 +186,9 @@ cdef class Unary:
                 <tuple?>self.metadata,
                 self.method,
                 self.current,
-                <bytes?>self.request,
-                <bytes?>self.response,
+                self.request,
+                self.response,
+                self.observer.sampled,
                 self.request_type,
                 self.response_type,
                 self.initial_metadata,
@@ -208,6 +218,7 @@ cdef class Unary:
             self.start_unix_ns,
             duration_ns,
             size,
+            self.observer.sampled,
         )
 
     cdef uint64_t _since(self) except? 0:
@@ -240,8 +251,8 @@ cdef class _Codec:
 
     cdef object recorder, seen, observer, original, kind, there
     cdef list messages
-    cdef uint64_t start_ns, free
-    cdef Py_ssize_t first_max
+    cdef uint64_t start_ns
+    cdef Py_ssize_t first_max, free
 
     cdef int _set_up(self, object recorder, object seen, object original, object kind, object there) except -1:
         self.recorder, self.seen, self.original, self.kind, self.there = recorder, seen, original, kind, there
@@ -252,9 +263,12 @@ cdef class _Codec:
 
     cdef int _saw(self, object raw) except -1:
         """As `grpc_mirror.seen.Seen.add`, which is left all but the usual."""
-        cdef Py_ssize_t size, count
-        cdef uint64_t offset_ns, held
+        cdef Py_ssize_t size, count, held
+        cdef uint64_t offset_ns
         if self.recorder.finished:
+            return 0
+        if self.free < 0:
+            self.seen.count_only(PyBytes_GET_SIZE(raw) if PyBytes_CheckExact(raw) else 0)
             return 0
         offset_ns = <uint64_t>_clock() - self.start_ns
         if PyBytes_CheckExact(raw):

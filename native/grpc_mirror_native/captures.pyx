@@ -25,7 +25,8 @@ cdef enum:
     OMITTED = 21
     EXCEPTION_TYPE = 22
     PRIVATE_LEAVES = 24
-    LAST = 33
+    NOT_SAMPLED = 34
+    LAST = 34
     MESSAGES_MAX = 1000
     ENDING_RETURNED = 1
     ENDING_RAISED = 2
@@ -57,7 +58,7 @@ cdef enum:
     MESSAGE = 109  # 'm'
     REFUSED = 120  # 'x': the long way reads it
 
-cdef char *CAPTURE_KINDS = b".tntttmmmmnntbnnnnnnnmtnm.....xnnn"
+cdef char *CAPTURE_KINDS = b".tntttmmmmnntbnnnnnnnmtnm.....xnnnn"
 cdef char *MESSAGE_KINDS = b".nbnnnbtm"
 cdef char *LEAF_KINDS = b".tbtn"
 cdef char *METADATA_KINDS = b".tb"
@@ -164,7 +165,7 @@ cdef inline bint _number(Whole *whole, const Field *field) noexcept nogil:
     elif field.number == RESPONSE_COUNT:
         whole.responses = field.value
     else:
-        return field.number != PRIVATE_LEAVES and field.number != OMITTED
+        return field.number != PRIVATE_LEAVES and field.number != OMITTED and field.number != NOT_SAMPLED
     return True
 
 

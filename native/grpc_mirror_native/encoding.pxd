@@ -21,6 +21,7 @@ cdef struct Call:
     Text ident, state, own, head, id_key, capture_key
     uint64_t start_ns, request_ns, response_ns, deadline_ns, unix_ns, duration_ns
     uint64_t asked, answered  # bytes of the two messages
+    bint sampled  # else the messages are only counted
 
 
 @cython.final
@@ -47,8 +48,9 @@ cdef class Encoder:
         tuple metadata,
         object method,
         object current,
-        bytes request,
-        bytes response,
+        object request,
+        object response,
+        bint sampled,
         object request_type,
         object response_type,
         object initial,
@@ -57,6 +59,6 @@ cdef class Encoder:
     )
     cdef Span _span(self, object call)
     cdef bint _found(self, tuple metadata, PyObject **headers) except -1
-    cdef bint _read(self, PyObject **headers, object current, Call *call, bytes request, bytes response) except -1
+    cdef bint _read(self, PyObject **headers, object current, Call *call, object request, object response) except -1
     cdef bint _place(self, object current, PyObject **headers, Call *call) except -1
-    cdef Span _whole(self, object form, bytes request, bytes response, Call *call)
+    cdef Span _whole(self, object form, object request, object response, Call *call)

@@ -9,6 +9,7 @@ import sys
 
 cimport cython
 from cpython.bytes cimport PyBytes_AS_STRING, PyBytes_CheckExact, PyBytes_FromStringAndSize, PyBytes_GET_SIZE
+from cpython.long cimport PyLong_CheckExact
 from cpython.object cimport PyObject
 from cpython.tuple cimport PyTuple_GET_SIZE
 from cpython.unicode cimport PyUnicode_CheckExact
@@ -33,7 +34,7 @@ cdef extern from "Python.h":
     const char *PyUnicode_AsUTF8AndSize(object text, Py_ssize_t *size) except NULL
 
 cdef enum:
-    CALL_SIZE = 15  # fields of a Plain
+    CALL_SIZE = 16  # fields of a Plain
     FORM_SIZE = 6  # and of a Form
     MESSAGE_SIZE = 5  # and of a Message
     HEADERS = 7
@@ -47,6 +48,7 @@ cdef enum:
     PARENT_SIZE = 55  # of a traceparent
     SHORT = 1 << 28  # a number below it has a varint of four bytes
     TIMES_SIZE = 24  # both times and the flags of a span, with their tags
+    NOT_SAMPLED = 7  # why a message is only counted, as mirror.v1.Omission has it
 
 
 cdef dict _MODULES = sys.modules
@@ -122,12 +124,11 @@ cdef class Encoder:
         if type(call) is not self._kind or PyTuple_GET_SIZE(call) != CALL_SIZE:
             return None
         fields = <tuple>call
-        if not PyBytes_CheckExact(fields[4]) or not PyBytes_CheckExact(fields[5]):
-            return None
         facts.start_ns, facts.request_ns, facts.response_ns = fields[3], fields[6], fields[7]
         facts.deadline_ns, facts.unix_ns, facts.duration_ns = fields[11], fields[12], fields[13]
+        sampled = fields[15] is True
         return self.written(
-            fields[0], fields[1], fields[2], fields[4], fields[5], fields[8], fields[9], fields[10], &facts, call
+            fields[0], fields[1], fields[2], fields[4], fields[5], sampled, fields[8], fields[9], fields[10], &facts, call
         )
 
     cdef Span written(
@@ -135,8 +136,9 @@ cdef class Encoder:
         tuple metadata,
         object method,
         object current,
-        bytes request,
-        bytes response,
+        object request,
+        object response,
+        bint sampled,
         object request_type,
         object response_type,
         object initial,
@@ -152,6 +154,7 @@ cdef class Encoder:
         cdef object form
         if plain is None and len(_MODULES) != self.modules:
             return None
+        call.sampled = sampled
         if not self._found(metadata, headers) or not self._read(headers, current, call, request, response):
             return None
         key = (
@@ -163,6 +166,7 @@ cdef class Encoder:
             _or_none(headers[HEADER_ROLE]),
             _or_none(headers[HEADER_EXPECT]),
             _or_none(headers[HEADER_ATTEMPT]),
+            True if sampled else False,
         )
         form = self._forms.get(key)
         if form is None and plain is not None:
@@ -193,12 +197,19 @@ cdef class Encoder:
             headers[index] = <PyObject *>value
         return headers[HEADER_ID] != NULL
 
-    cdef bint _read(self, PyObject **headers, object current, Call *call, bytes request, bytes response) except -1:
+    cdef bint _read(self, PyObject **headers, object current, Call *call, object request, object response) except -1:
         """Whether all of a call is as usual."""
-        call.asked, call.answered = PyBytes_GET_SIZE(request), PyBytes_GET_SIZE(response)
-        if call.asked > self._body_max or call.answered > self._body_max or call.unix_ns >> 63:
+        if call.sampled:
+            if not PyBytes_CheckExact(request) or not PyBytes_CheckExact(response):
+                return False
+            call.asked, call.answered = PyBytes_GET_SIZE(request), PyBytes_GET_SIZE(response)
+            if call.asked > self._body_max or call.answered > self._body_max:
+                return False
+        elif PyLong_CheckExact(request) and PyLong_CheckExact(response):
+            call.asked, call.answered = request, response
+        else:
             return False
-        if (call.duration_ns | call.request_ns | call.response_ns) >= SHORT:
+        if call.unix_ns >> 63 or (call.duration_ns | call.request_ns | call.response_ns) >= SHORT:
             return False
         if not _plain_text(<object>headers[HEADER_ID], self._id_max, &call.ident):
             return False
@@ -230,13 +241,19 @@ cdef class Encoder:
         call.child, call.flags = True, flags
         return _copied(span_id, call.parent_id, SPAN_ID)
 
-    cdef Span _whole(self, object form, bytes request, bytes response, Call *call):
+    cdef Span _whole(self, object form, object request, object response, Call *call):
         cdef Sizes sizes
         cdef Span span = Span.__new__(Span)
         cdef unsigned char *at
         cdef bytes first, between
         _measure(call, &sizes)
         span.form, span.bytes = form, sizes.item
+        if not call.sampled:
+            first = PyBytes_FromStringAndSize(NULL, sizes.item)
+            at = _written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes)
+            _ended(_counted(_counted(at, 1, call.asked), 2, call.answered), first)
+            span.pieces = (first,)
+            return span
         if sizes.item <= self._join_max:
             first = PyBytes_FromStringAndSize(NULL, sizes.item)
             at = _written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes)
@@ -347,13 +364,19 @@ cdef bytes _run(list run, uint64_t size, Py_ssize_t alone):
 cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:
     sizes.id_value = field_size(call.ident.size)
     sizes.id_pair = call.id_key.size + varint_size(sizes.id_value) + sizes.id_value
-    sizes.request = _message_size(call.asked)
-    sizes.response = _message_size(call.answered)
-    sizes.between = field_size(sizes.response) - call.answered
+    cdef uint64_t messages
+    if call.sampled:
+        sizes.request = _message_size(call.asked)
+        sizes.response = _message_size(call.answered)
+        sizes.between = field_size(sizes.response) - call.answered
+        messages = field_size(sizes.request) + field_size(sizes.response)
+    else:
+        sizes.request = sizes.response = sizes.between = 0
+        messages = 3 + _counted_size(call.asked) + 3 + _counted_size(call.answered)
     sizes.capture = call.head.size + 6 + varint_size(call.unix_ns >> 28) + 6
     if call.deadline_ns:
         sizes.capture += 1 + varint_size(call.deadline_ns)
-    sizes.capture += field_size(sizes.request) + field_size(sizes.response)
+    sizes.capture += messages
     sizes.capture_value = field_size(sizes.capture)
     sizes.capture_pair = call.capture_key.size + varint_size(sizes.capture_value) + sizes.capture_value
     sizes.span = 2 + TRACE_ID + 2 + SPAN_ID + call.own.size + TIMES_SIZE
@@ -366,7 +389,7 @@ cdef void _measure(const Call *call, Sizes *sizes) noexcept nogil:
 
 
 cdef unsigned char *_written_start(unsigned char *at, const Call *call, const Sizes *sizes) noexcept nogil:
-    """Write all that stands before the first body. Returns where that is to stand."""
+    """Write all that stands before the first body, or before what counts the messages. Returns where that is to stand."""
     at = tagged(at, 0x12, sizes.span)
     at = raw(tagged(at, 0x0A, TRACE_ID), text_at(call.trace_id, TRACE_ID))
     at = big_endian(tagged(at, 0x12, SPAN_ID), call.span_id)
@@ -391,7 +414,7 @@ cdef unsigned char *_written_start(unsigned char *at, const Call *call, const Si
     at = four(at + 2, call.duration_ns, 0)
     if call.deadline_ns:
         at = tagged(at, 0x78, call.deadline_ns)
-    return _message(at, sizes.request, 1, call.request_ns, call.asked)
+    return _message(at, sizes.request, 1, call.request_ns, call.asked) if call.sampled else at
 
 
 cdef inline int _ended(const unsigned char *at, bytes made) except -1:
@@ -484,3 +507,16 @@ cdef inline unsigned char *_message(
     at = tagged(at, 0x32, size)
     at[0], at[1], at[2] = 0x08, direction, 0x18
     return tagged(tagged(four(at + 3, offset_ns, 0), 0x20, body), 0x12, body)
+
+
+cdef inline uint64_t _counted_size(uint64_t body) noexcept nogil:
+    """Of an Omitted that counts one message of so many bytes, as `_counted` writes it."""
+    return 7 + varint_size(body)
+
+
+cdef inline unsigned char *_counted(unsigned char *at, unsigned char direction, uint64_t body) noexcept nogil:
+    """One message of so many bytes, counted."""
+    at[0], at[1] = 0xAA, 0x01
+    at = varint(at + 2, _counted_size(body))
+    at[0], at[1], at[2], at[3], at[4], at[5] = 0x08, NOT_SAMPLED, 0x10, direction, 0x18, 0x01
+    return tagged(at + 6, 0x20, body)

@@ -51,6 +51,7 @@ def captures(draw) -> capture_pb2.Capture:
         private_leaves=draw(leaves),
         omitted=draw(st.sampled_from([[]] * 9 + [[{"reason": 3, "direction": 2, "messages": 1}]])),
         blocked_calls=draw(st.sampled_from([0] * 9 + [1])),
+        not_sampled=draw(st.sampled_from([False] * 9 + [True])),
     )
     made.messages.extend(draw(st.lists(messages, max_size=3)))
     counted = [sum(each.direction == side for each in made.messages) for side in (REQUEST, RESPONSE)]

@@ -24,7 +24,7 @@ def test_a_required_method_too_must_be_comparable():
     assert [reason.figures.get("method") for reason in report.reasons] == ["shop.v1.Shop/Sell"]
 
 
-@pytest.mark.parametrize("reason", ["client_ended", "request_cut_short"])
+@pytest.mark.parametrize("reason", ["client_ended", "request_cut_short", "not_sampled"])
 def test_what_befell_the_request_is_nobodys_fault(reason):
     counted = {f"incomparable.{reason}": 1000, f"only_candidate.{reason}": 100, f"only_secondary.{reason}": 90}
     assert decide(run(method(triples=4000, pairs=5000, reasons=counted)), POLICY).verdict == "pass"

@@ -98,6 +98,11 @@ def test_it_writes_all_usual_calls(headers, sizes, times, deadline_ns, start):
     assert told(compiled) == told(encoders.plain.span(call))
 
 
+def test_it_writes_calls_that_are_not_sampled():
+    (compiled,) = ENCODERS.plain.spans([plain_call(request=100_000, response=0, sampled=False)])
+    assert told(compiled) == told(ENCODERS.plain.span(plain_call(request=100_000, response=0, sampled=False)))
+
+
 @pytest.mark.parametrize(
     "changes",
     [
@@ -109,10 +114,25 @@ def test_it_writes_all_usual_calls(headers, sizes, times, deadline_ns, start):
         {"metadata": (("x-mirror-id", "1"), ("x-tenant", "a"))},
         {"current": SpanRef(b"o" * 16, b"current!", 0)},
         {"request": bytes(1001)},
+        {"request": 1, "sampled": False},
+        {"request": 1, "response": 1},
         {"duration_ns": 2**28},
         {"start_ns": -1},
     ],
-    ids=["no ASCII", "space", "parent", "repeated", "no id", "other header", "link", "large", "long", "negative"],
+    ids=[
+        "no ASCII",
+        "space",
+        "parent",
+        "repeated",
+        "no id",
+        "other header",
+        "link",
+        "large",
+        "half counted",
+        "counted",
+        "long",
+        "negative",
+    ],
 )
 def test_what_is_unusual_is_left_to_python_and_spoils_no_other(changes):
     found = ENCODERS.plain.spans([plain_call(), plain_call(**changes), plain_call().record(), plain_call()])

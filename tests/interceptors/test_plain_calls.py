@@ -37,7 +37,7 @@ headers = st.fixed_dictionaries(
     },
 )
 offsets = st.integers(0, 2**40)
-calls = st.builds(
+whole_calls = st.builds(
     Plain,
     metadata=headers.map(lambda found: tuple(found.items())),
     method=st.sampled_from(["mirrortest.Echo/Unary", "other.Service/Method"]),
@@ -54,6 +54,15 @@ calls = st.builds(
     start_unix_ns=st.integers(10**18, 2 * 10**18),
     duration_ns=offsets,
     size=st.just(0),
+    sampled=st.just(True),
+)
+calls = st.one_of(
+    whole_calls,
+    st.builds(
+        lambda call, sizes: call._replace(request=sizes[0], response=sizes[1], sampled=False),
+        whole_calls,
+        st.tuples(*2 * [st.one_of(st.integers(0, 300), st.integers(0, 2**40))]),
+    ),
 )
 
 
@@ -102,7 +111,7 @@ def test_the_short_way_says_what_the_long_way_says(call):
 
 def plain_call(**changes):
     metadata = ("x-mirror-id", "1"), ("x-mirror-run", "run"), ("traceparent", PARENT)
-    made = Plain(metadata, "mirrortest.Echo/Unary", None, 1, b"a", b"b", 1, 2, Note, Note, (), 0, 10**18, 9, 0)
+    made = Plain(metadata, "mirrortest.Echo/Unary", None, 1, b"a", b"b", 1, 2, Note, Note, (), 0, 10**18, 9, 0, True)
     return made._replace(**changes)
 
 
@@ -113,6 +122,7 @@ def plain_call(**changes):
         plain_call(current=SpanRef(TRACE, b"current!", 1)),
         plain_call(metadata=(("x-mirror-id", "1"),)),
         plain_call(request=bytes(40_000), response=bytes(40_000)),
+        plain_call(request=100_000, response=0, sampled=False),
     ],
 )
 def test_most_calls_take_the_short_way(call):
@@ -127,12 +137,23 @@ def test_most_calls_take_the_short_way(call):
         (plain_call(metadata=(("x-mirror-id", "1"), ("x-mirror-id", "2"))), SETTINGS),
         (plain_call(metadata=(("x-mirror-id", "x" * 300),)), SETTINGS),
         (plain_call(request=bytes(1001)), SETTINGS),
+        (plain_call(request=1001), SETTINGS),
         (plain_call(), replace(SETTINGS, metadata=("tenant",))),
         (plain_call(), replace(SETTINGS, redact="on")),
         (plain_call(), replace(SETTINGS, private=("request.text",))),
         (plain_call(request_type=None, method="unknown.Service/Method"), replace(SETTINGS, private=("response.x",))),
     ],
-    ids=["link", "repeated header", "long id", "large", "metadata", "redact", "private", "no protobuf"],
+    ids=[
+        "link",
+        "repeated header",
+        "long id",
+        "large",
+        "counted though sampled",
+        "metadata",
+        "redact",
+        "private",
+        "no protobuf",
+    ],
 )
 def test_what_is_not_plain_takes_the_long_way(call, settings):
     assert Encoders(settings).plain.span(call) is None

@@ -54,11 +54,13 @@ SCHEMA_EVERY_S = 300.0
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
 _make = tuple.__new__
-_ROLE_TEXTS = {  # of conditions in which somebody has to act
+_TEXTS = {  # of conditions that somebody should know of
     "role_unset": "calls come here as a shadow's (x-mirror-role), and MIRROR_ROLE is not set: this process takes itself for a "
     "primary, so nothing that it does is blocked; set MIRROR_ROLE=candidate or secondary on this deployment",
     "role_conflict": "calls come here with another role (x-mirror-role) than MIRROR_ROLE says, which wins: see whether "
     "Envoy's cluster and MIRROR_ROLE mean the same deployment",
+    "not_sampled": "some methods' messages are so large and so many that they are captured of a share of the calls only, the same calls "
+    "on all replicas; the others are not compared. The limit is MIRROR_METHOD_BYTES_PER_S",
 }
 
 
@@ -242,8 +244,8 @@ class Worker:
         return self._add_record(record.record() if plain else record)
 
     def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
-        if form.condition:
-            self._odd(form.condition)
+        for condition in form.conditions:
+            self._odd(condition)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
         return "" if self._add_item(content, size, is_call=True) else "too_large"
@@ -252,8 +254,8 @@ class Worker:
         described = describe(record, self._settings)
         if described is None:
             return "mirror_id_invalid"
-        if described.condition:
-            self._odd(described.condition)
+        for condition in described.conditions:
+            self._odd(condition)
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
@@ -366,10 +368,10 @@ class Worker:
         self._batch = []
 
     def _odd(self, condition: str) -> None:
-        """Count what is odd about a call's role, and say it where somebody has to act."""
+        """Count what is odd about a call, and say what somebody should know of."""
         self._counters.notice(condition)
-        if condition in _ROLE_TEXTS:
-            self._tell(condition, _ROLE_TEXTS[condition])
+        if condition in _TEXTS:
+            self._tell(condition, _TEXTS[condition])
 
     def _fault(self, error: Exception) -> None:
         self._counters.notice("internal_error")

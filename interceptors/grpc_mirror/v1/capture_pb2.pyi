@@ -38,6 +38,7 @@ class Omission(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     OMISSION_PRIVATE: _ClassVar[Omission]
     OMISSION_NOT_SERIALIZABLE: _ClassVar[Omission]
     OMISSION_REDACTION_FAILED: _ClassVar[Omission]
+    OMISSION_NOT_SAMPLED: _ClassVar[Omission]
 
 class OutboundPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -67,6 +68,7 @@ OMISSION_TOO_MANY_MESSAGES: Omission
 OMISSION_PRIVATE: Omission
 OMISSION_NOT_SERIALIZABLE: Omission
 OMISSION_REDACTION_FAILED: Omission
+OMISSION_NOT_SAMPLED: Omission
 OUTBOUND_POLICY_UNSPECIFIED: OutboundPolicy
 OUTBOUND_POLICY_SENT: OutboundPolicy
 OUTBOUND_POLICY_BLOCKED: OutboundPolicy
@@ -146,7 +148,7 @@ class Outbound(_message.Message):
     def __init__(self, served_method: _Optional[str] = ..., policy: _Optional[_Union[OutboundPolicy, str]] = ..., index: _Optional[int] = ..., request_hash: _Optional[bytes] = ..., ordinal: _Optional[int] = ..., served_span_id: _Optional[bytes] = ..., after_end: bool = ...) -> None: ...
 
 class Capture(_message.Message):
-    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated", "private_leaves", "outbound", "blocked_calls", "outbound_calls", "outbound_omitted")
+    __slots__ = ("method", "kind", "request_type", "response_type", "schema_fingerprint", "messages", "request_metadata", "initial_metadata", "trailing_metadata", "initial_metadata_unobserved", "status_code", "status_message", "status_details", "ending", "deadline_ns", "attempt", "start_unix_ns", "duration_ns", "request_count", "response_count", "omitted", "exception_type", "metadata_truncated", "private_leaves", "outbound", "blocked_calls", "outbound_calls", "outbound_omitted", "not_sampled")
     METHOD_FIELD_NUMBER: _ClassVar[int]
     KIND_FIELD_NUMBER: _ClassVar[int]
     REQUEST_TYPE_FIELD_NUMBER: _ClassVar[int]
@@ -175,6 +177,7 @@ class Capture(_message.Message):
     BLOCKED_CALLS_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_CALLS_FIELD_NUMBER: _ClassVar[int]
     OUTBOUND_OMITTED_FIELD_NUMBER: _ClassVar[int]
+    NOT_SAMPLED_FIELD_NUMBER: _ClassVar[int]
     method: str
     kind: CallKind
     request_type: str
@@ -203,4 +206,5 @@ class Capture(_message.Message):
     blocked_calls: int
     outbound_calls: int
     outbound_omitted: int
-    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ..., private_leaves: _Optional[_Iterable[_Union[PrivateLeaf, _Mapping]]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., blocked_calls: _Optional[int] = ..., outbound_calls: _Optional[int] = ..., outbound_omitted: _Optional[int] = ...) -> None: ...
+    not_sampled: bool
+    def __init__(self, method: _Optional[str] = ..., kind: _Optional[_Union[CallKind, str]] = ..., request_type: _Optional[str] = ..., response_type: _Optional[str] = ..., schema_fingerprint: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[CapturedMessage, _Mapping]]] = ..., request_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., trailing_metadata: _Optional[_Iterable[_Union[MetadataEntry, _Mapping]]] = ..., initial_metadata_unobserved: bool = ..., status_code: _Optional[int] = ..., status_message: _Optional[str] = ..., status_details: _Optional[bytes] = ..., ending: _Optional[_Union[Ending, str]] = ..., deadline_ns: _Optional[int] = ..., attempt: _Optional[int] = ..., start_unix_ns: _Optional[int] = ..., duration_ns: _Optional[int] = ..., request_count: _Optional[int] = ..., response_count: _Optional[int] = ..., omitted: _Optional[_Iterable[_Union[Omitted, _Mapping]]] = ..., exception_type: _Optional[str] = ..., metadata_truncated: bool = ..., private_leaves: _Optional[_Iterable[_Union[PrivateLeaf, _Mapping]]] = ..., outbound: _Optional[_Union[Outbound, _Mapping]] = ..., blocked_calls: _Optional[int] = ..., outbound_calls: _Optional[int] = ..., outbound_omitted: _Optional[int] = ..., not_sampled: bool = ...) -> None: ...
