@@ -15,17 +15,20 @@ from grpc_mirror import propagation
 SPAN_KEY = next(iter(trace.set_span_in_context(trace.INVALID_SPAN, otel_context.Context())))
 
 
-def _runtime() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any], None]]:
-    """OpenTelemetry's own get_current, attach and detach; the variable beneath them where that is all they are.
-
-    Each of the three is two function calls over one: on the way of every call that counts.
-    """
+def _variable() -> ContextVar[Any] | None:
+    """The variable beneath OpenTelemetry's own get_current, attach and detach, where it is all that they are."""
     variable = getattr(getattr(otel_context, "_RUNTIME_CONTEXT", None), "_current_context", None)
-    if isinstance(variable, ContextVar) and variable.get() is otel_context.get_current():
-        return variable.get, variable.set, variable.reset
+    return variable if isinstance(variable, ContextVar) and variable.get() is otel_context.get_current() else None
+
+
+def _runtime() -> tuple[Callable[[], Any], Callable[[Any], Any], Callable[[Any], None]]:
+    """These three, each of which is two function calls over one of the variable's: on the way of every call that counts."""
+    if VARIABLE is not None:
+        return VARIABLE.get, VARIABLE.set, VARIABLE.reset
     return otel_context.get_current, otel_context.attach, otel_context.detach
 
 
+VARIABLE = _variable()
 current_context, attach, detach = _runtime()
 
 

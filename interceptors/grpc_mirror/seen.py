@@ -8,12 +8,14 @@ from typing import Any, NamedTuple
 
 import xxhash
 
+from grpc_mirror import native
 from grpc_mirror.v1 import capture_pb2
 
 THERE = capture_pb2.OMISSION_UNSPECIFIED
 _NO_BODY = capture_pb2.OMISSION_NOT_SERIALIZABLE
 _NOT_HELD = capture_pb2.OMISSION_CAPTURE_FULL
 _make = tuple.__new__
+_NATIVE = native.part("calls")
 
 # A direction may hold so much before it asks the process-wide budget, in steps of the same size.
 HOLD_STEP_BYTES = 64 * 1024
@@ -99,17 +101,11 @@ class Seen:
         if oldest.body is not None:
             self.held -= oldest.size
 
-    def first(self, body: bytes, offset_ns: int) -> None:
+    def first(self, body: Any, offset_ns: int) -> None:
         """A message that came before the others, and for which there is room."""
         self.count += 1
         self.held += len(body)
         self.messages.insert(0, Message(offset_ns, len(body), body))
-
-    def count_only(self, size: int) -> None:
-        """A message of so many bytes, none of which are held."""
-        self.count += 1
-        self.omitted += 1
-        self.omitted_bytes += size
 
     def release(self) -> tuple[Message, ...]:
         """The messages, which are let go of here, with what was reserved for them: the call may live on as garbage."""
@@ -131,13 +127,36 @@ class Seen:
         return True
 
 
+class Tally:
+    """How many messages, and their bytes."""
+
+    count = 0
+    bytes = 0
+
+
+TALLY: type[Tally] = Tally if _NATIVE is None else _NATIVE.Tally
+
+
 class Counted(Seen):
     """The same of a call whose messages are not captured: how many there were, and their bytes."""
 
     def __init__(self, messages_max: int) -> None:
         super().__init__(messages_max)
         self.first_max = self.last_max = 0  # whoever looks leaves all of them to `add`
+        self.tally = TALLY()
 
     def add(self, body: object, offset_ns: int, reserve: Callable[[int], object | None], room: int) -> None:  # noqa: ARG002 - as `Seen`
         """Take in a message."""
-        self.count_only(len(body) if isinstance(body, bytes) else 0)
+        self.tally.count += 1
+        self.tally.bytes += len(body) if isinstance(body, bytes) else 0
+
+    def first(self, body: Any, offset_ns: int) -> None:  # noqa: ARG002 - as `Seen`
+        """A message that came before the others: how many bytes it has."""
+        self.tally.count += 1
+        self.tally.bytes += body
+
+    def release(self) -> tuple[Message, ...]:
+        """None; and what was counted until here."""
+        self.count = self.omitted = self.tally.count
+        self.omitted_bytes = self.tally.bytes
+        return ()

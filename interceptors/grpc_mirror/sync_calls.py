@@ -11,17 +11,19 @@ from typing import Any
 
 import grpc
 
+from grpc_mirror import native
 from grpc_mirror.call import RETURNED, Outcome, Raised, SyncFacts, status_code, sync_outcome, type_name
 from grpc_mirror.codecs import codecs
 from grpc_mirror.current import SERVED, in_call
 from grpc_mirror.handlers import asked, behavior_of, kept_attributes, rebuilt
-from grpc_mirror.leading import attach, current_context, detach
+from grpc_mirror.leading import VARIABLE, attach, current_context, detach
 from grpc_mirror.observer import Observer
 from grpc_mirror.recorder import Recorder
 from grpc_mirror.unary import UnaryCall
 from grpc_mirror.v1 import capture_pb2
 
 _CUT = (capture_pb2.ENDING_CLIENT_CANCELLED, capture_pb2.ENDING_DEADLINE_EXCEEDED)
+_NATIVE = native.part("calls")
 _CALLING = "Exception calling application: "
 _ITERATING = "Exception iterating responses: "
 
@@ -208,7 +210,7 @@ class SyncCall(_Ending):
             except BaseException as error:
                 self.on_raised(error, _CALLING)
                 raise
-            return responses if send else _Responses(self, responses, trace_context)
+            return responses if send else watched(self, responses, trace_context)
 
         return observed
 
@@ -225,7 +227,7 @@ class SyncCall(_Ending):
         self._returned = True
 
 
-class _Responses:
+class Responses:
     """A handler's response iterator, watched. Each step runs as part of the call and in its OpenTelemetry context.
 
     That is what the step before left current: a span of the handler's own may be open over many of them.
@@ -263,6 +265,17 @@ class _Responses:
                 self._trace_context = current_context()
                 detach(attached)
             SERVED.reset(served)
+
+
+def _watching() -> Callable[[SyncCall, Any, Any], Any]:
+    if _NATIVE is None:
+        return Responses
+    return _NATIVE.Steps(  # type: ignore[no-any-return] # compiled
+        served=SERVED, variable=VARIABLE, attach=attach, detach=detach, current_context=current_context
+    ).responses
+
+
+watched = _watching()
 
 
 def _told(error: BaseException, text: str) -> str:

@@ -203,9 +203,7 @@ class UnaryCall(Recorder, grpc.RpcMethodHandler):  # type: ignore[type-arg] # ge
 
     def _seen(self, direction: int, body: bytes | int | None, offset_ns: int) -> Seen:
         seen = self.observer.seen(self.observer.messages_max) if self._more is None else self._more[direction]
-        if isinstance(body, int):
-            seen.count_only(body)
-        elif body is not None:
+        if body is not None:
             seen.first(body, offset_ns)
         return seen
 

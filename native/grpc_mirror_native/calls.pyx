@@ -6,8 +6,9 @@ that stand here, and find what was seen so far in the same attributes. A call th
 is made of is at hand, and a fifth of a second later, when the sender comes, it is no longer in any cache.
 """
 
+cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_GET_SIZE
-from cpython.contextvars cimport PyContextVar_Reset, PyContextVar_Set
+from cpython.contextvars cimport PyContextVar_Reset, PyContextVar_Set, get_value
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint64_t
 from time import perf_counter_ns, time_ns
@@ -19,6 +20,7 @@ cdef object _time = time_ns
 cdef str _TRACEPARENT = "traceparent"
 cdef str _MIRROR_ID = "x-mirror-id"
 cdef str _CALLING = "Exception calling application: "
+cdef str _ITERATING = "Exception iterating responses: "
 
 
 cdef inline object _of(object pair, int index):
@@ -246,6 +248,82 @@ cdef class Unary:
         return None
 
 
+@cython.final
+@cython.no_gc  # numbers only
+cdef class Tally:
+    """How many messages, and their bytes."""
+
+    cdef public uint64_t count, bytes
+
+
+cdef class Steps:
+    """What the watched response iterators of sync servers need of Python. The Python of these: `grpc_mirror.sync_calls`."""
+
+    cdef object served, variable, attach, detach, current_context
+
+    def __init__(self, *, served, variable, attach, detach, current_context):
+        """Set up once.
+
+        Args:
+            served: the context variable that holds the call being served.
+            variable: that of OpenTelemetry's context; None: `attach`, `detach` and `current_context` are to be asked.
+            attach, detach, current_context: as OpenTelemetry's.
+        """
+        self.served, self.variable = served, variable
+        self.attach, self.detach, self.current_context = attach, detach, current_context
+
+    def responses(self, call, responses, trace_context):
+        """A handler's response iterator, watched for a call; `trace_context`: in which its steps run, or None."""
+        cdef Responses made = Responses.__new__(Responses)
+        made._steps, made._call, made._responses, made._trace_context = self, call, responses, trace_context
+        return made
+
+
+@cython.final
+cdef class Responses:
+    """A handler's response iterator, each step of which runs as part of the call and in its OpenTelemetry context."""
+
+    cdef Steps _steps
+    cdef object _call, _responses, _trace_context
+
+    def __getattr__(self, name):
+        """What else the handler's own has."""
+        return getattr(self._responses, name)
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        cdef Steps steps = self._steps
+        attached = None
+        served = PyContextVar_Set(steps.served, self._call)
+        if self._trace_context is not None:
+            if steps.variable is None:
+                attached = steps.attach(self._trace_context)
+            else:
+                attached = PyContextVar_Set(steps.variable, self._trace_context)
+        try:
+            response = next(self._responses)
+        except StopIteration:
+            self._call.on_returned()
+            raise
+        except BaseException as error:
+            self._call.on_raised(error, _ITERATING)
+            raise
+        finally:
+            if attached is not None:
+                if steps.variable is None:
+                    self._trace_context = steps.current_context()
+                    steps.detach(attached)
+                else:
+                    self._trace_context = get_value(steps.variable)
+                    PyContextVar_Reset(steps.variable, attached)
+            PyContextVar_Reset(steps.served, served)
+        if response is None:  # grpc takes it for the end
+            self._call.on_returned()
+        return response
+
+
 cdef class _Codec:
     """What the two of a call with streams share. It holds nothing that may hold it: no cycle per call."""
 
@@ -253,12 +331,14 @@ cdef class _Codec:
     cdef list messages
     cdef uint64_t start_ns
     cdef Py_ssize_t first_max, free
+    cdef Tally tally  # of a call whose messages are only counted
 
     cdef int _set_up(self, object recorder, object seen, object original, object kind, object there) except -1:
         self.recorder, self.seen, self.original, self.kind, self.there = recorder, seen, original, kind, there
         self.observer = recorder.observer
         self.messages = <list?>seen.messages
         self.start_ns, self.free, self.first_max = recorder.start_ns, self.observer.free_bytes, seen.first_max
+        self.tally = <Tally?>seen.tally if self.free < 0 else None
         return 0
 
     cdef int _saw(self, object raw) except -1:
@@ -267,8 +347,9 @@ cdef class _Codec:
         cdef uint64_t offset_ns
         if self.recorder.finished:
             return 0
-        if self.free < 0:
-            self.seen.count_only(PyBytes_GET_SIZE(raw) if PyBytes_CheckExact(raw) else 0)
+        if self.tally is not None:
+            self.tally.count += 1
+            self.tally.bytes += _held(raw)
             return 0
         offset_ns = <uint64_t>_clock() - self.start_ns
         if PyBytes_CheckExact(raw):

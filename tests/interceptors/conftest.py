@@ -2,7 +2,7 @@
 
 import grpc_mirror
 import pytest
-from grpc_mirror import aio_server, capture, codecs, native, server
+from grpc_mirror import aio_server, capture, codecs, native, seen, server, sync_calls
 from grpc_mirror.aio_calls import AioUnaryCall
 from grpc_mirror.counters import Counters
 from grpc_mirror.propagation import is_mirrored
@@ -65,6 +65,8 @@ def calls(request):
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(server, "SYNC_UNARY", SyncUnaryCall)
         patch.setattr(aio_server, "AIO_UNARY", AioUnaryCall)
+        patch.setattr(sync_calls, "watched", sync_calls.Responses)
+        patch.setattr(seen, "TALLY", seen.Tally)
         for module in (codecs, capture):
             patch.setattr(module, "_NATIVE", None)
         for module in (server, aio_server):
