@@ -14,6 +14,7 @@ import logging
 import os
 import socket
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -27,8 +28,9 @@ from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Delivery, Flush, Item
-from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES, SpanData
+from grpc_mirror.sinks.batch import BATCH_BYTES, Batch
+from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Delivery, Flush
+from grpc_mirror.sinks.otlp import SpanData
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.v1 import attributes, schema_pb2
@@ -41,19 +43,14 @@ COMPILED_RECORDS = 16  # the same where the last ones were all encoded by the co
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
-# A batch of this size goes out whatever its age. An export costs some 0.2 ms whatever it carries, so much smaller ones are dear;
-# twice as much falls out of the second-level cache between one copy and the next (measured), and is felt by the calls.
-BATCH_BYTES = 512 * 1024
 CLAIM_BYTES = 4 * 1024 * 1024  # over `batch_max_bytes` as it is by default
 TICK_S = 0.2  # how long calls gather in the queue; less where batches are to be younger
 IDLE_S = 1.0  # how often it is looked whether there is something to tell while no calls come
-GATHER_S = 0.005  # what a batch with an outbound call waits at least: calls come in bursts
 OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
 SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
-_make = tuple.__new__
 _TEXTS = {  # of conditions that somebody should know of
     "role_unset": "calls come here as a shadow's (x-mirror-role), and MIRROR_ROLE is not set: this process takes itself for a "
     "primary, so nothing that it does is blocked; set MIRROR_ROLE=candidate or secondary on this deployment",
@@ -90,11 +87,8 @@ class Worker:
         room_bytes = min(settings.queue_max_bytes, settings.queue_max_calls * OVERHEAD_BYTES)
         self._enough_bytes = min(BATCH_BYTES, int(FILLING * room_bytes))  # to wake up for
         self._shipped: set[str] = set()
-        self._batch: list[Item] = []
-        self._batch_bytes = REQUEST_OVERHEAD_BYTES
-        self._batch_due = 0.0  # monotonic
-        self._hurried = False  # the batch holds an outbound call
-        self._last_batch = 0.0  # when the last one was due to go
+        self._batch = Batch(settings)
+        self._noticed: Counter[str] = Counter()  # conditions of the calls of this slice
         self._tick_s = min(TICK_S, settings.batch_age_s)
         self._reported: Counts | None = None
         self._last_reported = False  # told to stop, and said what there was to say
@@ -152,14 +146,14 @@ class Worker:
         self._answer(reached)
         if encoded and (self._control.urgent or len(self._queue) >= SLICE_RECORDS):
             self._yield()
-        elif not self._control.urgent and (encoded or self._hurried or self._idle()):
+        elif not self._control.urgent and (encoded or self._batch.hurried or self._idle()):
             self._sleep()
 
     def _idle(self) -> bool:
         """Until a call comes, the batch is due, or IDLE_S are over. Returns whether calls have come that may gather now."""
         control, sleep_s = self._control, IDLE_S
         if self._batch:
-            sleep_s = max(0.0, self._batch_due - time.monotonic())
+            sleep_s = max(0.0, self._batch.due - time.monotonic())
         control.idle = True
         if not self._queue:  # asked after the flag is up, as `Sender.put` does it the other way round
             control.wake.wait(sleep_s)
@@ -172,13 +166,13 @@ class Worker:
 
         An outbound call is worth waking up for, and so is a queue that fills a batch.
         """
-        control, sleep_s = self._control, self._tick_s
-        if self._hurried and self._batch:
-            sleep_s = min(sleep_s, max(0.0005, self._batch_due - time.monotonic()))
+        control, batch, sleep_s = self._control, self._batch, self._tick_s
+        if batch.hurried and batch:
+            sleep_s = min(sleep_s, max(0.0005, batch.due - time.monotonic()))
         else:
-            if self._batch and self._at_once == COMPILED_RECORDS:
-                sleep_s = max(sleep_s, min(IDLE_S, self._batch_due - time.monotonic()))
-                control.enough_bytes = max(1, min(self._enough_bytes, BATCH_BYTES - self._batch_bytes))
+            if batch and self._at_once == COMPILED_RECORDS:
+                sleep_s = max(sleep_s, min(IDLE_S, batch.due - time.monotonic()))
+                control.enough_bytes = max(1, min(self._enough_bytes, BATCH_BYTES - batch.bytes))
             control.watching = True
             if control.outbound:
                 sleep_s = 0.0
@@ -207,13 +201,13 @@ class Worker:
             for record, span in zip(records, found, strict=True):
                 self._encode(record, span)
             records = self._queue.take(self._at_once) if time.perf_counter() < until else []
+        self._notice()
         return True
 
     def _due(self) -> bool:
-        full = self._batch_bytes >= min(BATCH_BYTES, self._delivery.limit_bytes)
-        if full or len(self._batch) >= self._settings.batch_max_spans:
+        if self._batch.is_full(self._delivery.limit_bytes):
             return True
-        late_s = time.monotonic() - self._batch_due
+        late_s = time.monotonic() - self._batch.due
         return late_s >= (OVERDUE_S if len(self._queue) >= SLICE_RECORDS else 0)
 
     def _answer(self, reached: list[Flush]) -> None:
@@ -244,8 +238,8 @@ class Worker:
         return self._add_record(record.record() if plain else record)
 
     def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
-        for condition in form.conditions:
-            self._odd(condition)
+        if form.conditions:
+            self._noticed.update(form.conditions)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
         return "" if self._add_item(content, size, is_call=True) else "too_large"
@@ -254,8 +248,7 @@ class Worker:
         described = describe(record, self._settings)
         if described is None:
             return "mirror_id_invalid"
-        for condition in described.conditions:
-            self._odd(condition)
+        self._noticed.update(described.conditions)
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
@@ -271,31 +264,20 @@ class Worker:
         if not self._add(span, is_call=True):
             return "too_large"
         if record.outbound is not None:
-            self._hurry()
+            self._batch.hurry()
         return ""
-
-    def _hurry(self) -> None:
-        """This batch holds an outbound call, whose answer a shadow may wait for. Batches go no faster than one in its age."""
-        if not self._hurried:
-            self._hurried = True
-            soonest = max(time.monotonic() + GATHER_S, self._last_batch + self._settings.outbound_age_s)
-            self._batch_due = min(self._batch_due, soonest)
 
     def _add(self, span: SpanData, *, is_call: bool) -> bool:
         """Add a span to the batch. Returns False where it is over the limit of one."""
         return self._add_item(*self._transport.encode(span), is_call=is_call)
 
     def _add_item(self, content: Any, size: int, *, is_call: bool) -> bool:
-        settings, batch = self._settings, self._batch
-        if size + REQUEST_OVERHEAD_BYTES > settings.batch_max_bytes:
+        batch = self._batch
+        if not batch.may_hold(size):
             return False
-        if batch and (self._batch_bytes + size > self._delivery.limit_bytes or len(batch) >= settings.batch_max_spans):
+        if not batch.has_room(size, self._delivery.limit_bytes):
             self._deliver()
-            batch = self._batch
-        if not batch:
-            self._batch_due = time.monotonic() + settings.batch_age_s
-        batch.append(_make(Item, (content, size, is_call)))
-        self._batch_bytes += size
+        batch.add(content, size, is_call=is_call)
         return True
 
     def _add_own(self, name: str, key: str, value: bytes) -> None:
@@ -350,28 +332,27 @@ class Worker:
         self._reported = counts
 
     def _deliver(self) -> None:
-        batch = self._batch
-        self._batch, self._batch_bytes = [], REQUEST_OVERHEAD_BYTES
-        self._hurried, self._last_batch = False, time.monotonic()
-        if not self._delivery.deliver(batch):
+        items = self._batch.taken()
+        if not self._delivery.deliver(items):
             # A report or a schema may be lost with it.
             self._reported = None
             self._shipped.clear()
-        self.in_hand -= sum(item.is_call for item in batch)
+        self.in_hand -= sum(item.is_call for item in items)
 
     def _drop_batch(self) -> None:
         """Count what was not sent when the time was over."""
-        calls = sum(item.is_call for item in self._batch)
+        calls = sum(item.is_call for item in self._batch.taken())
         if calls:
             self._counters.drop("shutdown", calls)
         self.in_hand -= calls
-        self._batch = []
 
-    def _odd(self, condition: str) -> None:
-        """Count what is odd about a call, and say what somebody should know of."""
-        self._counters.notice(condition)
-        if condition in _TEXTS:
-            self._tell(condition, _TEXTS[condition])
+    def _notice(self) -> None:
+        """Count what is odd about the calls of a slice, and say what somebody should know of."""
+        for condition, calls in self._noticed.items():
+            self._counters.notice(condition, calls)
+            if condition in _TEXTS:
+                self._tell(condition, _TEXTS[condition])
+        self._noticed.clear()
 
     def _fault(self, error: Exception) -> None:
         self._counters.notice("internal_error")
