@@ -3,7 +3,7 @@
 One process serves each variant, one receives the exports (it answers at once, late or never), this one calls. Calls come at a
 steady rate, so that p50 and p99 tell of the server and not of a queue. Each round has servers of its own: of two equal ones one may
 cost a twentieth more for as long as it lives (where its memory and its threads happen to be). Within a round the variants take
-turns of a tenth of a second in random order, so that what else the machine does strikes all alike; then all exports get the time to
+turns of a tenth of a second, or of twenty calls, in random order, so that what else the machine does strikes all alike; then all exports get the time to
 leave. A full collection of garbage, which stops a server for 10 to 15 ms after every ten thousand calls or more, is done before a round: else
 it would fall into the rounds of some variants and not of others. CPU is that of a server's whole process, the sender's thread included. Of two bare servers one gets the mirror headers too, and
 the captured and instrumented calls are held against it; the other gets none, as the calls that are not mirrored. Large bodies are captured
@@ -36,7 +36,7 @@ SIZES = (100, 1000, 100_000)
 # Calls a second, by the size of a body: far from saturating one core.
 RATES = {("unary", 100): 800, ("unary", 1000): 800, ("unary", 100_000): 200}
 RATES |= {("stream", size): rate // STREAMED for (_, size), rate in tuple(RATES.items())}
-TURN_S = 0.1
+TURN_S, TURN_CALLS = 0.1, 20  # at least
 DEFAULT = grpc_mirror.Settings()
 SETTLE_S = 1.4  # an export leaves after one second
 # variant: (program, collector, with mirror headers, what it is held against)
@@ -82,7 +82,7 @@ async def one_round(
     body = note_class_once()(text="x" * size).SerializeToString()
     before = {name: await target.used(collect=True) for name, target in targets.items()}
     taken: dict[str, list[float]] = {name: [] for name in targets}
-    turns = max(1, round(seconds / TURN_S))
+    turns = max(1, round(seconds / max(TURN_S, TURN_CALLS / RATES[kind, size])))
     for _ in range(turns):
         gc.collect()
         for name in random.sample(list(targets), len(targets)):

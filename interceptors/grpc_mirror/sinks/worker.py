@@ -43,7 +43,6 @@ COMPILED_RECORDS = 16  # the same where the last ones were all encoded by the co
 YIELD_S = 0.001
 YIELD_FULL_S = 0.0005  # where the queue is filling up
 FILLING = 0.25  # of its room
-CLAIM_BYTES = 4 * 1024 * 1024  # over `batch_max_bytes` as it is by default
 TICK_S = 0.2  # how long calls gather in the queue; less where batches are to be younger
 IDLE_S = 1.0  # how often it is looked whether there is something to tell while no calls come
 OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
@@ -100,7 +99,6 @@ class Worker:
 
     def run(self) -> None:
         """Work until told to stop and everything is sent, or the time for it is over."""
-        claim_memory()
         try:
             while not self._finished():
                 self._guarded_step()
@@ -365,15 +363,6 @@ class Worker:
             self._told.add(kind)
             with contextlib.suppress(Exception):  # a service's own handler of logs may raise
                 _LOG.warning("grpc_mirror: %s (logged once)", text)
-
-
-def claim_memory() -> None:
-    """Have glibc keep what is freed here, up to twice this much, as it would once it has freed an export of the largest size.
-
-    Until then it gives back to the system what one batch frees and asks for it again for the next: of large bodies each page
-    is then faulted in anew, which was a tenth of what such a call costs (measured). Nothing is touched, so nothing is used.
-    """
-    bytes(CLAIM_BYTES)
 
 
 def _own_span(name: str, key: str, value: bytes) -> SpanData:
