@@ -178,6 +178,20 @@ def test_a_rush_of_large_calls_is_thinned_out_and_small_ones_never_are(flavour, 
 
 
 @pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_stream_of_many_small_messages_is_no_large_call(flavour, receiver, settings):
+    """What their objects take in memory is many times what is sent of them."""
+    interceptor = interceptor_for(flavour, settings)
+    with client_of(flavour, [interceptor]) as client:
+        client.call("ClientStream", notes(*["return"] * 200), "small")
+        assert receiver.call("small").capture.request_count == 200
+        assert not interceptor._observer.heavy
+        client.call("ClientStream", notes(*["x" * 200] * 200), "large")
+        assert receiver.call("large").capture.request_count == 200
+        assert interceptor._observer.heavy.keys() == {"mirrortest.Echo/ClientStream"}
+
+
+@pytest.mark.usefixtures("calls")
 def test_messages_that_are_no_bytes_are_counted_too(receiver, settings):
     """A service without serialisers may hand grpc what it will not send."""
     interceptor = none_of(grpc_mirror.server_interceptor(settings))
