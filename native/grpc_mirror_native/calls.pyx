@@ -355,7 +355,7 @@ cdef class _Codec:
             return 0
         if self.tally is not None:
             self.tally.count += 1
-            self.tally.bytes += _held(raw)
+            self.tally.bytes += PyBytes_GET_SIZE(raw) if isinstance(raw, bytes) else 0
             return 0
         offset_ns = <uint64_t>_clock() - self.start_ns
         if PyBytes_CheckExact(raw):
