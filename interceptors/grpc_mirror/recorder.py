@@ -138,8 +138,9 @@ class Recorder:
             outbound_omitted=left_out,
             sampled=self.observer.sampled,
         )
-        if size > self.observer.large_bytes:
-            self.observer.sampling.add(self.method, size)
+        bytes_sent = size - MESSAGE_BYTES * (requests.kept + responses.kept)  # what objects cost here is not sent
+        if bytes_sent > self.observer.large_bytes:
+            self.observer.sampling.add(self.method, bytes_sent)
         self.observer.sink.put(record)
 
 

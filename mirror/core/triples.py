@@ -14,6 +14,9 @@ from collections.abc import Callable, Collection, Mapping
 from types import MappingProxyType
 from typing import Any, Final, NamedTuple
 
+from google.protobuf.message import DecodeError
+from grpc_mirror.v1 import capture_pb2
+
 from mirror.core.model import (
     CallRecord,
     Difference,
@@ -38,6 +41,7 @@ Member = tuple[str, Kind]  # (path pattern, kind)
 ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
 
+NOT_SAMPLED: Final = "not_sampled"
 NOTHING_DIFFERS: Final = Triple()
 
 
@@ -104,7 +108,18 @@ def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord
         return compare(primary, shadow)
     if group.release in _CUT_SHORT:
         return Outcome(Verdict.INCOMPLETE, _CUT_SHORT[group.release])
+    if _not_sampled(primary):
+        # Of the calls that were answered here none is judged, so of those that were not none is either: else they weigh too much.
+        return Outcome(Verdict.INCOMPLETE, f"{role.value}_{NOT_SAMPLED}")
     return Outcome(Verdict.INCOMPLETE, role.value, differences=(NO_ANSWER,), difference_count=1)
+
+
+def _not_sampled(primary: CallRecord) -> bool:
+    """Whether it is not in the share of its method's calls that are judged: see `grpc_mirror.sampling`."""
+    try:
+        return capture_pb2.Capture.FromString(primary.capture).not_sampled
+    except DecodeError:
+        return False
 
 
 def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
@@ -120,6 +135,8 @@ def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
     unseen = [outcome for outcome in outcomes.values() if not outcome.sees(Part.ANSWER)]
     if unseen and not _outbound_seen(outcomes.values()):
         return f"incomparable_{unseen[0].reasons[0]}"
+    if any(outcome.reason == f"{role.value}_{NOT_SAMPLED}" for role, outcome in outcomes.items()):
+        return f"incomparable_{NOT_SAMPLED}"
     return _CUT_SHORT.get(group.release, "") if len(group.calls) < len(Role) else ""
 
 

@@ -9,14 +9,17 @@ is made of is at hand, and a fifth of a second later, when the sender comes, it 
 cimport cython
 from cpython.bytes cimport PyBytes_CheckExact, PyBytes_GET_SIZE
 from cpython.contextvars cimport PyContextVar_Reset, PyContextVar_Set, get_value
+from cpython.iterator cimport PyIter_Check
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint64_t
+import builtins
 from time import perf_counter_ns, time_ns
 
 from grpc_mirror_native.encoding cimport Call, Encoder, Span
 
 cdef object _clock = perf_counter_ns
 cdef object _time = time_ns
+cdef object _next = builtins.next
 cdef str _TRACEPARENT = "traceparent"
 cdef str _MIRROR_ID = "x-mirror-id"
 cdef str _CALLING = "Exception calling application: "
@@ -303,7 +306,10 @@ cdef class Responses:
             else:
                 attached = PyContextVar_Set(steps.variable, self._trace_context)
         try:
-            response = next(self._responses)
+            if PyIter_Check(self._responses):
+                response = next(self._responses)
+            else:
+                response = _next(self._responses)  # raises; the client is told in its words, which are not Cython's
         except StopIteration:
             self._call.on_returned()
             raise
@@ -349,7 +355,7 @@ cdef class _Codec:
             return 0
         if self.tally is not None:
             self.tally.count += 1
-            self.tally.bytes += _held(raw)
+            self.tally.bytes += PyBytes_GET_SIZE(raw) if isinstance(raw, bytes) else 0
             return 0
         offset_ns = <uint64_t>_clock() - self.start_ns
         if PyBytes_CheckExact(raw):

@@ -1,8 +1,10 @@
 """From a group to evidence: which groups are triples, and what they show."""
 
+from dataclasses import replace
 from itertools import product
 
 import pytest
+from grpc_mirror.v1 import capture_pb2
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -144,6 +146,22 @@ def test_a_secondary_that_never_answered_is_noise():
 
 def test_when_neither_shadow_answered_both_differ():
     assert judged(None, None, release=Release.DEADLINE).triple.both >= {NO_ANSWER}
+
+
+UNSEEN = Outcome(Verdict.INCOMPARABLE, "not_sampled")
+
+
+@pytest.mark.parametrize(("candidate", "secondary"), [(None, UNSEEN), (UNSEEN, None), (None, None)])
+def test_where_the_primary_is_not_sampled_no_missing_answer_is_judged(candidate, secondary):
+    """Of such calls no pair is compared: if absent shadows counted, their share would be of the sampled calls alone."""
+    primary = replace(call(Role.PRIMARY), capture=capture_pb2.Capture(not_sampled=True).SerializeToString())
+    result = judged(candidate, secondary, release=Release.DEADLINE, primary=primary)
+    assert (result.triple, result.no_triple) == (None, "incomparable_not_sampled")
+    for role, given_outcome in ((Role.CANDIDATE, candidate), (Role.SECONDARY, secondary)):
+        if given_outcome is None:
+            found = result.outcomes[role]
+            assert (found.verdict, found.reason) == (Verdict.INCOMPLETE, f"{role}_not_sampled")
+            assert not found.differences
 
 
 @pytest.mark.parametrize(("release", "reason"), [(Release.EVICTED, "evicted"), (Release.DRAIN, "drain")])

@@ -191,3 +191,19 @@ def test_a_plain_handler_on_an_aio_server_is_given_a_context_with_what_grpcs_own
     expected = seen_by_a_client("threads", "Unary", asks, [])
     assert seen_by_a_client("threads", "Unary", asks, [grpc_mirror.aio_server_interceptor(settings)]) == expected
     receiver.call("odd")
+
+
+@pytest.mark.parametrize("given", [[Note(text="a")], None, 3], ids=["list", "none", "number"])
+def test_what_is_given_for_a_stream_and_is_no_iterator_fails_in_the_same_words(receiver, settings, given):
+    """On sync servers, which ask it for the next response; the status that the client is told names what is wrong."""
+    codecs = {"request_deserializer": Note.FromString, "response_serializer": Note.SerializeToString}
+    made = grpc.unary_stream_rpc_method_handler(lambda _request, _context: given, **codecs)
+    handler, seen = grpc.method_handlers_generic_handler(SERVICE, {"ServerStream": made}), []
+    for interceptors in ([], [grpc_mirror.server_interceptor(settings)]):
+        with serving(handler, interceptors, aio=False) as port:
+            client = Client(port)
+            seen.append(client.call("ServerStream", notes("x"), "none", timeout=20))
+            client.close()
+    assert seen[0] == seen[1]
+    assert "is not an iterator" in seen[0].message
+    assert receiver.call("none").capture.status_message == seen[0].message

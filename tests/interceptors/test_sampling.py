@@ -2,10 +2,13 @@
 
 import math
 from dataclasses import replace
+from types import SimpleNamespace
 
 import grpc_mirror
 import pytest
+from grpc_mirror.codecs import codecs
 from grpc_mirror.sampling import BURST_S, LARGE_BYTES, MethodShare, Sampling, hash_of
+from grpc_mirror.seen import Counted
 from grpc_mirror.settings import SettingsError
 from grpc_mirror.v1 import capture_pb2
 from hypothesis import given
@@ -178,6 +181,20 @@ def test_a_rush_of_large_calls_is_thinned_out_and_small_ones_never_are(flavour, 
 
 
 @pytest.mark.usefixtures("calls")
+@pytest.mark.parametrize("flavour", FLAVOURS)
+def test_a_stream_of_many_small_messages_is_no_large_call(flavour, receiver, settings):
+    """What their objects take in memory is many times what is sent of them."""
+    interceptor = interceptor_for(flavour, settings)
+    with client_of(flavour, [interceptor]) as client:
+        client.call("ClientStream", notes(*["return"] * 200), "small")
+        assert receiver.call("small").capture.request_count == 200
+        assert not interceptor._observer.heavy
+        client.call("ClientStream", notes(*["x" * 200] * 200), "large")
+        assert receiver.call("large").capture.request_count == 200
+        assert interceptor._observer.heavy.keys() == {"mirrortest.Echo/ClientStream"}
+
+
+@pytest.mark.usefixtures("calls")
 def test_messages_that_are_no_bytes_are_counted_too(receiver, settings):
     """A service without serialisers may hand grpc what it will not send."""
     interceptor = none_of(grpc_mirror.server_interceptor(settings))
@@ -191,3 +208,29 @@ def test_messages_that_are_no_bytes_are_counted_too(receiver, settings):
         client.call("Unary", [b"abc"], "raw")
         client.close()
     assert sums(receiver.call("raw").capture) == {1: [1, 3], 2: [1, 3]}
+
+
+@pytest.mark.usefixtures("calls")
+def test_what_is_counted_of_a_stream_is_what_would_be_captured():
+    """Bytes of a class of somebody's own have a size; what is no bytes has none."""
+
+    class Chunk(bytes):
+        __slots__ = ()
+
+    observer = SimpleNamespace(free_bytes=-1, budget=SimpleNamespace(reserve=None))
+    recorder = SimpleNamespace(
+        observer=observer,
+        requests=Counted(10),
+        responses=Counted(10),
+        start_ns=0,
+        finished=False,
+        unsendable=None,
+        room=0,
+    )
+    raw = SimpleNamespace(request_deserializer=None, response_serializer=None)
+    for codec in codecs(recorder, raw, print):
+        for message in (b"abc", Chunk(b"abcd"), bytearray(b"xx"), None, b""):
+            codec(message)
+    for seen in (recorder.requests, recorder.responses):
+        seen.release()
+        assert (seen.count, seen.omitted_bytes) == (5, 7)
