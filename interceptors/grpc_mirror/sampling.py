@@ -15,17 +15,14 @@ from collections.abc import Iterable
 from time import monotonic
 from typing import Any, Final
 
-import xxhash
-
 from grpc_mirror.v1 import attributes
+from grpc_mirror.v1.sampling import ALL, place_of
 
 LARGE_BYTES: Final = 16 * 1024  # a call that holds no more does not count
 BURST_S: Final = 16.0  # so many seconds' bytes can be saved up
 SPEND_S: Final = 4.0  # and are given out over so many seconds
 TICK_S: Final = 1.0
 METHODS_MAX: Final = 1024
-_ALL: Final = 1 << 64  # above every hash
-_SEED: Final = 0x6D6972726F72  # others choose calls by the same ID, and are not to choose the same ones
 _STEP_MAX, _STEP_MIN = 2.0, 1 / 16  # how far a share moves: up in a second, down in one step
 _STEPS_MAX = 64.0
 _STEP_MIN_S = 0.001
@@ -39,7 +36,7 @@ class MethodShare:
         self.share = 1.0  # of calls that are captured with their messages
         self._allowed = float(bytes_per_s)
         self._saved = bytes_per_s * BURST_S  # below zero: too much went out
-        self._below = _ALL  # hashes of the calls that are in
+        self._below = ALL  # the places of the calls that are in
         self._bytes = 0  # of this step
         self._since = now
 
@@ -51,11 +48,11 @@ class MethodShare:
         """Whether the messages of a call with this metadata are captured. `now`: monotonic, seconds."""
         if now - self._since >= TICK_S or self._bytes > max(self._saved, self._allowed):
             self._steer(now)
-        if self._below == _ALL:
+        if self._below == ALL:
             return True
         for key, value in metadata:
             if key == attributes.HEADER_ID:
-                return hash_of(value) < self._below
+                return place_of(value) < self._below
         return True  # it will have no capture at all
 
     def _steer(self, now: float) -> None:
@@ -70,7 +67,7 @@ class MethodShare:
             # Near enough: half the way, since a second tells little of few calls.
             step = min(step, max(_STEP_MIN, found if found < 0.5 or spent_s > 2 * TICK_S else found**0.5))
         self.share = min(1.0, self.share * step)
-        self._below = _ALL if self.share >= 1.0 else int(self.share * _ALL)
+        self._below = ALL if self.share >= 1.0 else int(self.share * ALL)
 
 
 class Sampling:
@@ -79,7 +76,7 @@ class Sampling:
     def __init__(self, bytes_per_s: int) -> None:
         """`bytes_per_s`: of one method; 0: no limit."""
         self.heavy: dict[str, MethodShare] = {}
-        self.large_bytes = LARGE_BYTES if bytes_per_s else _ALL - 1  # a call that holds more is to be told to `add`
+        self.large_bytes = LARGE_BYTES if bytes_per_s else ALL - 1  # a call that holds more is to be told to `add`
         self._bytes_per_s = bytes_per_s
 
     def add(self, method: str, size: int) -> None:
@@ -90,8 +87,3 @@ class Sampling:
                 return
             share = self.heavy.setdefault(method, MethodShare(self._bytes_per_s, monotonic()))
         share.add(size)
-
-
-def hash_of(mirror_id: object) -> int:
-    """0 to 2**64, by the mirror ID: the same on all replicas."""
-    return xxhash.xxh3_64_intdigest(str(mirror_id).encode("utf-8", "surrogatepass"), _SEED)

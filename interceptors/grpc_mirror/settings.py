@@ -326,7 +326,7 @@ def _parse(name: str, text: str) -> Any:
         return tuple(word.strip() for word in words.split(",") if word.strip())
     if name in _FLAGS:
         return _parse_flag(text)
-    if name.endswith("_bytes"):
+    if name.endswith(("_bytes", "_bytes_per_s")):
         return _parse_size(text)
     return _parse_number(name, text) if name.endswith(("_s", "_max", "_spans", "_calls")) else text
 

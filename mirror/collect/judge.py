@@ -29,10 +29,11 @@ from mirror.core.quiet import Quiet, Tally
 from mirror.core.request_fields import RequestFields, request_fields
 from mirror.core.rules import RuleSet
 from mirror.core.schemas import SchemaBook
+from mirror.core.shares import Shares
 from mirror.core.speed.minute import MinuteSpeed
 from mirror.core.speed.votes import Metric, Speed
 from mirror.core.speed.watch import SpeedWatch
-from mirror.core.triples import NO_VALUES, NOTHING_DIFFERS, Looked, Looking, judge_group
+from mirror.core.triples import NO_VALUES, NOTHING_DIFFERS, Looked, Looking, judge_group, not_sampled
 from mirror.core.values.watch import ValueWatch
 from mirror.native import Same
 
@@ -97,6 +98,7 @@ class Judge:
         self._speeds = SpeedWatch()
         self._twins: tuple[Group | None, dict[Role, Same]] = None, {}
         self.values = ValueWatch()
+        self.shares = Shares()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
 
@@ -132,6 +134,8 @@ class Judge:
         else. The second is None where no secondary was expected.
         """
         calls, expect = group.calls, group.expect
+        if self.shares.knows(group.key):
+            self._learn(group)
         if len(calls) != len(expect) + 1 or Role.CANDIDATE not in expect or group.release is not Release.COMPLETE:
             return None
         primary, secondary = calls[Role.PRIMARY], calls.get(Role.SECONDARY)
@@ -185,6 +189,7 @@ class Judge:
             candidate_version = candidate.resource.version if candidate else version
             return self._explained(EpochKey(run, primary.service, primary.version, candidate_version), asked)
 
+        self._learn(group)
         twins = self._twins_of(group)
 
         def compare(primary: CallRecord, shadow: CallRecord) -> Outcome:
@@ -199,7 +204,13 @@ class Judge:
             now_s=now_s,
             primary_last_seen=self.primaries.of(run, method, service),
             look=self._look,
+            takes=lambda role: self.shares.takes(group.key, role),
         )
+
+    def _learn(self, group: Group) -> None:
+        """Which of its calls were captured with their messages: see `shares`."""
+        for role, call in group.calls.items():
+            self.shares.learn(group.key, role, sampled=not not_sampled(call))
 
     def _look(self, found: Looking) -> Looked:
         """The votes of its values, its latency and size and, of some calls, the leaves of what the primary answered."""

@@ -14,6 +14,7 @@ from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.policy import Policy
 from mirror.core.run_facts import UNREADABLE, HypothesisFacts, MethodFacts, Reason, RunFacts
+from mirror.core.strata import most, strata
 
 FRESH_MINUTES: Final = 10  # with calls, of which one must hold a triple
 _NEVER_FROM: Final = 1e12  # triples that no run will see
@@ -45,17 +46,20 @@ def missing_for_pass(facts: RunFacts, policy: Policy) -> tuple[Lack, ...]:
     return tuple(lack for check in checks for lack in check(facts, policy))
 
 
-def needed(share: float, x: int, policy: Policy) -> float:
+def needed(share: float, x: int, policy: Policy, alpha: float | None = None) -> float:
     """Triples after which U is within the budget, if a `share` of the further ones is unexplained; inf: never.
+
+    `alpha`: of the policy where it is None.
 
     Without further unexplained ones (share 0): 3,875 for a budget of 0.1% at x = 0, alpha_pass 5%.
     """
     low, high = float(max(x, 1)), float(max(x, 1))
     start = x / share if share else 0.0
+    chance = policy.alpha_pass if alpha is None else alpha
 
     def fits(n: float) -> bool:
         expected = max(float(x), x + share * (n - start))
-        return expected <= n and upper(expected, n, policy.alpha_pass) <= policy.budget
+        return expected <= n and upper(expected, n, chance) <= policy.budget
 
     while not fits(high):
         low, high = high, 2 * high
@@ -65,6 +69,17 @@ def needed(share: float, x: int, policy: Policy) -> float:
         middle = (low + high) / 2
         low, high = (low, middle) if fits(middle) else (middle, high)
     return ceil(high)
+
+
+def _enough(facts: RunFacts, policy: Policy, n: int) -> float:
+    """About how many triples in all, of which there are `n`; inf: more do not help. Of several strata: until each is within the budget."""
+    found = strata(facts)
+    alpha = policy.alpha_pass / len(found)
+    counts = [(one.x + one.hidden, one.n + one.hidden) for one in found]
+    if len(counts) == 1:
+        ((x, n),) = counts
+        return needed(x / n if n else 0.0, x, policy)
+    return n * max(needed(x / m, x, policy, alpha) / m for x, m in counts if m) if any(m for _, m in counts) else inf
 
 
 def words_of_hidden(facts: RunFacts) -> str:
@@ -176,7 +191,7 @@ def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     required = facts.required(policy)
     groups = [("", facts.methods), *((m.method, (m,)) for m in facts.methods if m.method in required)]
     for where, methods in groups if len(facts.methods) > 1 else groups[1:]:
-        pairs, unreadable = sum(m.counts.pairs for m in methods), sum(m.unreadable for m in methods)
+        pairs, unreadable = sum(m.looked_at for m in methods), sum(m.unreadable for m in methods)
         if unreadable > (1 - policy.min_complete) * pairs:
             of = {r: sum(m.not_seen(r) for m in methods) for r in UNREADABLE}
             listed = ", ".join(f"{reason} {n:,}" for reason, n in of.items() if n)
@@ -191,7 +206,7 @@ def _readable(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
 def _blocked(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     """A method whose answers differ because its calls were blocked is not judged there."""
     for m in facts.methods:
-        pairs, blocked = m.counts.pairs, m.blocked
+        pairs, blocked = m.looked_at, m.blocked
         if blocked > (1 - policy.min_complete) * pairs:
             text = (
                 f"{m.method}: in {blocked:,} of {pairs:,} pairs calls of the shadow were blocked and the answers differ, which is "
@@ -259,12 +274,12 @@ def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
     x, n, hidden = facts.unexplained, facts.judged, facts.hidden
     whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(facts)}"
     x, n = x + hidden, n + hidden
-    bound = upper(x, n, policy.alpha_pass)
+    bound = most(facts, policy.alpha_pass)
     if bound <= policy.budget:
         return
     text = f"{whole}, so up to {bound:.3%} of calls may, over the budget of {policy.budget:.3%}"
     figures: dict[str, float | str] = {"x": x, "n": n, "bound": bound, "budget": policy.budget}
-    enough = needed(x / n if n else 0.0, x, policy)
+    enough = _enough(facts, policy, n)
     if enough == inf:
         text += f"; at this rate of differences more calls will not help{_on_the_way(facts, policy)}"
         yield Lack(Reason("over_budget", text, figures))

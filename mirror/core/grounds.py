@@ -15,6 +15,7 @@ from mirror.core.policy import Policy
 from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
+from mirror.core.strata import least, strata
 
 BROKEN_MINUTES: Final = 3  # consecutive ones
 BROKEN_TRIPLES_MIN: Final = 50  # in each
@@ -108,8 +109,11 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         spots.append(
             "There is no secondary: noise cannot be told from change, so every difference that no rule allows counts."
         )
+    found = strata(facts)
     if facts.judged:
-        spots.append(f"A defect rarer than {min(1.0, 3 / facts.judged):.3%} of calls may not have occurred at all.")
+        # The rule of three, of each stratum by its weight.
+        rare = sum(one.calls * min(1.0, 3 / one.n if one.n else 1.0) for one in found) / sum(one.calls for one in found)
+        spots.append(f"A defect rarer than {rare:.3%} of calls may not have occurred at all.")
     spots += _unseen(facts)
     spots += _accepted(facts)
     spots += _other_rules(facts)
@@ -307,7 +311,7 @@ def _over_budget(facts: RunFacts, policy: Policy) -> Reason | None:
     x, n = facts.unexplained, facts.judged
     if n < policy.min_triples and facts.last_s - facts.first_s < SECONDARY_WAIT_S:
         return None
-    low = lower(x, n, policy.alpha_fail)
+    low = least(facts, policy.alpha_fail)
     if low <= policy.budget:
         return None
     text = (

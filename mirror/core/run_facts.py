@@ -107,6 +107,16 @@ class MethodFacts:
         return self._since("mismatched") + self._absent()
 
     @property
+    def not_sampled(self) -> int:
+        """Pairs that nobody looked at, since of their calls the messages are not captured: see `grpc_mirror.sampling`."""
+        return self._because("incomparable.not_sampled")
+
+    @property
+    def looked_at(self) -> int:
+        """All pairs but those."""
+        return self.counts.pairs - self.counts.reasons.get("incomparable.not_sampled", 0)
+
+    @property
     def unreadable(self) -> int:
         """Pairs incomparable for a reason of ours, of the way or of their size: whether they differ is not known."""
         return sum(self.not_seen(reason) for reason in UNREADABLE)

@@ -42,6 +42,7 @@ ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise doe
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
 
 NOT_SAMPLED: Final = "not_sampled"
+_FLAG: Final = b"\x90\x02\x01"  # Capture.not_sampled, as protobuf writes it
 NOTHING_DIFFERS: Final = Triple()
 
 
@@ -80,16 +81,17 @@ def judge_group(  # noqa: PLR0913 - what a group is judged by comes from four ow
     now_s: float,
     primary_last_seen: Resource | None = None,
     look: Callable[[Looking], Looked] | None = None,
+    takes: Callable[[Role], bool] = lambda _role: True,
 ) -> Judged:
     """Judge one released group.
 
     `compare(primary, shadow)` gives what came of one pair. `explained(method)` are the (pattern, kind)s that noise
     explained by at least 10 triples: they stay out of the signature. A group without candidate goes to the epoch of the
     candidate version last seen, one without primary to the service and version of `primary_last_seen`. `now_s` is unix
-    time. `look` finds what is looked for beside the differences. The reasons in `no_triple`: no_primary, not_mirrored, candidate_not_expected, secondary_not_expected,
+    time. `takes(role)`: whether a role that did not answer would have captured the call with its messages, see `shares`. `look` finds what is looked for beside the differences. The reasons in `no_triple`: no_primary, not_mirrored, candidate_not_expected, secondary_not_expected,
     secondary_version, incomparable_<reason>, evicted, drain.
     """
-    outcomes = {role: _outcome(group, role, compare) for role in _SHADOWS if role in group.expect}
+    outcomes = {role: _outcome(group, role, compare, takes) for role in _SHADOWS if role in group.expect}
     no_triple = _why_no_triple(group, outcomes)
     triple = None
     if not no_triple:
@@ -100,7 +102,9 @@ def judge_group(  # noqa: PLR0913 - what a group is judged by comes from four ow
     return Judged(group, epoch, minute, outcomes, triple, no_triple, now_s, *looked)
 
 
-def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord], Outcome]) -> Outcome:
+def _outcome(
+    group: Group, role: Role, compare: Callable[[CallRecord, CallRecord], Outcome], takes: Callable[[Role], bool]
+) -> Outcome:
     primary, shadow = group.calls.get(Role.PRIMARY), group.calls.get(role)
     if primary is None:
         return Outcome(Verdict.INCOMPLETE, Role.PRIMARY.value)
@@ -108,16 +112,18 @@ def _outcome(group: Group, role: Role, compare: Callable[[CallRecord, CallRecord
         return compare(primary, shadow)
     if group.release in _CUT_SHORT:
         return Outcome(Verdict.INCOMPLETE, _CUT_SHORT[group.release])
-    if _not_sampled(primary):
+    if not_sampled(primary) or not takes(role):
         # Of the calls that were answered here none is judged, so of those that were not none is either: else they weigh too much.
         return Outcome(Verdict.INCOMPLETE, f"{role.value}_{NOT_SAMPLED}")
     return Outcome(Verdict.INCOMPLETE, role.value, differences=(NO_ANSWER,), difference_count=1)
 
 
-def _not_sampled(primary: CallRecord) -> bool:
+def not_sampled(call: CallRecord) -> bool:
     """Whether it is not in the share of its method's calls that are judged: see `grpc_mirror.sampling`."""
+    if _FLAG not in call.capture:  # in nearly all: they are not parsed for it
+        return False
     try:
-        return capture_pb2.Capture.FromString(primary.capture).not_sampled
+        return capture_pb2.Capture.FromString(call.capture).not_sampled
     except DecodeError:
         return False
 

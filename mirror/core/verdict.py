@@ -11,11 +11,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from mirror.core.bound import upper
 from mirror.core.conditions import missing_for_pass, words_of_hidden
 from mirror.core.grounds import blind_spots, grounds_to_fail
 from mirror.core.policy import Policy
 from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.strata import most
 
 __all__ = ["HypothesisFacts", "MethodFacts", "MinuteFacts", "Policy", "Reason", "Report", "RunFacts", "decide"]
 
@@ -42,7 +42,7 @@ class Report:
 def decide(facts: RunFacts, policy: Policy) -> Report:
     """The verdict on one epoch of a run under `policy`; each reason is a sentence with its figures."""
     x, n = facts.unexplained, facts.judged
-    bound = upper(x + facts.hidden, n + facts.hidden, policy.alpha_pass)
+    bound = most(facts, policy.alpha_pass)
     spots = blind_spots(facts, policy)
     failed = grounds_to_fail(facts, policy)
     if failed:

@@ -46,7 +46,17 @@ def call(role, version="1", service="shop"):
     )
 
 
-def judged(of_candidate, of_secondary, /, *, expect=BOTH, explained=(), release=Release.COMPLETE, **replaced):
+def judged(
+    of_candidate,
+    of_secondary,
+    /,
+    *,
+    expect=BOTH,
+    explained=(),
+    release=Release.COMPLETE,
+    takes=lambda _: True,
+    **replaced,
+):
     """Judge a group. A shadow's outcome is given, or None: it never came. `replaced` calls: a record, or None."""
     outcomes = {Role.CANDIDATE: of_candidate, Role.SECONDARY: of_secondary}
     calls = {Role.PRIMARY: call(Role.PRIMARY)} | {
@@ -62,6 +72,7 @@ def judged(of_candidate, of_secondary, /, *, expect=BOTH, explained=(), release=
         explained=lambda _: frozenset(map(member, explained)),
         candidate_version_last_seen="2-before",
         now_s=130.0,
+        takes=takes,
     )
 
 
@@ -286,3 +297,9 @@ def test_ends_too_treat_candidate_and_secondary_alike(candidate, secondary):
 @pytest.mark.parametrize(("release", "reason"), [(Release.EVICTED, "evicted"), (Release.DRAIN, "drain")])
 def test_a_candidate_for_which_nobody_waited_is_not_absent(release, reason):
     assert judged(None, differ(), release=release).outcomes[Role.CANDIDATE].reason == reason
+
+
+def test_a_shadow_that_would_not_have_captured_the_call_is_not_judged_for_its_silence():
+    group_of = judged(None, differ("price"), release=Release.DEADLINE, takes=lambda role: role is not Role.CANDIDATE)
+    assert group_of.outcomes[Role.CANDIDATE].reason == "candidate_not_sampled"
+    assert (group_of.triple, group_of.no_triple) == (None, "incomparable_not_sampled")

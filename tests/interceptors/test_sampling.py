@@ -7,10 +7,11 @@ from types import SimpleNamespace
 import grpc_mirror
 import pytest
 from grpc_mirror.codecs import codecs
-from grpc_mirror.sampling import BURST_S, LARGE_BYTES, MethodShare, Sampling, hash_of
+from grpc_mirror.sampling import BURST_S, LARGE_BYTES, MethodShare, Sampling
 from grpc_mirror.seen import Counted
 from grpc_mirror.settings import SettingsError
 from grpc_mirror.v1 import capture_pb2
+from grpc_mirror.v1.sampling import ALL, place_of
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -82,8 +83,8 @@ def test_replicas_with_shares_of_their_own_choose_the_same_calls():
 
 @given(st.text(), st.text())
 def test_a_calls_place_follows_from_its_mirror_id(one, other):
-    assert 0 <= hash_of(one) < 1 << 64
-    assert (hash_of(one) == hash_of(other)) == (one == other)
+    assert 0 <= place_of(one) < ALL
+    assert (place_of(one) == place_of(other)) == (one.strip() == other.strip())
 
 
 def test_only_large_calls_count_and_without_a_limit_none():

@@ -56,7 +56,7 @@ _TEXTS = {  # of conditions that somebody should know of
     "role_conflict": "calls come here with another role (x-mirror-role) than MIRROR_ROLE says, which wins: see whether "
     "Envoy's cluster and MIRROR_ROLE mean the same deployment",
     "not_sampled": "some methods' messages are so large and so many that they are captured of a share of the calls only, the same calls "
-    "on all replicas; the others are not compared. The limit is MIRROR_METHOD_BYTES_PER_S",
+    "on all replicas; the others are not compared (not_sampled in the run's counts). MIRROR_METHOD_BYTES_PER_S is the limit",
 }
 
 

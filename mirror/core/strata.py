@@ -1,0 +1,60 @@
+"""Bounds on the calls that may differ where not all methods are looked at alike: the calls of each are weighed by how many there were. Pure.
+
+Of a method with large messages a share of the calls is judged (`grpc_mirror.sampling`), of others all. To add them up as they are
+would have the judged calls of the others stand for those that were not looked at. So such methods are strata of their own,
+all other methods together are one more, and the bound is the mean of the strata's, each weighed by its calls and taken at alpha / strata: the
+chance that any of them fails is at most alpha (Bonferroni), and so is that of the mean. With one stratum it is the plain bound.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mirror.core.bound import lower, upper
+from mirror.core.run_facts import MethodFacts, RunFacts
+
+
+@dataclass(frozen=True, slots=True)
+class Stratum:
+    """Methods of which the calls are looked at alike."""
+
+    x: int  # judged triples (pairs) that differ unexplained
+    n: int  # judged
+    hidden: int  # incomparable ones that may differ as well
+    calls: int  # what it stands for: those, and the pairs that nobody looked at
+
+
+def strata(facts: RunFacts) -> tuple[Stratum, ...]:
+    """Those of a run, at least one."""
+    thinned = [m for m in facts.methods if m.not_sampled]
+    others = [m for m in facts.methods if not m.not_sampled]
+    found = [_of([m], facts) for m in thinned]
+    if others or not found:
+        found.append(_of(others, facts))
+    return tuple(one for one in found if one.calls) or tuple(found[:1])
+
+
+def most(facts: RunFacts, alpha: float) -> float:
+    """With chance 1 - `alpha` no more than this share of the calls differs unexplained, at any look."""
+    found = strata(facts)
+    if len(found) == 1:
+        return upper(found[0].x + found[0].hidden, found[0].n + found[0].hidden, alpha)
+    whole = sum(one.calls for one in found)
+    return sum(one.calls * upper(one.x + one.hidden, one.n + one.hidden, alpha / len(found)) for one in found) / whole
+
+
+def least(facts: RunFacts, alpha: float) -> float:
+    """With chance 1 - `alpha` no less than this share does."""
+    found = strata(facts)
+    if len(found) == 1:
+        return lower(found[0].x, found[0].n, alpha)
+    whole = sum(one.calls for one in found)
+    return sum(one.calls * lower(one.x, one.n, alpha / len(found)) for one in found) / whole
+
+
+def _of(methods: list[MethodFacts], facts: RunFacts) -> Stratum:
+    secondary = facts.has_secondary
+    n = sum(m.judged(has_secondary=secondary) for m in methods)
+    hidden = sum(m.hidden_of(has_secondary=secondary) for m in methods)
+    unlooked = sum(m.not_sampled for m in methods)
+    return Stratum(sum(m.unexplained_of(has_secondary=secondary) for m in methods), n, hidden, n + hidden + unlooked)
