@@ -105,6 +105,7 @@ class Maker:
             start_unix_ns=1_700_000_000_000_000_000,
             duration_ns=5_000_000,
             size=len(asked) + len(told),
+            sampled=True,
         )
 
 
