@@ -145,13 +145,9 @@ class PlainCalls:
             _,
             sampled,
         ) = call
-        if isinstance(request, int) or isinstance(response, int):
-            if sampled or not (isinstance(request, int) and isinstance(response, int)):
-                return None
-            asked = answered = 0
-        else:
-            asked, answered = len(request), len(response)
-        if asked > self._max_bytes or answered > self._max_bytes or (duration_ns | request_ns | response_ns) >= SHORT:
+        if not self._fits(request, sampled=sampled) or not self._fits(response, sampled=sampled):
+            return None
+        if (duration_ns | request_ns | response_ns) >= SHORT:
             return None
         key = method, request_type, response_type, initial
         begun = self._begun(call, metadata, current, key, (), span_id_of(start_ns), start_unix_ns, duration_ns)
@@ -167,11 +163,15 @@ class PlainCalls:
         )
         if isinstance(request, int) or isinstance(response, int):
             return _whole(form, span, [head, *map(omitted_field, call.omitted)])
-        before, after = message_head(1, asked)
+        before, after = message_head(1, len(request))
         asking = b"%b%b%b%b" % (head, before, four_bytes(request_ns), after)
-        before, after = message_head(2, answered)
+        before, after = message_head(2, len(response))
         told = before + four_bytes(response_ns) + after
         return _whole(form, span, [asking, request, told, response])
+
+    def _fits(self, body: bytes | int, *, sampled: bool) -> bool:
+        """Whether it is a body that is not too large or, of a call that is not sampled, the count of its bytes."""
+        return sampled and len(body) <= self._max_bytes if isinstance(body, bytes) else not sampled
 
     def other(self, record: CallRecord) -> PlainSpan | None:
         """The span of a call with streams, or of another that returned with OK and has nothing but messages to tell; None: as above."""

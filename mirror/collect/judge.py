@@ -98,7 +98,7 @@ class Judge:
         self._speeds = SpeedWatch()
         self._twins: tuple[Group | None, dict[Role, Same]] = None, {}
         self.values = ValueWatch()
-        self.shares = Shares()
+        self._shares = Shares()
         self.primaries = LastSeen()
         self.candidates = LastSeen()
 
@@ -134,8 +134,6 @@ class Judge:
         else. The second is None where no secondary was expected.
         """
         calls, expect = group.calls, group.expect
-        if self.shares.knows(group.key):
-            self._learn(group)
         if len(calls) != len(expect) + 1 or Role.CANDIDATE not in expect or group.release is not Release.COMPLETE:
             return None
         primary, secondary = calls[Role.PRIMARY], calls.get(Role.SECONDARY)
@@ -146,7 +144,12 @@ class Judge:
         ):
             return None
         twins = self._twins_of(group)
-        return (twins[Role.CANDIDATE], twins.get(Role.SECONDARY)) if len(twins) == len(expect) else None
+        if len(twins) != len(expect):
+            return None
+        if self._shares.knows(group.key):
+            for role in calls:
+                self._shares.learn(group.key, role, sampled=True)  # else they were no twins
+        return twins[Role.CANDIDATE], twins.get(Role.SECONDARY)
 
     def counts_leaves(self, epoch: EpochKey, key: PairKey) -> bool:
         """Whether `judge` would count the leaves of this call's answer, if it answered."""
@@ -204,13 +207,13 @@ class Judge:
             now_s=now_s,
             primary_last_seen=self.primaries.of(run, method, service),
             look=self._look,
-            takes=lambda role: self.shares.takes(group.key, role),
+            takes=lambda role: self._shares.takes(group.key, role),
         )
 
     def _learn(self, group: Group) -> None:
         """Which of its calls were captured with their messages: see `shares`."""
         for role, call in group.calls.items():
-            self.shares.learn(group.key, role, sampled=not not_sampled(call))
+            self._shares.learn(group.key, role, sampled=not not_sampled(call))
 
     def _look(self, found: Looking) -> Looked:
         """The votes of its values, its latency and size and, of some calls, the leaves of what the primary answered."""

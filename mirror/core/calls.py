@@ -15,7 +15,7 @@ from mirror.core.compare.result import Result
 from mirror.core.compare.walk import Types
 from mirror.core.effects import Effects, made_calls
 from mirror.core.model import CallRecord, Difference, Kind, Outcome, Timing, Verdict
-from mirror.core.outcomes import Compared, alone, combined
+from mirror.core.outcomes import NOT_SAMPLED, Compared, alone, combined
 from mirror.core.path import Field, Path
 from mirror.core.readable import Held, why_unreadable
 from mirror.core.requests import one_request, request_drift, unequal_requests
@@ -29,7 +29,6 @@ from mirror.native import Same
 CODE: Final[Path] = (Field("status"), Field("code"))
 NO_ANSWER: Final[Path] = (Field("status"), Field("no_answer"))
 IN_PART: Final = "in_part"
-NOT_SAMPLED: Final = "not_sampled"
 _Sent: TypeAlias = tuple[list[capture_pb2.CapturedMessage], list[capture_pb2.CapturedMessage]]  # the responses of both
 COMPARERS_MAX: Final = 4096
 CAPTURES_KEPT: Final = 4  # parsed, for a call is asked about several times in a row

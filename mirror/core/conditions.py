@@ -73,13 +73,12 @@ def needed(share: float, x: int, policy: Policy, alpha: float | None = None) -> 
 
 def _enough(facts: RunFacts, policy: Policy, n: int) -> float:
     """About how many triples in all, of which there are `n`; inf: more do not help. Of several strata: until each is within the budget."""
-    found = strata(facts)
-    alpha = policy.alpha_pass / len(found)
-    counts = [(one.x + one.hidden, one.n + one.hidden) for one in found]
-    if len(counts) == 1:
-        ((x, n),) = counts
-        return needed(x / n if n else 0.0, x, policy)
-    return n * max(needed(x / m, x, policy, alpha) / m for x, m in counts if m) if any(m for _, m in counts) else inf
+    counts = [one.worst for one in strata(facts)]
+    alpha = policy.alpha_pass / len(counts)
+    each = [(m, needed(x / m if m else 0.0, x, policy, alpha)) for x, m in counts]
+    if len(each) == 1:
+        return each[0][1]
+    return max((n * enough / m for m, enough in each if m), default=inf)
 
 
 def words_of_hidden(facts: RunFacts) -> str:

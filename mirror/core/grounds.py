@@ -11,11 +11,12 @@ from mirror.core.bound import lower, upper
 from mirror.core.lost import may_be_lost
 from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
+from mirror.core.outcomes import NOT_SAMPLED
 from mirror.core.policy import Policy
-from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.run_facts import UNLOOKED, HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
-from mirror.core.strata import least, strata
+from mirror.core.strata import least, unseen
 
 BROKEN_MINUTES: Final = 3  # consecutive ones
 BROKEN_TRIPLES_MIN: Final = 50  # in each
@@ -23,7 +24,6 @@ BROKEN_SHARE: Final = 0.1  # of unexplained raw-only
 BROKEN_RATIO: Final = 5  # raw-only over noise-only
 SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
 ALL_METHODS: Final = "all methods together"
-_NOT_SAMPLED: Final = "incomparable.not_sampled"
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
 
 
@@ -109,11 +109,8 @@ def blind_spots(facts: RunFacts, policy: Policy) -> tuple[str, ...]:
         spots.append(
             "There is no secondary: noise cannot be told from change, so every difference that no rule allows counts."
         )
-    found = strata(facts)
     if facts.judged:
-        # The rule of three, of each stratum by its weight.
-        rare = sum(one.calls * min(1.0, 3 / one.n if one.n else 1.0) for one in found) / sum(one.calls for one in found)
-        spots.append(f"A defect rarer than {rare:.3%} of calls may not have occurred at all.")
+        spots.append(f"A defect rarer than {unseen(facts):.3%} of calls may not have occurred at all.")
     spots += _unseen(facts)
     spots += _accepted(facts)
     spots += _other_rules(facts)
@@ -231,9 +228,9 @@ def _left_out(facts: RunFacts) -> list[str]:
     parts = sum(n for name, n in reasons.items() if name.endswith(".in_part"))
     if parts:
         spots.append(f"{parts:,} pairs were compared in part: of long streams the first and last messages.")
-    if reasons[_NOT_SAMPLED]:
+    if reasons[UNLOOKED]:
         spots.append(
-            f"{reasons[_NOT_SAMPLED]:,} pairs were not looked at: the messages of their methods are so large and so many that they are "
+            f"{reasons[UNLOOKED]:,} pairs were not looked at: the messages of their methods are so large and so many that they are "
             "captured of a share of the calls only (MIRROR_METHOD_BYTES_PER_S of the services). That share is chosen by the mirror ID."
         )
     for prefix, what in (
@@ -244,7 +241,7 @@ def _left_out(facts: RunFacts) -> list[str]:
         some = {
             name.removeprefix(prefix): n
             for name, n in reasons.items()
-            if name.startswith(prefix) and not name.endswith("not_sampled")
+            if name.startswith(prefix) and not name.endswith(NOT_SAMPLED)
         }
         if some:
             listed = ", ".join(f"{name} {n:,}" for name, n in sorted(some.items()))

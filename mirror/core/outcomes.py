@@ -16,6 +16,7 @@ from mirror.core.model import Difference, Kind, Outcome, Part, Timing, Verdict
 from mirror.core.path import Field, Key, Path
 
 BLOCKED: Final = "blocked"
+NOT_SAMPLED: Final = "not_sampled"
 ENDS: Final = frozenset({Kind.STATUS, Kind.NO_ANSWER})  # the kinds that say how a call ended, not what was answered
 _CALL_DEPTH: Final = 3  # outbound, whom it called, which of the calls
 

@@ -8,6 +8,7 @@ chance that any of them fails is at most alpha (Bonferroni), and so is that of t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from mirror.core.bound import lower, upper
@@ -23,33 +24,40 @@ class Stratum:
     hidden: int  # incomparable ones that may differ as well
     calls: int  # what it stands for: those, and the pairs that nobody looked at
 
+    @property
+    def worst(self) -> tuple[int, int]:
+        """X and n, if all that is hidden differs."""
+        return self.x + self.hidden, self.n + self.hidden
+
 
 def strata(facts: RunFacts) -> tuple[Stratum, ...]:
-    """Those of a run, at least one."""
-    thinned = [m for m in facts.methods if m.not_sampled]
-    others = [m for m in facts.methods if not m.not_sampled]
-    found = [_of([m], facts) for m in thinned]
-    if others or not found:
-        found.append(_of(others, facts))
-    return tuple(one for one in found if one.calls) or tuple(found[:1])
+    """Those of a run that have calls; where none has, one without any."""
+    others = _of([m for m in facts.methods if not m.not_sampled], facts)
+    found = [*(_of([m], facts) for m in facts.methods if m.not_sampled), others]
+    return tuple(one for one in found if one.calls) or (others,)
 
 
 def most(facts: RunFacts, alpha: float) -> float:
     """With chance 1 - `alpha` no more than this share of the calls differs unexplained, at any look."""
-    found = strata(facts)
-    if len(found) == 1:
-        return upper(found[0].x + found[0].hidden, found[0].n + found[0].hidden, alpha)
-    whole = sum(one.calls for one in found)
-    return sum(one.calls * upper(one.x + one.hidden, one.n + one.hidden, alpha / len(found)) for one in found) / whole
+    return _mean(facts, lambda one, strata: upper(*one.worst, alpha / strata))
 
 
 def least(facts: RunFacts, alpha: float) -> float:
     """With chance 1 - `alpha` no less than this share does."""
+    return _mean(facts, lambda one, strata: lower(one.x, one.n, alpha / strata))
+
+
+def unseen(facts: RunFacts) -> float:
+    """A defect rarer than this share of the calls may not have occurred among those that were judged (the rule of three)."""
+    return _mean(facts, lambda one, _: min(1.0, 3 / one.n if one.n else 1.0))
+
+
+def _mean(facts: RunFacts, of: Callable[[Stratum, int], float]) -> float:
+    """The mean over the strata of `of(stratum, how many there are)`, each weighed by its calls."""
     found = strata(facts)
     if len(found) == 1:
-        return lower(found[0].x, found[0].n, alpha)
-    whole = sum(one.calls for one in found)
-    return sum(one.calls * lower(one.x, one.n, alpha / len(found)) for one in found) / whole
+        return of(found[0], 1)
+    return sum(one.calls * of(one, len(found)) for one in found) / sum(one.calls for one in found)
 
 
 def _of(methods: list[MethodFacts], facts: RunFacts) -> Stratum:

@@ -33,7 +33,7 @@ from mirror.core.model import (
     Triple,
     Verdict,
 )
-from mirror.core.outcomes import ENDS, ended_otherwise, is_outbound, within
+from mirror.core.outcomes import ENDS, NOT_SAMPLED, ended_otherwise, is_outbound, within
 from mirror.core.path import Field
 
 Member = tuple[str, Kind]  # (path pattern, kind)
@@ -41,7 +41,6 @@ Member = tuple[str, Kind]  # (path pattern, kind)
 ANY: Final[Member] = ("(any)", Kind.ANY)  # per method: some path that noise does not explain
 NO_ANSWER: Final = Difference((Field("status"), Field("no_answer")), Kind.NO_ANSWER, note="the shadow never answered")
 
-NOT_SAMPLED: Final = "not_sampled"
 _FLAG: Final = b"\x90\x02\x01"  # Capture.not_sampled, as protobuf writes it
 NOTHING_DIFFERS: Final = Triple()
 
