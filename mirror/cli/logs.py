@@ -13,6 +13,8 @@ from typing import Final
 import typer
 
 _QUIET: Final = ("uvicorn", "alembic")
+_GRPC: Final = "grpc._cython.cygrpc"  # its logger, and where the next is defined
+_NOBODY_THERE: Final = "ExecuteBatchError"  # what sending an answer raises where the client went a moment ago
 _log: Final = logging.getLogger("mirror")
 
 
@@ -41,12 +43,19 @@ class JsonFormatter(logging.Formatter):
         return json.dumps(line, ensure_ascii=False)
 
 
+def _concerns_us(record: logging.LogRecord) -> bool:
+    """Not what grpc says, with a traceback, of each client that goes before it is answered: what it sent was counted."""
+    fault = record.exc_info[0] if record.exc_info else None
+    return fault is None or (fault.__module__, fault.__name__) != (_GRPC, _NOBODY_THERE)
+
+
 def begin_log(log_format: LogFormat) -> None:
     """Lines on stderr, from INFO on."""
     handler = logging.StreamHandler(sys.stderr)
     text = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
     handler.setFormatter(JsonFormatter() if log_format is LogFormat.JSON else text)
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger(_GRPC).addFilter(_concerns_us)
     for chatty in _QUIET:
         logging.getLogger(chatty).setLevel(logging.WARNING)
 

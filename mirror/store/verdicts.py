@@ -23,9 +23,9 @@ from mirror.store.explaining import unexplained_pairs
 from mirror.store.hypotheses import hypotheses_of
 from mirror.store.judging import options_of
 from mirror.store.leaf_values import leaves_of
+from mirror.store.losses import candidate_lost, capture_loss
 from mirror.store.naming import stored
 from mirror.store.queries import Reader
-from mirror.store.reports import REPORTED_BEFORE_MINUTES
 from mirror.store.restarting import before_of
 from mirror.store.speed_views import latencies_of
 from mirror.store.summing import counts_by
@@ -37,7 +37,6 @@ from mirror.store.tables import (
     method_minutes,
     method_reasons,
     methods,
-    source_minutes,
     unknown_runs,
 )
 from mirror.store.verdict_changes import note_change
@@ -72,8 +71,8 @@ def facts_of(connection: Connection, epoch_id: int, _policy: Policy, now_s: floa
         first_s=epoch.started_s,
         last_s=epoch.last_s,
         rate_per_s=_rate(connection, epoch, now_s),
-        capture_loss=_capture_loss(connection, epoch),
-        candidate_lost=_candidate_lost(connection, epoch),
+        capture_loss=capture_loss(connection, epoch),
+        candidate_lost=candidate_lost(connection, epoch),
         refused=_refused(connection, epoch),
         failed=_fails(connection, epoch_id),
     )
@@ -232,33 +231,6 @@ def _rate(connection: Connection, epoch: Row[Any], now_s: float) -> float:
     ).scalar_one()
     lasted_s = now_s - max(epoch.started_s, first_minute * 60)
     return float(n) / lasted_s if lasted_s > 0 else 0.0
-
-
-def _capture_loss(connection: Connection, epoch: Row[Any]) -> float | None:
-    """The share of captures that the builds of this epoch report as lost since it began; None where none reported any."""
-    captured, dropped = _reported(connection, epoch, epoch.primary_version, epoch.candidate_version)
-    return min(1.0, dropped / captured) if captured else None
-
-
-def _candidate_lost(connection: Connection, epoch: Row[Any]) -> int:
-    """How many captures the candidate's processes dropped since; 0 where its version cannot be told from the primary's."""
-    if epoch.candidate_version == epoch.primary_version:
-        return 0
-    return _reported(connection, epoch, epoch.candidate_version)[1]
-
-
-def _reported(connection: Connection, epoch: Row[Any], *versions: str) -> tuple[int, int]:
-    """What these builds captured and dropped in this epoch, by their reports.
-
-    A report tells what happened since the one before, of all runs. Those of the minutes before the first pair count too: captures
-    of its first calls may have been dropped, and told of, before one came.
-    """
-    some, since = source_minutes.c, int(epoch.started_s // 60) - REPORTED_BEFORE_MINUTES
-    query = select(func.coalesce(func.sum(some.captured), 0), func.coalesce(func.sum(some.dropped), 0)).where(
-        some.service == epoch.service, some.version.in_(versions), some.minute >= since
-    )
-    captured, dropped = connection.execute(query).one()
-    return int(captured), int(dropped)
 
 
 def _refused(connection: Connection, epoch: Row[Any]) -> int:

@@ -109,6 +109,24 @@ def test_drops_of_before_an_epoch_are_none_of_its_own(by_call: Store, reader: Re
     assert facts_of(reader).candidate_lost == 10
 
 
+def test_drops_of_a_later_run_are_none_of_an_ended_ones(by_call: Store, reader: Reader):
+    """Yesterday's verdict stays as it was; until another run of the builds begins, silence may be drops, and they count."""
+    commit(by_call, several(1))
+    reported(by_call, START_S + 60, sequence=1, captured=1000, dropped=0)
+    reported(by_call, START_S + 3000, sequence=2, captured=2000, dropped=20)
+    (first,) = (run.epochs[0].id for run in reader.runs())
+    facts = run_facts(reader, first, POLICY, START_S + 3600)
+    assert (facts.capture_loss, facts.candidate_lost) == (20 / 2000, 20)
+    began_s = START_S + 7200
+    commit(by_call, several(1, began_s, run="later"), began_s)
+    reported(by_call, began_s + 60, sequence=3, captured=3000, dropped=520)
+    facts = run_facts(reader, first, POLICY, began_s + 600)
+    assert (facts.capture_loss, facts.candidate_lost) == (20 / 2000, 20)
+    (later,) = (run.epochs[0].id for run in reader.runs() if run.name == "later")
+    facts = run_facts(reader, later, POLICY, began_s + 600)
+    assert (facts.capture_loss, facts.candidate_lost) == (500 / 1000, 500)
+
+
 @pytest.mark.parametrize("at_s", [START_S - 30, START_S + 3600])
 def test_what_a_first_report_tells_may_have_happened_in_the_epoch(by_call: Store, reader: Reader, at_s: float):
     """Nobody can say when: so it counts, also where it came shortly before the first pair."""
