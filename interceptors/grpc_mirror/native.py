@@ -6,7 +6,7 @@ import importlib
 import os
 from typing import Any
 
-_CONTRACT = 3  # what goes in and out of the parts that are known here
+_CONTRACT = 4  # what goes in and out of the parts that are known here
 
 _OFF = ("0", "false", "no", "off")  # values of MIRROR_NATIVE
 

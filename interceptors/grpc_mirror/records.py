@@ -118,12 +118,16 @@ class Plain(NamedTuple):
 
 
 class Written(Protocol):
-    """A plain call whose span is written already, by `grpc_mirror_native`. What is private in it was found to be nothing."""
+    """A plain call whose span is written already, by `grpc_mirror_native`. What is private in it was found to be nothing.
+
+    It is an item of a batch as it is.
+    """
 
     form: Any  # see `grpc_mirror.plain.Form`
-    pieces: Sequence[builtins.bytes]
+    content: Sequence[builtins.bytes]  # in pieces
     bytes: int  # of these
     size: int  # as those of the others
+    is_call: bool
 
 
 Finished: TypeAlias = CallRecord | Plain  # what a sink takes

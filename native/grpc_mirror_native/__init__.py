@@ -4,4 +4,4 @@ Nothing here judges: what is not plainly as usual is handed back, and Python dec
 goes in or out; who finds another one than it knows goes without.
 """
 
-CONTRACT = 3
+CONTRACT = 4

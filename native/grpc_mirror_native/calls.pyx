@@ -16,6 +16,7 @@ import builtins
 from time import perf_counter_ns, time_ns
 
 from grpc_mirror_native.encoding cimport Call, Encoder, Span
+from grpc_mirror_native.queueing cimport Queue
 
 cdef object _clock = perf_counter_ns
 cdef object _time = time_ns
@@ -176,7 +177,11 @@ cdef class Unary:
         if record is None:
             record = tuple.__new__(self._means.plain, self._told(duration_ns, size))
         self.request = self.response = None
-        sink.put(record)
+        queue = sink.queue if type(record) is Span else None
+        if type(queue) is Queue:
+            (<Queue>queue).put_sized(record, size)
+        else:
+            sink.put(record)
         if self._holds:
             self._holds = ()
         return True

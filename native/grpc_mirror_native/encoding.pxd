@@ -28,7 +28,7 @@ cdef struct Call:
 @cython.no_gc
 cdef class Span:
     cdef readonly object form
-    cdef readonly tuple pieces
+    cdef readonly tuple content  # in pieces
     cdef readonly uint64_t bytes  # of these
     cdef public uint64_t size  # bytes that it counts for where it is queued
 

@@ -3,9 +3,11 @@ from typing import Any
 
 class Span:
     form: Any
-    pieces: tuple[bytes, ...]
+    content: tuple[bytes, ...]
     bytes: int
     size: int
+    @property
+    def is_call(self) -> bool: ...
 
 class Encoder:
     modules: int

@@ -69,6 +69,11 @@ cdef struct Sizes:
 cdef class Span:
     """A call's span as an element of its batch."""
 
+    @property
+    def is_call(self):
+        """As other items of a batch have it."""
+        return True
+
 
 cdef class Encoder:
     """Knows the names of the headers and attributes, and what the calls of a method on one route have alike."""
@@ -252,7 +257,7 @@ cdef class Encoder:
             first = PyBytes_FromStringAndSize(NULL, sizes.item)
             at = _written_start(<unsigned char *>PyBytes_AS_STRING(first), call, &sizes)
             _ended(_counted(_counted(at, 1, call.asked), 2, call.answered), first)
-            span.pieces = (first,)
+            span.content = (first,)
             return span
         if sizes.item <= self._join_max:
             first = PyBytes_FromStringAndSize(NULL, sizes.item)
@@ -260,7 +265,7 @@ cdef class Encoder:
             at = raw(at, text_of(request))
             at = _message(at, sizes.response, 2, call.response_ns, call.answered)
             _ended(raw(at, text_of(response)), first)
-            span.pieces = (first,)
+            span.content = (first,)
             return span
         # The bodies are copied when their batch is put together.
         first = PyBytes_FromStringAndSize(NULL, sizes.item - sizes.between - call.asked - call.answered)
@@ -268,7 +273,7 @@ cdef class Encoder:
         between = PyBytes_FromStringAndSize(NULL, sizes.between)
         at = <unsigned char *>PyBytes_AS_STRING(between)
         _ended(_message(at, sizes.response, 2, call.response_ns, call.answered), between)
-        span.pieces = first, request, between, response
+        span.content = first, request, between, response
         return span
 
 

@@ -17,7 +17,8 @@ from grpc_mirror.holding import HoldBudget
 from grpc_mirror.observer import Observer
 from grpc_mirror.records import CallRecord, Plain
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.queue import BoundedQueue
+from grpc_mirror.sinks import sender
+from grpc_mirror.sinks.queue import QUEUE
 
 from tests.interceptors.echo import Note
 from tests.interceptors.servers import AioEcho, Client, SyncEcho, handlers, notes, serving
@@ -30,13 +31,13 @@ SPAN = getattr(native.part("encoding"), "Span", None)
 def queued(monkeypatch):
     """The classes of what is queued, in their order."""
     found = []
-    put = BoundedQueue.put
 
-    def noting(self, record):
-        found.append(type(record))
-        return put(self, record)
+    class Noting(QUEUE):
+        def put(self, record):
+            found.append(type(record))
+            return super().put(record)
 
-    monkeypatch.setattr(BoundedQueue, "put", noting)
+    monkeypatch.setattr(sender, "QUEUE", Noting)
     return found
 
 

@@ -53,7 +53,7 @@ odd_calls = st.builds(
 
 
 def parts_of(span):
-    return span if isinstance(span, tuple) else (span.form, span.pieces, span.bytes)
+    return span if isinstance(span, tuple) else (span.form, span.content, span.bytes)
 
 
 def told(span):

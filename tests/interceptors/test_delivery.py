@@ -11,12 +11,8 @@ from dataclasses import replace
 import grpc
 import pytest
 from grpc_mirror.call import Outcome
-from grpc_mirror.counters import Counters
-from grpc_mirror.recorder import size_of
-from grpc_mirror.seen import Seen
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import delivery
-from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.tracer import TracerTransport
 from grpc_mirror.v1 import attributes
 from grpc_mirror.wire import bytes_field, int_field
@@ -290,25 +286,6 @@ def test_a_system_without_threads_to_give_stops_no_call(receiver, settings, send
     sender._start_after = 0.0
     sender.put(record("3"))
     assert len(receiver.wait_calls(3)) == 3
-
-
-def test_the_queue_counts_what_small_messages_cost():
-    """A stream of a thousand empty messages holds far more than no bytes."""
-    requests, responses = Seen(1000), Seen(1000)
-    for number in range(1000):
-        requests.add(b"", number, lambda _size: None, room=0)
-    stream = record()._replace(requests=requests.release(), size=size_of(requests, responses))
-    queue = BoundedQueue(Counters(), max_bytes=MIB, max_calls=10_000)
-    assert sum(queue.put(stream) for _ in range(100)) < 10
-
-
-def test_the_queue_may_be_entered_again_by_the_thread_that_is_in_it():
-    """Garbage collection may finish a call in the middle of another's."""
-    counters = Counters()
-    queue = BoundedQueue(counters, max_bytes=MIB, max_calls=10)
-    with queue._lock:
-        assert queue.put(record())
-    assert [taken.method for taken in queue.take(5)] == [record().method]
 
 
 def test_a_shutdown_with_a_collector_that_hangs_cuts_the_export_short(silent, sending):

@@ -13,7 +13,7 @@ from grpc_mirror.records import CallRecord, Outbound
 from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks import worker
+from grpc_mirror.sinks import pacing
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 
 from tests.interceptors.echo import Note
@@ -55,7 +55,7 @@ def test_batches_go_out_by_age_without_a_flush(receiver, settings, sending):
 
 def test_an_outbound_call_goes_at_once_and_takes_along_what_is_queued(receiver, settings, sending, monkeypatch):
     """A shadow may be waiting for its answer; other calls wait for their batch."""
-    monkeypatch.setattr(worker, "TICK_S", 3600.0)
+    monkeypatch.setattr(pacing, "TICK_S", 3600.0)
     sender, _ = sending(replace(settings, batch_age_s=3600.0))
     made = Outbound("mirrortest.Echo/Served", b"\2" * 8, capture_pb2.OUTBOUND_POLICY_SENT, 0, 0, grpc=True)
     for number in range(3):
@@ -260,19 +260,6 @@ def test_one_bad_record_stops_nothing(receiver, settings, sending):
     receiver.call("good")
     assert counters.read().dropped == {"encode_error": 1}
     assert counters.read().conditions == {"internal_error": 1}
-
-
-def test_a_sender_that_gathers_is_woken_once_enough_is_queued(settings, sending):
-    sender, _ = sending(settings)
-    control = sender._control
-    control.idle, control.enough_bytes = False, 300
-    sender.put(record("1", size=200))
-    assert not control.wake.is_set()
-    sender.put(record("2", size=100))
-    assert control.wake.is_set()
-    control.wake.clear()
-    sender.put(record("3", size=100))
-    assert not control.wake.is_set()
 
 
 def test_a_hanging_collector_blocks_nobody(settings, sending):

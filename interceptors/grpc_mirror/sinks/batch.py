@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import Any
 
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import Item
+from grpc_mirror.sinks.delivery import Encoded, Item
 from grpc_mirror.sinks.otlp import REQUEST_OVERHEAD_BYTES
 
 # A batch of this size goes out whatever its age. An export costs some 0.2 ms whatever it carries, so much smaller ones are dear;
@@ -45,7 +46,14 @@ class Batch:
         items = self.items
         if not items:
             self.due = time.monotonic() + self._settings.batch_age_s
-        items.append(_make(Item, (content, size, is_call)))
+        items.append(_make(Encoded, (content, size, is_call)))
+        self.bytes += size
+
+    def extend(self, items: Sequence[Item], size: int) -> None:
+        """Add spans that come to `size` bytes, for which there is room."""
+        if not self.items:
+            self.due = time.monotonic() + self._settings.batch_age_s
+        self.items += items
         self.bytes += size
 
     def is_full(self, limit_bytes: int) -> bool:

@@ -13,7 +13,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from grpc_mirror.counters import Counters
 from grpc_mirror.settings import Settings
@@ -29,7 +29,6 @@ RETRY_AFTER_MAX_S = 60.0  # a receiver that asks for more is tried then
 LIMIT_MIN_BYTES = 64 * 1024  # batches are made no smaller than this, whatever the receiver refused
 LOG_EVERY_S = 60.0
 _TEXT_MAX_CHARS = 200
-NEVER_BYTES = 1 << 62
 
 
 class Flush(NamedTuple):
@@ -46,8 +45,6 @@ class Control:
         self.wake = threading.Event()
         self.outbound = False  # an outbound call was queued since the sender last took from the queue
         self.watching = False  # it sleeps, and is to be woken by an outbound call
-        self.enough_bytes = NEVER_BYTES  # it sleeps until so many are queued, or its time is over
-        self.idle = True  # it is not there yet, or sleeps until there is a call, and is to be roused by one
         self.flushes: deque[Flush] = deque()
         self.stop_by: float | None = None  # monotonic: end by then, whatever is left
 
@@ -62,12 +59,28 @@ class Control:
         return self.stop_by is not None and time.monotonic() >= self.stop_by
 
 
-class Item(NamedTuple):
+class Item(Protocol):
     """One span of a batch."""
 
-    content: Any  # in the transport's own form
-    size: int  # bytes
-    is_call: bool  # else one that the sender made of itself: a schema, a report
+    @property
+    def content(self) -> Any:
+        """In the transport's own form."""
+
+    @property
+    def bytes(self) -> int:
+        """Of the content."""
+
+    @property
+    def is_call(self) -> bool:
+        """Else it is one that the sender made of itself: a schema, a report."""
+
+
+class Encoded(NamedTuple):
+    """An item that the sender's thread has encoded; those that come written (`records.Written`) are items as they are."""
+
+    content: Any
+    bytes: int
+    is_call: bool
 
 
 class Delivery:
@@ -197,7 +210,7 @@ class Delivery:
 
 def size_of(items: Sequence[Item]) -> int:
     """The bytes of a request with these spans."""
-    return REQUEST_OVERHEAD_BYTES + sum(item.size for item in items)
+    return REQUEST_OVERHEAD_BYTES + sum(item.bytes for item in items)
 
 
 def pause_s(attempt: int) -> float:

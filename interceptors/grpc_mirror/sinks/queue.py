@@ -1,21 +1,36 @@
-"""Where finished calls wait for the sender: bounded by bytes and by number. Thread-safe, never blocks."""
+"""Where finished calls wait for the sender: bounded by bytes and by number. Thread-safe, never blocks.
+
+Where `grpc_mirror_native` is installed its queue serves, which does the same.
+"""
 
 from __future__ import annotations
 
 import threading
 from collections import deque
+from collections.abc import Callable
+from typing import Any
 
+from grpc_mirror import native
 from grpc_mirror.counters import Counters
 from grpc_mirror.records import Queued
+
+# Values of `rouse_at`.
+ANY_BYTES = 1
+NEVER_BYTES = 1 << 62
+_NATIVE = native.part("queueing")
 
 
 class BoundedQueue:
     """First in, first out. What finds no room is dropped and counted: a newer call is not worth more than an older."""
 
-    def __init__(self, counters: Counters, *, max_bytes: int, max_calls: int) -> None:
+    def __init__(
+        self, counters: Counters, *, max_bytes: int, max_calls: int, rouse: Callable[[], None] = lambda: None
+    ) -> None:
+        """`rouse` is called by the thread that puts a record, once so many bytes are held as `rouse_at` says."""
         self._counters = counters
         self._max_bytes = max_bytes
         self._max_calls = max_calls
+        self._rouse = rouse
         self.reset()
 
     def reset(self) -> None:
@@ -26,18 +41,26 @@ class BoundedQueue:
         self.held_bytes = 0  # of the records in here; for others to read
         self._refusal = ""  # why nothing is taken any more; empty: it is
         self.taken = 0  # records that were taken out again, ever
+        # At how many bytes held, or when a record finds no room, somebody is to be roused; that is done once, and to be asked for anew.
+        self.rouse_at = ANY_BYTES
 
     def put(self, record: Queued) -> bool:
         """Take a record. Returns whether there was room."""
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
             held, records = self.held_bytes + record.size, self._records
-            if held <= self._max_bytes and len(records) < self._max_calls and not self._refusal:
+            room = held <= self._max_bytes and len(records) < self._max_calls and not self._refusal
+            if room:
                 self.held_bytes = held
                 records.append(record)
-                return True
-        self._counters.drop(self._refusal or "queue_full")
-        return False
+            roused = self.rouse_at < NEVER_BYTES and (not room or held >= self.rouse_at)
+            if roused:
+                self.rouse_at = NEVER_BYTES
+        if not room:
+            self._counters.drop(self._refusal or "queue_full")
+        if roused:
+            self._rouse()
+        return room
 
     def take(self, count: int) -> list[Queued]:
         """At most `count` of the oldest records."""
@@ -49,6 +72,10 @@ class BoundedQueue:
             self.held_bytes -= sum([record.size for record in taken])
             self.taken += len(taken)
         return taken
+
+    def take_written(self, _ready: dict[Any, int], _room: int, _enough: int, _count: int) -> tuple[list[Any], int]:
+        """The oldest records, as far as they are spans that go out as they are, and their bytes: none here, where none are written."""
+        return [], 0
 
     @property
     def accepted(self) -> int:
@@ -83,3 +110,6 @@ class BoundedQueue:
 
     def __len__(self) -> int:
         return len(self._records)
+
+
+QUEUE: type[BoundedQueue] = BoundedQueue if _NATIVE is None else _NATIVE.Queue

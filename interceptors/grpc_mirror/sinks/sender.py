@@ -21,8 +21,8 @@ from opentelemetry import context as otel_context
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.records import CallRecord, Queued
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Flush
-from grpc_mirror.sinks.queue import BoundedQueue
+from grpc_mirror.sinks.delivery import Control, Flush
+from grpc_mirror.sinks.queue import ANY_BYTES, QUEUE
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.sinks.worker import Worker
 from grpc_mirror.v1 import attributes
@@ -49,29 +49,23 @@ class Sender:
         self._counters = counters
         self._connect = connect
         self._on_fork = on_fork
-        self._queue = BoundedQueue(counters, max_bytes=settings.queue_max_bytes, max_calls=settings.queue_max_calls)
+        self.queue = QUEUE(
+            counters, max_bytes=settings.queue_max_bytes, max_calls=settings.queue_max_calls, rouse=self._rouse
+        )
         self._begin_anew()
         _watch_forks(self)
 
     def put(self, record: Queued) -> None:
         """Take a finished call. Never blocks; drops and counts where there is no room."""
-        self._queue.put(record)
+        self.queue.put(record)
         if record.__class__ is CallRecord and record.outbound is not None:
             self._hasten()
-        control = self._control
-        if control.idle:
-            self._rouse()
-        elif self._queue.held_bytes >= control.enough_bytes:
-            control.enough_bytes = NEVER_BYTES
-            control.wake.set()
 
     def _rouse(self) -> None:
-        """There is a call, and no thread yet that sees to it, or one that sleeps until there is."""
-        control = self._control
+        """There is a call, and no thread yet that sees to it, or one that sleeps until there is, or until there are enough."""
         if self._thread is not None:
-            control.idle = False
-            control.wake.set()
-        elif not self._queue.closed:
+            self._control.wake.set()
+        elif not self.queue.closed:
             self._start()
 
     def _hasten(self) -> None:
@@ -85,7 +79,7 @@ class Sender:
     def counts(self) -> Counts:
         """What came of all calls so far; those that wait are counted a moment apart from the others."""
         worker = self._worker
-        return self._counters.read()._replace(waiting=len(self._queue) + (worker.in_hand if worker else 0))
+        return self._counters.read()._replace(waiting=len(self.queue) + (worker.in_hand if worker else 0))
 
     def flush(self, timeout_s: float) -> bool:
         """Send what is queued. Returns whether all of it was dealt with in time."""
@@ -96,7 +90,7 @@ class Sender:
         thread = self._thread
         if thread is None or not thread.is_alive():
             return None
-        flush = Flush(self._queue.accepted, threading.Event())
+        flush = Flush(self.queue.accepted, threading.Event())
         self._control.flushes.append(flush)
         self._control.wake.set()
         return flush
@@ -104,7 +98,7 @@ class Sender:
     def end_flush(self, flush: Flush | None, timeout_s: float) -> bool:
         """Wait for what `begin_flush` asked for. Returns whether all of it was dealt with in time."""
         if flush is None:
-            return len(self._queue) == 0
+            return len(self.queue) == 0
         done = flush.done.wait(timeout_s)
         if not done:
             with contextlib.suppress(ValueError):
@@ -118,7 +112,7 @@ class Sender:
 
     def begin_shutdown(self, timeout_s: float) -> None:
         """Take no calls any more and have the thread end, within `timeout_s`."""
-        self._queue.close("shutdown")
+        self.queue.close("shutdown")
         self._lost_before = self._counters.read().dropped.get("shutdown", 0)
         self._control.stop_by = time.monotonic() + timeout_s
         self._control.wake.set()
@@ -143,7 +137,7 @@ class Sender:
 
     def lost(self) -> bool:
         """Whether calls were not dealt with in the time that there was; they are counted. After the end."""
-        self._queue.clear()
+        self.queue.clear()
         return self._counters.read().dropped.get("shutdown", 0) != self._lost_before
 
     def after_fork(self) -> None:
@@ -151,7 +145,7 @@ class Sender:
         _abandoned.append((self._thread, self._control, self._worker))
         self._counters.reset()
         self._on_fork()
-        self._queue.reset()
+        self.queue.reset()
         self._begin_anew()
 
     def _begin_anew(self) -> None:
@@ -159,7 +153,7 @@ class Sender:
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._worker: Worker | None = None
-        # Writes the spans of calls that end plainly where they end; None: they are queued, and written by the thread.
+        # Writes the spans of calls that end plainly where they end, and puts them into `queue` itself; None: the thread writes them.
         self.encoder: Any = None
         self._start_after = 0.0
         self._lost_before = 0
@@ -167,15 +161,15 @@ class Sender:
     def _start(self) -> None:
         """Start the thread. Where the system has none to give, calls stay in the queue and it is tried again a second later."""
         if time.monotonic() < self._start_after or not self._lock.acquire(blocking=False):
+            self.queue.rouse_at = ANY_BYTES
             return
         try:
             if self._thread is None:
                 thread = threading.Thread(target=self._run, name="grpc-mirror-sender", daemon=True)
-                self._control.idle = False
                 thread.start()
                 self._thread = thread
         except RuntimeError:
-            self._control.idle = True
+            self.queue.rouse_at = ANY_BYTES
             self._start_after = time.monotonic() + _START_AGAIN_S
             self._counters.notice("sender_not_started")
         finally:
@@ -188,15 +182,15 @@ class Sender:
         connect = self._connect
         try:
             self._worker = Worker(
-                self._settings, self._queue, self._counters, self._control, lambda: connect(self._settings, resource)
+                self._settings, self.queue, self._counters, self._control, lambda: connect(self._settings, resource)
             )
             self.encoder = self._worker.encoder
             self._worker.run()
         except Exception as error:  # noqa: BLE001 - the service must not see it
             self._counters.notice("internal_error")
             # Nothing empties the queue any more: keep nothing in it, and count what comes.
-            self._queue.close("sender_failed")
-            self._queue.clear()
+            self.queue.close("sender_failed")
+            self.queue.clear()
             _LOG.error("grpc_mirror: the sender stopped, nothing is captured any more: %s", type(error).__name__)
 
 

@@ -1,9 +1,8 @@
 """What the one sender thread does: takes records, encodes them in small slices, makes batches and has them delivered.
 
 A thread that encodes for some milliseconds holds the GIL against the handlers: the mean hides it, the p99 shows it. So
-it encodes for a fifth of a millisecond and sleeps in between. Waking up costs too: so the slices are no shorter, and once the
-queue is empty it sleeps until calls have gathered; after a while without any, until the next one comes. An outbound call
-is worth waking up for at once: a shadow may ask for its answer. It goes at once where the last batch is long enough ago, else when it is. All state here belongs to this thread; others speak to
+it encodes for a fifth of a millisecond and sleeps in between, see `pacing`. What comes written is moved to the batch as it is. An outbound
+call goes at once where the last batch is long enough ago, else when it is. All state here belongs to this thread; others speak to
 it through `Control`.
 """
 
@@ -21,16 +20,16 @@ from typing import Any
 from grpc_mirror.capture import capture_of, describe, span_of
 from grpc_mirror.counters import Counters, Counts
 from grpc_mirror.outbound_span import outbound_span
-from grpc_mirror.plain import Form, PlainCalls
+from grpc_mirror.plain import FORMS_MAX, Form, PlainCalls
 from grpc_mirror.propagation import KIND_INTERNAL
-from grpc_mirror.recorder import OVERHEAD_BYTES
 from grpc_mirror.records import CallRecord, Plain, Queued, Written
 from grpc_mirror.redact import Redactor
 from grpc_mirror.schemas import SchemaRegistry
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks.batch import BATCH_BYTES, Batch
-from grpc_mirror.sinks.delivery import NEVER_BYTES, Control, Delivery, Flush
+from grpc_mirror.sinks.delivery import Control, Delivery, Flush
 from grpc_mirror.sinks.otlp import SpanData
+from grpc_mirror.sinks.pacing import Pace
 from grpc_mirror.sinks.queue import BoundedQueue
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.v1 import attributes, schema_pb2
@@ -39,12 +38,6 @@ _LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
-COMPILED_RECORDS = 16  # the same where the last ones were all encoded by the compiled part, in some microseconds
-YIELD_S = 0.001
-YIELD_FULL_S = 0.0005  # where the queue is filling up
-FILLING = 0.25  # of its room
-TICK_S = 0.2  # how long calls gather in the queue; less where batches are to be younger
-IDLE_S = 1.0  # how often it is looked whether there is something to tell while no calls come
 OVERDUE_S = 0.02  # a batch that is due waits so long for what is queued already
 SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
@@ -82,13 +75,13 @@ class Worker:
         self._redactor = Redactor(settings, counters.notice)
         self._host = socket.gethostname()
         self._plain = PlainCalls(settings, self._schemas, self._redactor, self._host, compiled=self._direct)
-        self._at_once = SLICE_RECORDS
-        room_bytes = min(settings.queue_max_bytes, settings.queue_max_calls * OVERHEAD_BYTES)
-        self._enough_bytes = min(BATCH_BYTES, int(FILLING * room_bytes))  # to wake up for
+        self._all_written = False  # the calls of the last slice came written
         self._shipped: set[str] = set()
+        # Forms whose spans go out as they are: their schema was shipped. By each how many there were since it was looked at.
+        self._ready: dict[Form, int] = {}
         self._batch = Batch(settings)
         self._noticed: Counter[str] = Counter()  # conditions of the calls of this slice
-        self._tick_s = min(TICK_S, settings.batch_age_s)
+        self._pace = Pace(settings, queue, control)
         self._reported: Counts | None = None
         self._last_reported = False  # told to stop, and said what there was to say
         self._sequence = 0
@@ -129,8 +122,7 @@ class Worker:
             self._step()
         except Exception as error:  # noqa: BLE001 - the sender must go on
             self._fault(error)
-            self._control.wake.clear()
-            self._control.wake.wait(self._tick_s)
+            self._pace.rest()
 
     def _step(self) -> None:
         self._refresh_schemas()
@@ -143,64 +135,54 @@ class Worker:
         self._last_reported = last
         self._answer(reached)
         if encoded and (self._control.urgent or len(self._queue) >= SLICE_RECORDS):
-            self._yield()
-        elif not self._control.urgent and (encoded or self._batch.hurried or self._idle()):
-            self._sleep()
-
-    def _idle(self) -> bool:
-        """Until a call comes, the batch is due, or IDLE_S are over. Returns whether calls have come that may gather now."""
-        control, sleep_s = self._control, IDLE_S
-        if self._batch:
-            sleep_s = max(0.0, self._batch.due - time.monotonic())
-        control.idle = True
-        if not self._queue:  # asked after the flag is up, as `Sender.put` does it the other way round
-            control.wake.wait(sleep_s)
-        control.idle = False
-        control.wake.clear()
-        return bool(self._queue) and not control.urgent
-
-    def _sleep(self) -> None:
-        """For a tick, or until a batch is due that is in a hurry or whose calls come written: with these there is nothing to do before.
-
-        An outbound call is worth waking up for, and so is a queue that fills a batch.
-        """
-        control, batch, sleep_s = self._control, self._batch, self._tick_s
-        if batch.hurried and batch:
-            sleep_s = min(sleep_s, max(0.0005, batch.due - time.monotonic()))
-        else:
-            if batch and self._at_once == COMPILED_RECORDS:
-                sleep_s = max(sleep_s, min(IDLE_S, batch.due - time.monotonic()))
-                control.enough_bytes = max(1, min(self._enough_bytes, BATCH_BYTES - batch.bytes))
-            control.watching = True
-            if control.outbound:
-                sleep_s = 0.0
-        control.wake.wait(sleep_s)
-        control.watching = False
-        control.enough_bytes = NEVER_BYTES
-        control.wake.clear()
-
-    def _yield(self) -> None:
-        if self._control.stop_by is None:
-            hurry = self._control.urgent or self._queue.filled > FILLING
-            time.sleep(YIELD_FULL_S if hurry else YIELD_S)
+            self._pace.breathe()
+        elif not self._control.urgent and (encoded or self._batch.hurried or self._pace.idle(self._batch)):
+            self._pace.gather(self._batch, all_written=self._all_written)
 
     def _encode_slice(self) -> bool:
-        """Encode for some time, a few records at least. Returns whether there were any."""
+        """Encode for some time, a few records at least; what comes written goes to the batch, as far as that has room.
+
+        Returns whether there was anything.
+        """
         until = time.perf_counter() + SLICE_S
         self._control.outbound = False
-        records = self._queue.take(self._at_once)
-        if not records:
+        if not self._queue:
             return False
-        while records:
+        self._plain.refresh()
+        self._all_written = True
+        while not self._gathered():
+            records = self._queue.take(SLICE_RECORDS)
             self.in_hand += len(records)
-            self._plain.refresh()
             found = self._plain.spans(records)
-            self._at_once = SLICE_RECORDS if None in found else COMPILED_RECORDS
+            self._all_written = self._all_written and None not in found
             for record, span in zip(records, found, strict=True):
                 self._encode(record, span)
-            records = self._queue.take(self._at_once) if time.perf_counter() < until else []
+            if not records or time.perf_counter() >= until:
+                break
         self._notice()
         return True
+
+    def _gathered(self) -> bool:
+        """Take from the queue what goes out as it is. Returns whether the batch is full."""
+        batch, limit_bytes = self._batch, self._delivery.limit_bytes
+        if batch.is_full(limit_bytes):
+            return True
+        room, count = limit_bytes - batch.bytes, self._settings.batch_max_spans - len(batch.items)
+        spans, size = self._queue.take_written(self._ready, room, BATCH_BYTES - batch.bytes, count)
+        if not spans:
+            return False
+        self.in_hand += len(spans)
+        batch.extend(spans, size)
+        self._notice_written()
+        return batch.is_full(limit_bytes)
+
+    def _notice_written(self) -> None:
+        ready = self._ready
+        for form, calls in ready.items():
+            if calls:
+                ready[form] = 0
+                for condition in form.conditions:
+                    self._noticed[condition] += calls
 
     def _due(self) -> bool:
         if self._batch.is_full(self._delivery.limit_bytes):
@@ -218,7 +200,7 @@ class Worker:
 
     def _encode(self, record: Queued, span: Written | None) -> None:
         try:
-            reason = self._encoded(record) if span is None else self._add_plain(span.form, span.pieces, span.bytes)
+            reason = self._encoded(record) if span is None else self._add_plain(span.form, span.content, span.bytes)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             reason = "encode_error"
             self._fault(error)
@@ -240,6 +222,8 @@ class Worker:
             self._noticed.update(form.conditions)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
+        elif form not in self._ready and len(self._ready) < FORMS_MAX:
+            self._ready[form] = 0
         return "" if self._add_item(content, size, is_call=True) else "too_large"
 
     def _add_record(self, record: CallRecord) -> str:
@@ -294,20 +278,25 @@ class Worker:
             self._shipped.add(fingerprint)
             self._add_own(attributes.SPAN_SCHEMA, attributes.SCHEMA, schema)
 
+    def _ship_anew(self) -> None:
+        """Every schema goes again, with the next call that needs it."""
+        self._shipped.clear()
+        self._ready.clear()
+
     def _refresh_schemas(self) -> None:
         now = time.monotonic()
         if self._delivery.recovered:
             # It may be another collector now: everything it needs goes again.
             self._delivery.recovered = False
-            self._shipped.clear()
+            self._ship_anew()
             self._next_schemas = now
         if now >= self._next_schemas:
             self._next_schemas = now + SCHEMA_EVERY_S
-            self._shipped.clear()
+            self._ship_anew()
             for fingerprint in self._schemas.fingerprints():
                 self._add_schema(fingerprint)
         elif not self._batch and now - self._delivery.last_success >= SCHEMA_AFTER_PAUSE_S:
-            self._shipped.clear()  # they go again with the next call that needs them
+            self._ship_anew()
 
     def _report(self, *, now: bool) -> None:
         """Add a SourceReport when the counts have changed since the last."""
@@ -334,7 +323,7 @@ class Worker:
         if not self._delivery.deliver(items):
             # A report or a schema may be lost with it.
             self._reported = None
-            self._shipped.clear()
+            self._ship_anew()
         self.in_hand -= sum(item.is_call for item in items)
 
     def _drop_batch(self) -> None:
