@@ -79,6 +79,7 @@ class CallView:
     messages: tuple[MessageView, ...]
     sections: dict[str, Node]  # by the names in SECTIONS; those that hold something
     omitted: tuple[str, ...]  # in words, what the capture lacks
+    whole: bool = True  # False: without its messages, as is meant for a share of the calls (not sampled)
 
 
 def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
@@ -106,6 +107,7 @@ def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
         messages=messages,
         sections=dict(_sections(capture, messages, pool)),
         omitted=tuple(_omitted(capture)),
+        whole=not capture.not_sampled,
     )
 
 
