@@ -31,6 +31,7 @@ from grpc_mirror.v1.capture_pb2 import (
 from mirror.core.status import status_name
 from mirror.serve import tree
 from mirror.serve.tree import Node
+from mirror.serve.words import plural
 
 SchemaLookup: TypeAlias = Callable[[str], DescriptorPool | None]  # by fingerprint; None: not known
 _PATHS_SHOWN = 20  # of private values that were taken out
@@ -210,8 +211,8 @@ def _metadata(name: str, entries: Iterable[MetadataEntry]) -> Iterable[Node]:
 
 def _omitted(capture: Capture) -> Iterable[str]:
     for one in capture.omitted:
-        side = "requests" if one.direction == DIRECTION_REQUEST else "responses"
-        yield f"{one.messages:,} {side} ({one.bytes:,} bytes): {_word(Omission.Name(one.reason), 'OMISSION_')}"
+        side = "request" if one.direction == DIRECTION_REQUEST else "response"
+        yield f"{plural(one.messages, side)} ({one.bytes:,} bytes): {_word(Omission.Name(one.reason), 'OMISSION_')}"
     taken = [leaf.path for leaf in capture.private_leaves]
     for message in capture.messages:
         side = "response" if message.direction == DIRECTION_RESPONSE else "request"

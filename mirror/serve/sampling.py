@@ -17,10 +17,10 @@ LIMIT: Final = "MIRROR_METHOD_BYTES_PER_S"
 READ_ON: Final = 'see "Large messages" in interceptors/README.md'
 SAME_LIMIT: Final = f"Set the same {LIMIT} on all replicas; it is of one process, so it has to be more where fewer processes share the calls"
 MEANT: Final = (
-    "Nothing is wrong with that: which calls are looked at follows from the mirror ID, so they are a fair sample, the same on all replicas. "
+    "Nothing is wrong with that: which calls are looked at follows from the mirror ID, so they are a fair sample, and all replicas choose alike. "
     f"In the verdict's bounds each method weighs as many calls as it had. To have more looked at, raise {LIMIT} on all replicas ({READ_ON})."
 )
-_MEANT: Final = f"as is meant for a share of the calls of a method whose messages are large and many ({LIMIT})"
+_ON_PURPOSE: Final = f"as is meant for a share of the calls of a method whose messages are large and many ({LIMIT})"
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 
 
@@ -44,8 +44,9 @@ def notes(found: Sampled) -> list[str]:
     for role, n in found.one_sided.items():
         (other,) = (one for one in _SHADOWS if one is not role)
         told.append(
-            f"{words.plural(n, 'call was', 'calls were')} captured whole by the primary and the {other} and not by the {role}, so nothing of "
-            f"that is evidence: the replicas' limits, or the calls that each process serves, differ. {SAME_LIMIT} ({READ_ON})."
+            f"{words.plural(n, 'call was', 'calls were')} captured whole by the primary and the {other} and not by the {role}. Of some that "
+            "is so at any time, since each process sets its share once a second; where they are many, the replicas' limits or the calls "
+            f"that each process serves differ. {SAME_LIMIT} ({READ_ON})."
         )
     if found.silent:
         told.append(
@@ -74,11 +75,11 @@ def of_pair(role: str, reason: str, whole: Mapping[str, bool]) -> str:
             if of_primary
             else "the primary has not captured this call with its messages"
         )
-        return f"Nothing was compared: the {role} did not answer, or its capture never came. That is not judged, since {why} (not sampled), {_MEANT}."
+        return f"Nothing was compared: the {role} did not answer, or its capture never came. That is not judged, since {why} (not sampled), {_ON_PURPOSE}."
     if of_primary == whole[role]:
-        return f"Nothing was compared, not even the status: neither side has captured this call with its messages (not sampled), {_MEANT}."
+        return f"Nothing was compared, not even the status: neither side has captured this call with its messages (not sampled), {_ON_PURPOSE}."
     has, lacks = ("primary", role) if of_primary else (role, "primary")
     return (
         f"Nothing was compared, not even the status: the {has} has captured this call with its messages and the {lacks} has not (not sampled). "
-        f"The replicas' limits, or the calls that each process serves, differ. {SAME_LIMIT}."
+        f"Where that is so of many calls, the replicas' limits or the calls that each process serves differ. {SAME_LIMIT}."
     )
