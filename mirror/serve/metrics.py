@@ -54,7 +54,7 @@ _OF_RUNS: Final = (
     Metric(
         "mirror_run_not_sampled_total",
         "counter",
-        "Pairs of those whose messages were not captured, as is meant: beyond MIRROR_METHOD_BYTES_PER_S. The others of its method are looked at.",
+        "Of these pairs those that nobody looks at, as is meant: their messages are beyond MIRROR_METHOD_BYTES_PER_S.",
         ("run", "service", "method"),
     ),
     Metric("mirror_run_triples_total", "counter", "Triples of the run's newest epoch.", ("run", "service", "method")),
