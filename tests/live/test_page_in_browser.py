@@ -85,7 +85,8 @@ def test_the_list_of_runs_is_as_wide_as_the_window(page, listed, width):
     for place in (".scroll", "html"):
         there, room = page.eval_on_selector(place, "one => [one.scrollWidth, one.clientWidth]")
         assert there <= room, place
-    shown = " ".join(page.inner_text(".runs").split())
+    named = page.eval_on_selector_all(".runs td", "all => all.map(one => getComputedStyle(one, '::before').content)")
+    shown = " ".join([*page.inner_text(".runs").split(), *named])
     for told in ("Incomparable", "Paths regressed", "Suspect", "Last pair", "java-21", "9f3ab21c"):
         assert told in shown
 
