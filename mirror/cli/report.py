@@ -29,7 +29,8 @@ from mirror.cli.report_speeds import show_speeds
 from mirror.cli.verdict import show_reasons
 from mirror.config import Config
 from mirror.core.noise import State
-from mirror.serve import models, reports, shape, words
+from mirror.core.sampled import sampled
+from mirror.serve import models, reports, sampling, shape, words
 from mirror.serve.models_of_reports import Report
 from mirror.store import Reader
 
@@ -157,6 +158,8 @@ def _totals(out: Console, shown: models.Epoch) -> None:
     if counts.reasons:
         reasons = ", ".join(f"{words.reason(name)} {words.count(n)}" for name, n in sorted(counts.reasons.items()))
         out.print(plain(f"incomplete, incomparable or no triple because: {reasons}"))
+    for note in sampling.notes(sampled(counts.pairs, counts.reasons)):
+        out.print(note)
 
 
 def _account(out: Console, account: models.Account) -> None:

@@ -11,7 +11,8 @@ from rich.text import Text
 
 from mirror.cli.reading import plain, styled, table
 from mirror.core.model import Kind
-from mirror.serve import models, words
+from mirror.core.sampled import sampled
+from mirror.serve import models, sampling, words
 
 PATHS_SHOWN: Final = 50
 NOISE_SHOWN: Final = 8
@@ -32,6 +33,17 @@ def show_methods(out: Console, methods: Sequence[models.Method]) -> None:
         listed.add_row(styled(one.state), plain(one.method), *figures)
     out.print("\nmethods")
     out.print(listed)
+    _show_sampled(out, methods)
+
+
+def _show_sampled(out: Console, methods: Sequence[models.Method]) -> None:
+    """Of how many calls the messages were looked at, where it was not of all."""
+    found = [(one.method, sampled(one.counts.pairs, one.counts.reasons)) for one in methods]
+    lines = [(method, sampling.line(of)) for method, of in found if of.not_sampled]
+    for method, line in lines:
+        out.print(plain(f"{method}: {line}"))
+    if lines:
+        out.print(sampling.MEANT)
 
 
 def show_differing(out: Console, found: Sequence[models.Path]) -> None:

@@ -13,7 +13,8 @@ from mirror.core.model import Hypothesis, Kind, MethodCounts
 from mirror.core.noise import State
 from mirror.core.outcomes import NOT_SAMPLED
 from mirror.core.policy import Policy
-from mirror.core.run_facts import UNLOOKED, HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.run_facts import HypothesisFacts, MethodFacts, MinuteFacts, Reason, RunFacts
+from mirror.core.sampled import sampled
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
 from mirror.core.strata import least, unseen
@@ -25,6 +26,7 @@ BROKEN_RATIO: Final = 5  # raw-only over noise-only
 SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
 ALL_METHODS: Final = "all methods together"
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
+_SAMPLED_MAX: Final = 3  # methods named there of which a share is looked at
 
 
 def name_of(hypothesis: Hypothesis) -> str:
@@ -228,11 +230,7 @@ def _left_out(facts: RunFacts) -> list[str]:
     parts = sum(n for name, n in reasons.items() if name.endswith(".in_part"))
     if parts:
         spots.append(f"{parts:,} pairs were compared in part: of long streams the first and last messages.")
-    if reasons[UNLOOKED]:
-        spots.append(
-            f"{reasons[UNLOOKED]:,} pairs were not looked at: the messages of their methods are so large and so many that they are "
-            "captured of a share of the calls only (MIRROR_METHOD_BYTES_PER_S of the services). That share is chosen by the mirror ID."
-        )
+    spots += _not_looked_at(facts)
     for prefix, what in (
         ("incomparable.", "pairs were incomparable"),
         ("partly.", "pairs were compared in part only"),
@@ -247,6 +245,25 @@ def _left_out(facts: RunFacts) -> list[str]:
             listed = ", ".join(f"{name} {n:,}" for name, n in sorted(some.items()))
             spots.append(f"{sum(some.values()):,} {what} ({listed}).")
     return spots
+
+
+def _not_looked_at(facts: RunFacts) -> list[str]:
+    """With the share that was looked at, of the methods of which most was not."""
+    found = [(m.method, sampled(m.counts.pairs, m.counts.reasons)) for m in facts.methods]
+    found = sorted((one for one in found if one[1].not_sampled), key=lambda one: (-one[1].not_sampled, one[0]))
+    if not found:
+        return []
+    listed = ", ".join(
+        f"{one.looked_at:,} of {one.looked_at + one.not_sampled:,} of {name}" for name, one in found[:_SAMPLED_MAX]
+    )
+    more = len(found) - _SAMPLED_MAX
+    listed += f" and those of {more:,} more methods" if more > 0 else ""
+    text = (
+        f"{sum(one.not_sampled for _, one in found):,} pairs were not looked at: the messages of their methods are so large and so many "
+        "that they are captured of a share of the calls only (MIRROR_METHOD_BYTES_PER_S of the services). That share is chosen by the "
+        f"mirror ID. Looked at were {listed}."
+    )
+    return [text]
 
 
 def _is(fact: HypothesisFacts, state: State) -> bool:

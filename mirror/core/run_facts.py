@@ -8,13 +8,13 @@ from typing import Final
 
 from mirror.core.model import EpochKey, Hypothesis, MethodCounts, Role, Verdict
 from mirror.core.noise import Evidence, Judgement
-from mirror.core.outcomes import BLOCKED, NOT_SAMPLED
+from mirror.core.outcomes import BLOCKED
 from mirror.core.policy import Policy
+from mirror.core.sampled import UNLOOKED
 
 PARTLY: Final = "partly"  # before the reason why a part of a pair was not seen, whose other part differs
 _BY_SIZE: Final = ("too_large", "not_serializable", "private")
 _OUTBOUND: Final = tuple(f"outbound_{reason}" for reason in ("incomplete", *_BY_SIZE))
-UNLOOKED: Final = f"{Verdict.INCOMPARABLE}.{NOT_SAMPLED}"  # as it is counted
 # Reasons that are not the request's own: something between the calls and us keeps them from being compared.
 UNREADABLE: Final = (
     *_BY_SIZE,

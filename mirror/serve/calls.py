@@ -31,6 +31,7 @@ from grpc_mirror.v1.capture_pb2 import (
 from mirror.core.status import status_name
 from mirror.serve import tree
 from mirror.serve.tree import Node
+from mirror.serve.words import plural
 
 SchemaLookup: TypeAlias = Callable[[str], DescriptorPool | None]  # by fingerprint; None: not known
 _PATHS_SHOWN = 20  # of private values that were taken out
@@ -79,6 +80,7 @@ class CallView:
     messages: tuple[MessageView, ...]
     sections: dict[str, Node]  # by the names in SECTIONS; those that hold something
     omitted: tuple[str, ...]  # in words, what the capture lacks
+    whole: bool = True  # False: without its messages, as is meant for a share of the calls (not sampled)
 
 
 def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
@@ -106,6 +108,7 @@ def view(raw: bytes, schemas: SchemaLookup) -> CallView | None:
         messages=messages,
         sections=dict(_sections(capture, messages, pool)),
         omitted=tuple(_omitted(capture)),
+        whole=not capture.not_sampled,
     )
 
 
@@ -208,8 +211,8 @@ def _metadata(name: str, entries: Iterable[MetadataEntry]) -> Iterable[Node]:
 
 def _omitted(capture: Capture) -> Iterable[str]:
     for one in capture.omitted:
-        side = "requests" if one.direction == DIRECTION_REQUEST else "responses"
-        yield f"{one.messages:,} {side} ({one.bytes:,} bytes): {_word(Omission.Name(one.reason), 'OMISSION_')}"
+        side = "request" if one.direction == DIRECTION_REQUEST else "response"
+        yield f"{plural(one.messages, side)} ({one.bytes:,} bytes): {_word(Omission.Name(one.reason), 'OMISSION_')}"
     taken = [leaf.path for leaf in capture.private_leaves]
     for message in capture.messages:
         side = "response" if message.direction == DIRECTION_RESPONSE else "request"

@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from mirror.collect.counters import METRICS, Metric
 from mirror.core.model import Kind
 from mirror.core.noise import State
+from mirror.core.sampled import sampled
 from mirror.serve import epochs
 from mirror.serve.epochs import EpochReport
 from mirror.serve.site import Health, Site, Snapshot
@@ -49,6 +50,12 @@ _OF_RUNS: Final = (
         "counter",
         "Pairs of the run's newest epoch, by verdict; starts anew with an epoch.",
         ("run", "service", "method", "verdict"),
+    ),
+    Metric(
+        "mirror_run_not_sampled_total",
+        "counter",
+        "Of these pairs those that nobody looks at, as is meant: their messages are beyond MIRROR_METHOD_BYTES_PER_S.",
+        ("run", "service", "method"),
     ),
     Metric("mirror_run_triples_total", "counter", "Triples of the run's newest epoch.", ("run", "service", "method")),
     Metric(
@@ -138,7 +145,7 @@ def _runs(site: Site) -> Iterator[Family]:
         for metric in _OF_RUNS
         if metric.kind == "gauge"
     }
-    pairs, triples, on_paths = (
+    pairs, unlooked, triples, on_paths = (
         CounterMetricFamily(metric.name, metric.help, labels=metric.labels)
         for metric in _OF_RUNS
         if metric.kind == "counter"
@@ -150,9 +157,9 @@ def _runs(site: Site) -> Iterator[Family]:
         for epoch in epochs.newest_by_service(run.epochs):
             report = epochs.judge(site.reader, epoch, site.policy, now_s)
             _verdict_samples(families, report)
-            _method_samples(site, report, pairs, triples, families["mirror_run_paths"])
+            _method_samples(site, report, (pairs, unlooked, triples), families["mirror_run_paths"])
             room -= _path_samples(site, report, families, on_paths, most=min(PATHS_MAX, room))
-    yield from (*families.values(), pairs, triples, on_paths)
+    yield from (*families.values(), pairs, unlooked, triples, on_paths)
 
 
 def _verdict_samples(families: dict[str, Family], report: EpochReport) -> None:
@@ -167,15 +174,21 @@ def _verdict_samples(families: dict[str, Family], report: EpochReport) -> None:
 
 
 def _method_samples(
-    site: Site, report: EpochReport, pairs: CounterMetricFamily, triples: CounterMetricFamily, paths: Family
+    site: Site,
+    report: EpochReport,
+    counted: tuple[CounterMetricFamily, CounterMetricFamily, CounterMetricFamily],
+    paths: Family,
 ) -> None:
+    pairs, unlooked, triples = counted
     run, service = report.run, report.epoch.key.service
     named = (h for h in site.reader.hypotheses(report.epoch.id) if h.hypothesis.kind is not Kind.ANY)
     states = Counter((h.hypothesis.method, h.state) for h in named)
     for method in site.reader.methods(report.epoch.id):
         for verdict in VERDICTS:
             pairs.add_metric([run, service, method.method, verdict], getattr(method.counts, verdict))
-        triples.add_metric([run, service, method.method], method.counts.triples)
+        of = [run, service, method.method]
+        unlooked.add_metric(of, sampled(method.counts.pairs, method.counts.reasons).not_sampled)
+        triples.add_metric(of, method.counts.triples)
         for state in State:
             labels = {"run": run, "service": service, "method": method.method, "state": state.value}
             paths.add_sample("mirror_run_paths", labels, states[method.method, state])

@@ -89,6 +89,14 @@ class ServiceVerdict(_Model):
     verdict: str
 
 
+class MethodSampled(_Model):
+    """A method of which a share of the calls is looked at, since its messages are large and many."""
+
+    method: str
+    looked_at: int = Field(description="pairs of those that may be looked at: all but `not_sampled`")
+    not_sampled: int = Field(description="pairs whose messages are beyond the services' MIRROR_METHOD_BYTES_PER_S")
+
+
 class RunVerdict(_Model):
     """The verdict of a run: that of its deciding epoch, the worst of its services."""
 
@@ -108,6 +116,10 @@ class RunVerdict(_Model):
     services: list[ServiceVerdict] = Field(description="all services of the run, the deciding one first")
     last_s: float | None = Field(description="when its last pair came; null: none yet")
     page: str = Field(description="where a person reads on, relative to this server")
+    sampled: list[MethodSampled] = Field(
+        default_factory=list,
+        description="methods of the epoch of which a share of the calls is looked at; of others all",
+    )
 
 
 class ServiceWarmup(_Model):
@@ -152,6 +164,10 @@ class Method(_Model):
     method: str
     state: str
     counts: Counts
+    looked_at: int = Field(description="pairs of those that may be looked at: all but `not_sampled`")
+    not_sampled: int = Field(
+        description="pairs whose messages are beyond the services' MIRROR_METHOD_BYTES_PER_S: nobody looks at them, as is meant"
+    )
 
 
 class RunDetail(_Model):

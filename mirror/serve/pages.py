@@ -22,7 +22,8 @@ from mirror.collect.counters import Sample
 from mirror.core.model import Hypothesis, Kind, Role
 from mirror.core.model import Verdict as Outcome
 from mirror.core.noise import State
-from mirror.serve import chart, clusters, epochs, shape, suggestions, value_examples, words
+from mirror.core.sampled import sampled
+from mirror.serve import chart, clusters, epochs, sampling, shape, suggestions, value_examples, words
 from mirror.serve.epochs import NotFoundError
 from mirror.serve.rules import for_run, rule_lines
 from mirror.serve.sides import SidesView, sides
@@ -76,6 +77,7 @@ class Pages:
             without_lead=clusters.without_lead,
             no_proof=clusters.NO_PROOF,
             policy=site.policy,
+            sampling=sampling,
             **{
                 name: getattr(words, name)
                 for name in (
@@ -143,13 +145,15 @@ def _run(routes: APIRouter, pages: Pages) -> None:
         values: dict[str, Any] = {"run": found, "report": report, "rules": lines, "warnings": _warnings(site)}
         if report is not None:
             shown = report.epoch.id
+            methods = epochs.sorted_methods(site.reader.methods(shown))
             values |= {
                 "account": site.reader.account(run),
                 "paths": epochs.paths(site.reader, shown),
                 "clusters": site.reader.clusters(shown, limit=CLUSTERS_SHOWN),
                 "schema_changes": site.reader.schema_changes(shown),
                 "rule_changes": site.reader.rule_changes(shown),
-                "methods": epochs.sorted_methods(site.reader.methods(shown)),
+                "methods": [(m, sampled(m.counts.pairs, m.counts.reasons)) for m in methods],
+                "sampled": sampled(report.epoch.counts.pairs, report.epoch.counts.reasons),
                 "speeds": [(one, shape.speed_out(one, site.policy)) for one in site.reader.speeds(shown)],
                 "instances": site.reader.instances(shown),
                 "chart": chart.minutes(report.facts.methods),

@@ -10,6 +10,7 @@ from urllib.parse import quote, urlencode
 
 from mirror.core import verdict
 from mirror.core.model import Kind
+from mirror.core.sampled import sampled
 from mirror.core.speed.evidence import AtLeast, words_of
 from mirror.core.speed.votes import Metric
 from mirror.serve import models, models_of_comparisons, models_of_rules, models_of_speed, tree
@@ -65,7 +66,14 @@ def epoch_out(epoch: EpochView) -> models.Epoch:
 
 def method_out(method: MethodView) -> models.Method:
     """One method with its counts."""
-    return models.Method(method=method.method, state=method.state, counts=models.Counts.model_validate(method.counts))
+    found = sampled(method.counts.pairs, method.counts.reasons)
+    return models.Method(
+        method=method.method,
+        state=method.state,
+        counts=models.Counts.model_validate(method.counts),
+        looked_at=found.looked_at,
+        not_sampled=found.not_sampled,
+    )
 
 
 def account_out(one: Account) -> models.Account:
@@ -182,7 +190,15 @@ def verdict_out(shown: EpochReport, services: Iterable[EpochReport]) -> models.R
         ],
         last_s=shown.epoch.last_s,
         page=run_page(shown.run, shown.epoch.id),
+        sampled=[*_sampled(shown.facts.methods)],
     )
+
+
+def _sampled(methods: Iterable[verdict.MethodFacts]) -> Iterable[models.MethodSampled]:
+    for one in methods:
+        found = sampled(one.counts.pairs, one.counts.reasons)
+        if found.not_sampled:
+            yield models.MethodSampled(method=one.method, looked_at=found.looked_at, not_sampled=found.not_sampled)
 
 
 def run_verdict_out(report: RunReport) -> models.RunVerdict:

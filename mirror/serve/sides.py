@@ -6,14 +6,14 @@ Pure: in go a Comparison and a way to find schemas, out comes a frozen view that
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final
 
 from grpc_mirror.v1.comparison_pb2 import Comparison, Difference, Side, Verdict
 
 from mirror.core.model import Role
-from mirror.serve import align, calls
+from mirror.serve import align, calls, sampling
 from mirror.serve.align import Line
 from mirror.serve.calls import CallView, SchemaLookup
 from mirror.serve.outbound import with_outbound
@@ -71,6 +71,7 @@ class Replica:
     difference_count: int = 0
     differences: tuple[DifferenceRow, ...] = ()
     unseen: tuple[str, ...] = ()  # why some of it could not be judged
+    not_sampled: str = ""  # where nothing was compared, since messages were not captured: why, in words
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +122,11 @@ class SidesView:
         return next((r.verdict for r in self.replicas if r.role == Role.CANDIDATE), "")
 
     @property
+    def not_sampled(self) -> str:
+        """Why nothing of the pair was compared, in words, where the reason is that messages were not captured; else empty."""
+        return next((r.not_sampled for r in self.replicas if r.role == Role.CANDIDATE), "")
+
+    @property
     def differences(self) -> tuple[DifferenceRow, ...]:
         """The candidate's, those that count first, then noise, then those under a rule."""
         order = {Mark.DIFF: 0, Mark.DRIFT: 0, Mark.UNJUDGED: 1, Mark.NOISE: 2, Mark.RULE: 3}
@@ -160,7 +166,7 @@ def sides(comparison: Comparison, schemas: SchemaLookup, *, aligned: bool = True
     noise = {
         (d.pattern, d.kind) for side in shadows if side.role == Role.SECONDARY for d in side.differences if not d.rule
     }
-    replicas = (primary, *(_shadow(side, noise, schemas) for side in shadows))
+    replicas = _sampled((primary, *(_shadow(side, noise, schemas) for side in shadows)))
     return SidesView(
         id=comparison.id,
         run=comparison.run,
@@ -190,6 +196,12 @@ def _shadow(side: Side, noise: set[tuple[str, str]], schemas: SchemaLookup) -> R
         ),
         unseen=tuple(side.unseen),
     )
+
+
+def _sampled(replicas: tuple[Replica, ...]) -> tuple[Replica, ...]:
+    """With why nothing was compared, where messages were not captured."""
+    whole = {r.role: r.call.whole for r in replicas if r.call is not None}
+    return tuple(replace(r, not_sampled=sampling.of_pair(r.role, r.reason, whole)) for r in replicas)
 
 
 def _difference(

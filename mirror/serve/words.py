@@ -50,6 +50,14 @@ SCHEMA_CHANGES_MEAN: Final = (
 )
 
 
+_REASONS: Final = {  # those of which the name alone says too little, or another thing
+    "only_candidate.not_sampled": "captured whole by all but the candidate (not sampled)",
+    "only_secondary.not_sampled": "captured whole by all but the secondary (not sampled)",
+    "incomplete.candidate_not_sampled": "incomplete (candidate, of a call that is not sampled)",
+    "candidate_not_sampled": "candidate, of a call that is not sampled",
+}
+
+
 def count(n: float) -> str:
     """12,345."""
     return f"{n:,.0f}"
@@ -129,6 +137,8 @@ def plural(n: int, one: str, many: str = "") -> str:
 
 def reason(name: str) -> str:
     """A counted reason as words: "incomplete.candidate" becomes "incomplete (candidate)"."""
+    if name in _REASONS:
+        return _REASONS[name]
     what, _, why = name.replace("_", " ").partition(".")
     return f"{what} ({why})" if why else what
 

@@ -29,6 +29,7 @@ from mirror.core.model import (
     Triple,
     Verdict,
 )
+from mirror.core.outcomes import NOT_SAMPLED
 from mirror.core.quiet import Quiet, Tally
 from mirror.core.request_fields import RequestFields
 from mirror.core.rules import RuleSet
@@ -319,6 +320,8 @@ class Changes:
         waited_s = judged.compared_at_s - group.first_arrival_s
         for role, other in (_SHADOWS, _SHADOWS[::-1]):
             for reason in () if reasons[other] else reasons[role]:
+                if reason == NOT_SAMPLED and other not in group.calls:
+                    continue  # the primary too may have captured this one without its messages: nothing one-sided
                 self.reasons[where][f"only_{role}.{reason}"] += 1
             missing = role not in group.calls and other in group.calls
             if missing and group.release is Release.EVICTED and waited_s >= EVICTED_WAITED_S:

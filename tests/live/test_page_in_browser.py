@@ -5,6 +5,7 @@ Needs Chromium and Playwright (`pip install '.[browser]'`); elsewhere skipped wi
 
 from __future__ import annotations
 
+import random
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,10 +16,12 @@ import httpx
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
+from mirror.store import Store
 from tests.collect.certificates import Authority
 from tests.collect.process import CollectorProcess
 from tests.live.browser import browser_page
 from tests.live.mesh import mesh
+from tests.serve.shopdata import NOW_S, add, fill, request, store_url
 
 pytestmark = pytest.mark.live
 READ = "read-" + "r" * 32
@@ -54,6 +57,38 @@ def test_from_the_runs_to_one_comparison_side_by_side(tmp_path, page):
         for path in ("/rules", "/collector", "/api/docs"):
             assert page.goto(f"http://{m.web}{path}").ok
         assert (page.problems, page.asked) == ([], {m.web})
+
+
+@pytest.fixture(scope="module")
+def listed(tmp_path_factory):
+    """A collector with a run of short names, one of long names, and one that was not seen yet."""
+    folder = tmp_path_factory.mktemp("listed")
+    at = store_url(folder)
+    fill(at, requests=300, minutes=2)
+    long = "checkout-service-rewrite-in-another-language-2026-11"
+    with Store.open(at) as store:
+        changes = store.changes()
+        for number in range(50):
+            asked = request(number, random.Random(number))
+            version = "2.14.0-rc.12+build.20261126.9f3ab21c"
+            add(changes, store, number, NOW_S - 14 * 86_400, run=long, version=version, asked=asked)
+        store.commit(changes, NOW_S)
+    with CollectorProcess(folder, runs=["checkout-rewrite", long, "java-21"], store={"url": at}) as collector:
+        yield collector.addresses["web"]
+
+
+@pytest.mark.parametrize("width", [1300, 1150, 800, 400])
+def test_the_list_of_runs_is_as_wide_as_the_window(page, listed, width):
+    """At 1,300 px its last column could be reached by scrolling only. All columns' figures are there, each with its name."""
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(f"http://{listed}/")
+    for place in (".scroll", "html"):
+        there, room = page.eval_on_selector(place, "one => [one.scrollWidth, one.clientWidth]")
+        assert there <= room, place
+    named = page.eval_on_selector_all(".runs td", "all => all.map(one => getComputedStyle(one, '::before').content)")
+    shown = " ".join([*page.inner_text(".runs").split(), *named])
+    for told in ("Incomparable", "Paths regressed", "Suspect", "Last pair", "java-21", "9f3ab21c"):
+        assert told in shown
 
 
 @pytest.fixture(scope="module")

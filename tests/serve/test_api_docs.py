@@ -67,6 +67,8 @@ def test_every_metric_of_the_collector_is_counted_somewhere(root):
         "SpeedMinute",
         "Instance",
         "LabelVotes",
+        "Method",
+        "MethodSampled",
     ],
 )
 def test_every_field_of_the_larger_answers_is_documented(served, text, model):

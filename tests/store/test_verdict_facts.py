@@ -270,3 +270,16 @@ def test_which_side_was_incomparable_is_counted(store: Store, reader: Reader):
     assert method.counts.reasons["only_candidate.too_large"] == 3
     assert method.counts.reasons["incomparable.too_large"] == 4
     assert (method.hidden_of(has_secondary=True), method.unreadable) == (3, 4)
+
+
+def test_a_call_that_one_shadow_alone_has_not_captured_whole_is_counted_where_both_have_answered(
+    store: Store, reader: Reader
+):
+    """Else it may be the primary that has not: then there is nothing one-sided, and no limit to set."""
+    unlooked = {"incomparable": "not_sampled", "release": Release.DEADLINE}
+    commit(
+        store, [*several(3, **unlooked), *several(5, named="alone", came=[Role.PRIMARY, Role.CANDIDATE], **unlooked)]
+    )
+    (method,) = facts_of(reader).methods
+    assert method.counts.reasons["incomparable.not_sampled"] == 8
+    assert method.counts.reasons["only_candidate.not_sampled"] == 3
