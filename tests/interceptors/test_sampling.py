@@ -148,7 +148,7 @@ def test_of_the_others_all_is_told_but_their_messages(flavour, kind, receiver, s
 
 @pytest.mark.usefixtures("calls")
 @pytest.mark.parametrize("flavour", FLAVOURS)
-def test_a_service_is_told_once_and_each_such_call_is_counted(flavour, receiver, settings, caplog):
+def test_a_service_is_told_once_of_each_method_and_each_such_call_is_counted(flavour, receiver, settings, caplog):
     interceptor = none_of(interceptor_for(flavour, settings))
     with client_of(flavour, [interceptor]) as client:
         for name in ("a", "b", "c"):
@@ -156,8 +156,12 @@ def test_a_service_is_told_once_and_each_such_call_is_counted(flavour, receiver,
         client.call("Bidi", notes("return"), "d")
     grpc_mirror.flush()
     assert interceptor._observer.counters.read().conditions == {"not_sampled": 4}
-    (line,) = [one.message for one in caplog.records if "MIRROR_METHOD_BYTES_PER_S" in one.message]
-    assert "of a share of the calls only" in line
+    lines = [one.message for one in caplog.records if "MIRROR_METHOD_BYTES_PER_S" in one.message]
+    assert len(lines) == 2
+    for line, method in zip(lines, ("Unary", "Bidi"), strict=True):
+        assert (
+            f"messages of mirrortest.Echo/{method} come to more than MIRROR_METHOD_BYTES_PER_S (2097152 bytes" in line
+        )
 
 
 @pytest.mark.usefixtures("calls")

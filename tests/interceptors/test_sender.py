@@ -14,6 +14,7 @@ from grpc_mirror.schemas import fingerprint_of
 from grpc_mirror.seen import Message
 from grpc_mirror.settings import Settings
 from grpc_mirror.sinks import pacing
+from grpc_mirror.sinks.queue import NEVER_BYTES
 from grpc_mirror.v1 import attributes, capture_pb2, otlp_slices_pb2
 
 from tests.interceptors.echo import Note
@@ -197,6 +198,20 @@ def test_drops_are_reported_once_the_collector_is_there(receiver, settings, send
     assert (report.captured, report.dropped["queue_full"], report.conditions["role_conflict"]) == (1, 7, 1)
     assert report.source_id == counters.source_id
     assert [one.sequence for one in receiver.reports] == list(range(1, len(receiver.reports) + 1))
+
+
+def test_calls_that_found_no_room_are_said_though_others_are_delivered(receiver, settings, sending, caplog):
+    """Nothing has failed, so nobody else would say it."""
+    sender, counters = sending(replace(settings, queue_max_calls=2))
+    sender.queue.rouse_at = NEVER_BYTES  # its thread comes later
+    for number in range(5):
+        sender.put(record(str(number)))
+    sender._rouse()
+    assert sender.flush(20)
+    assert counters.read().dropped == {"queue_full": 3}
+    assert len(receiver.calls) == 2
+    (line,) = [one.message for one in caplog.records if "queue_full" in one.message]
+    assert line.startswith("grpc_mirror: 3 calls found no room in the queue")
 
 
 def test_the_schema_is_shipped_before_the_call_and_holds_its_files(receiver, settings, sending):

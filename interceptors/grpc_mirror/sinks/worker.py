@@ -8,12 +8,9 @@ it through `Control`.
 
 from __future__ import annotations
 
-import contextlib
-import logging
 import os
 import socket
 import time
-from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -31,10 +28,9 @@ from grpc_mirror.sinks.delivery import Control, Delivery, Flush
 from grpc_mirror.sinks.otlp import SpanData
 from grpc_mirror.sinks.pacing import Pace
 from grpc_mirror.sinks.queue import BoundedQueue
+from grpc_mirror.sinks.telling import Telling
 from grpc_mirror.sinks.transport import Transport
 from grpc_mirror.v1 import attributes, schema_pb2
-
-_LOG = logging.getLogger("grpc_mirror")
 
 SLICE_S = 0.0002
 SLICE_RECORDS = 4  # taken from the queue at once; a slice has at least so many
@@ -43,14 +39,6 @@ SCHEMA_EVERY_S = 300.0
 # After such a pause the collector may be another one than before, and with an empty store.
 SCHEMA_AFTER_PAUSE_S = 10.0
 REPORT_EVERY_S = 5.0
-_TEXTS = {  # of conditions that somebody should know of
-    "role_unset": "calls come here as a shadow's (x-mirror-role), and MIRROR_ROLE is not set: this process takes itself for a "
-    "primary, so nothing that it does is blocked; set MIRROR_ROLE=candidate or secondary on this deployment",
-    "role_conflict": "calls come here with another role (x-mirror-role) than MIRROR_ROLE says, which wins: see whether "
-    "Envoy's cluster and MIRROR_ROLE mean the same deployment",
-    "not_sampled": "some methods' messages are so large and so many that they are captured of a share of the calls only, the same calls "
-    "on all replicas; the others are not compared (not_sampled in the run's counts). MIRROR_METHOD_BYTES_PER_S is the limit",
-}
 
 
 class Worker:
@@ -80,14 +68,13 @@ class Worker:
         # Forms whose spans go out as they are: their schema was shipped. By each how many there were since it was looked at.
         self._ready: dict[Form, int] = {}
         self._batch = Batch(settings)
-        self._noticed: Counter[str] = Counter()  # conditions of the calls of this slice
+        self._telling = Telling(counters, settings)
         self._pace = Pace(settings, queue, control)
         self._reported: Counts | None = None
         self._last_reported = False  # told to stop, and said what there was to say
         self._sequence = 0
         self._next_report = 0.0
         self._next_schemas = time.monotonic() + SCHEMA_EVERY_S
-        self._told: set[str] = set()
         self.in_hand = 0  # calls that were taken from the queue and are not dealt with; for others to read
 
     def run(self) -> None:
@@ -99,7 +86,7 @@ class Worker:
             self._drop_batch()
             unmatched = ", ".join(self._redactor.unmatched())
             if unmatched:
-                self._tell("unmatched", f"private paths that named no field of any message seen: {unmatched}")
+                self._telling.once("unmatched", f"private paths that named no field of any message seen: {unmatched}")
             self._transport.close()
             self._answer(list(self._control.flushes))
 
@@ -121,7 +108,7 @@ class Worker:
         try:
             self._step()
         except Exception as error:  # noqa: BLE001 - the sender must go on
-            self._fault(error)
+            self._telling.fault(error)
             self._pace.rest()
 
     def _step(self) -> None:
@@ -159,7 +146,7 @@ class Worker:
                 self._encode(record, span)
             if not records or time.perf_counter() >= until:
                 break
-        self._notice()
+        self._telling.count()
         return True
 
     def _gathered(self) -> bool:
@@ -181,8 +168,7 @@ class Worker:
         for form, calls in ready.items():
             if calls:
                 ready[form] = 0
-                for condition in form.conditions:
-                    self._noticed[condition] += calls
+                self._telling.odd(form.conditions, calls=calls)
 
     def _due(self) -> bool:
         if self._batch.is_full(self._delivery.limit_bytes):
@@ -200,10 +186,10 @@ class Worker:
 
     def _encode(self, record: Queued, span: Written | None) -> None:
         try:
-            reason = self._encoded(record) if span is None else self._add_plain(span.form, span.content, span.bytes)
+            reason = self._encoded(record) if span is None else self._add_plain("", span.form, span.content, span.bytes)
         except Exception as error:  # noqa: BLE001 - one bad record must not stop the others
             reason = "encode_error"
-            self._fault(error)
+            self._telling.fault(error)
         if reason:
             self._counters.drop(reason)
             self.in_hand -= 1
@@ -214,12 +200,13 @@ class Worker:
         if self._direct:
             found = self._plain.span(record) if plain else self._plain.other(record)
         if found is not None:
-            return self._add_plain(*found)
+            return self._add_plain(record.method, *found)
         return self._add_record(record.record() if plain else record)
 
-    def _add_plain(self, form: Form, content: Sequence[bytes], size: int) -> str:
+    def _add_plain(self, method: str, form: Form, content: Sequence[bytes], size: int) -> str:
+        """`method`: of the call; empty: not at hand."""
         if form.conditions:
-            self._noticed.update(form.conditions)
+            self._telling.odd(form.conditions, method)
         if form.fingerprint and form.fingerprint not in self._shipped:
             self._add_schema(form.fingerprint)
         elif form not in self._ready and len(self._ready) < FORMS_MAX:
@@ -230,7 +217,8 @@ class Worker:
         described = describe(record, self._settings)
         if described is None:
             return "mirror_id_invalid"
-        self._noticed.update(described.conditions)
+        if described.conditions:
+            self._telling.odd(described.conditions, record.method)
         types = self._schemas.types_of(record)
         if types.fingerprint and types.fingerprint not in self._shipped:
             self._add_schema(types.fingerprint)
@@ -240,7 +228,7 @@ class Worker:
         if record.outbound is not None and captured.outbound is not None:
             span = outbound_span(span, record.outbound, captured.outbound)
         if self._redactor.unhashed:
-            self._tell(
+            self._telling.once(
                 "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
             )
         if not self._add(span, is_call=True):
@@ -268,7 +256,7 @@ class Worker:
             added = self._add(_own_span(name, key, value), is_call=False)
         except Exception as error:  # noqa: BLE001 - as said above
             added = False
-            self._fault(error)
+            self._telling.fault(error)
         if not added:
             self._counters.notice("own_spans_lost")
 
@@ -306,6 +294,7 @@ class Worker:
         counts = self._counters.read()._replace(sent=0)  # the collector knows what it got
         if counts == self._reported:
             return
+        self._telling.dropped(counts.dropped)
         self._next_report = clock + REPORT_EVERY_S
         self._sequence += 1
         report = schema_pb2.SourceReport(
@@ -332,26 +321,6 @@ class Worker:
         if calls:
             self._counters.drop("shutdown", calls)
         self.in_hand -= calls
-
-    def _notice(self) -> None:
-        """Count what is odd about the calls of a slice, and say what somebody should know of."""
-        for condition, calls in self._noticed.items():
-            self._counters.notice(condition, calls)
-            if condition in _TEXTS:
-                self._tell(condition, _TEXTS[condition])
-        self._noticed.clear()
-
-    def _fault(self, error: Exception) -> None:
-        self._counters.notice("internal_error")
-        # Only the type: the text of an error may hold a payload value.
-        self._tell(type(error).__name__, f"internal error in the sender: {type(error).__name__}")
-
-    def _tell(self, kind: str, text: str) -> None:
-        """Log once of each kind."""
-        if kind not in self._told and len(self._told) < 100:
-            self._told.add(kind)
-            with contextlib.suppress(Exception):  # a service's own handler of logs may raise
-                _LOG.warning("grpc_mirror: %s (logged once)", text)
 
 
 def _own_span(name: str, key: str, value: bytes) -> SpanData:
