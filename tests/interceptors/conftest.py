@@ -51,7 +51,7 @@ def sending():
 @pytest.fixture(scope="session")
 def compiled():
     """Skips where the compiled parts are not there."""
-    there = all(native.part(name) is not None for name in ("calls", "encoding"))
+    there = all(native.part(name) is not None for name in ("calls", "encoding", "queueing"))
     require("native", "grpc-mirror-native is not installed (needs a C compiler), or MIRROR_NATIVE=0", present=there)
 
 
