@@ -9,7 +9,7 @@ import os
 from collections.abc import Callable, Iterable
 from typing import Final, NamedTuple, Protocol
 
-CONTRACT: Final = 3  # of grpc_mirror_native
+CONTRACT: Final = 4  # of grpc_mirror_native
 OFF: Final = ("0", "false", "no", "off")  # values of MIRROR_NATIVE
 CutCall = tuple[bytes, str, bytes, bytes, bytes, int, int, int, int, int]
 CutSpan = CutCall | bytes | None

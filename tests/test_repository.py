@@ -24,6 +24,14 @@ def test_every_make_target_that_the_readme_names_exists():
     assert named <= targets
 
 
+def test_the_contract_of_the_compiled_parts_is_one_number():
+    """Whoever knows another goes without them, and only a line in a log says so."""
+    files = ("native/grpc_mirror_native/__init__.py", "interceptors/grpc_mirror/native.py", "mirror/native.py")
+    told = {re.search(r"CONTRACT(?:: Final)? = (\d+)", (ROOT / file).read_text()) for file in files}
+    assert None not in told
+    assert len({found[1] for found in told if found}) == 1
+
+
 @pytest.mark.parametrize("command", COMMANDS)
 def test_every_command_has_a_help_text(command):
     result = CliRunner().invoke(command_line, [command, "--help"])

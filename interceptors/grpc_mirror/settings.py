@@ -85,7 +85,7 @@ class Settings:
         outbound_allow_safe: a shadow may call methods declared `idempotency_level = NO_SIDE_EFFECTS`.
         shadow_key: shared key of the header by which a shadow marks the calls that it makes; empty: it marks none.
         trust_shadow: heed that header of callers: their calls are served as a shadow's.
-        instrument_clients: the instrumentor puts the client interceptor on channels too.
+        instrument_clients: the instrumentor puts the client interceptor on channels too; without it a shadow's calls are made.
     """
 
     endpoint: str = ""
@@ -127,7 +127,7 @@ class Settings:
     outbound_allow_safe: bool = False
     shadow_key: str = field(default="", repr=False)
     trust_shadow: bool = False
-    instrument_clients: bool = False
+    instrument_clients: bool = True
 
     def __post_init__(self) -> None:
         """Check everything and report all of it."""

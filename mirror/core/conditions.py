@@ -14,7 +14,7 @@ from mirror.core.model import Kind
 from mirror.core.noise import State
 from mirror.core.policy import Policy
 from mirror.core.run_facts import UNREADABLE, HypothesisFacts, MethodFacts, Reason, RunFacts
-from mirror.core.strata import most, strata
+from mirror.core.strata import at_worst, most, strata
 
 FRESH_MINUTES: Final = 10  # with calls, of which one must hold a triple
 _NEVER_FROM: Final = 1e12  # triples that no run will see
@@ -85,7 +85,10 @@ def words_of_hidden(facts: RunFacts) -> str:
     """What the bound counts beside x, in words; empty where there is nothing."""
     who = "blocked calls or the candidate alone" if facts.blocked else "the candidate alone"
     late = " or kept waiting until memory was full" if facts.kept_waiting else ""
-    return f" and {facts.hidden:,} more, which {who} made incomparable{late}, may" if facts.hidden else ""
+    within = facts.hidden_within
+    more = facts.hidden - within
+    text = f" and {more:,} more, which {who} made incomparable{late}, may" if more else ""
+    return text + (f" and {within:,} of them, of which blocked calls or their size hide a part, may" if within else "")
 
 
 def _versions(facts: RunFacts, _policy: Policy) -> Iterator[Lack]:
@@ -270,9 +273,8 @@ def _on_the_way(facts: RunFacts, policy: Policy) -> str:
 
 
 def _bound(facts: RunFacts, policy: Policy) -> Iterator[Lack]:
-    x, n, hidden = facts.unexplained, facts.judged, facts.hidden
-    whole = f"{x:,} of {n:,} {facts.unit} differ unexplained{words_of_hidden(facts)}"
-    x, n = x + hidden, n + hidden
+    whole = f"{facts.unexplained:,} of {facts.judged:,} {facts.unit} differ unexplained{words_of_hidden(facts)}"
+    x, n = at_worst(facts)
     bound = most(facts, policy.alpha_pass)
     if bound <= policy.budget:
         return

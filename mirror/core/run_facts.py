@@ -150,6 +150,12 @@ class MethodFacts:
         sides = [(self._because(ours), self._because(theirs)) for ours, theirs in names]
         return self.blocked + sum(b for b, c in sides if not (c and b <= 3 * c + 3))
 
+    def hidden_within(self, *, has_secondary: bool) -> int:
+        """Of those the ones that are among the judged as well: a part of them was compared."""
+        reasons = (BLOCKED,) if has_secondary else (BLOCKED, *UNREADABLE)
+        partly = sum(self._because(f"{PARTLY}.{reason}") for reason in reasons)
+        return min(partly, self.judged(has_secondary=has_secondary), self.hidden_of(has_secondary=has_secondary))
+
     def _absent(self) -> int:
         """Candidates that never answered: a difference, though no pair was compared."""
         return self._because("incomplete.candidate")
@@ -193,6 +199,11 @@ class RunFacts:
     def hidden(self) -> int:
         """How many incomparable pairs may differ as well: the bound of a pass counts them, a fail does not."""
         return sum(m.hidden_of(has_secondary=self.has_secondary) for m in self.methods)
+
+    @property
+    def hidden_within(self) -> int:
+        """How many of those are among the judged as well, since a part of them was compared."""
+        return sum(m.hidden_within(has_secondary=self.has_secondary) for m in self.methods)
 
     @property
     def kept_waiting(self) -> bool:

@@ -22,12 +22,14 @@ class Stratum:
     x: int  # judged triples (pairs) that differ unexplained
     n: int  # judged
     hidden: int  # incomparable ones that may differ as well
+    within: int  # of these the ones that are among the judged, since a part of them was compared
     calls: int  # what it stands for: those, and the pairs that nobody looked at
 
     @property
     def worst(self) -> tuple[int, int]:
         """X and n, if all that is hidden differs."""
-        return self.x + self.hidden, self.n + self.hidden
+        n = self.n + self.hidden - self.within
+        return min(n, self.x + self.hidden), n
 
 
 def strata(facts: RunFacts) -> tuple[Stratum, ...]:
@@ -35,6 +37,12 @@ def strata(facts: RunFacts) -> tuple[Stratum, ...]:
     others = _of([m for m in facts.methods if not m.not_sampled], facts)
     found = [*(_of([m], facts) for m in facts.methods if m.not_sampled), others]
     return tuple(one for one in found if one.calls) or (others,)
+
+
+def at_worst(facts: RunFacts) -> tuple[int, int]:
+    """X and n of the run, if all that is hidden differs."""
+    counts = [one.worst for one in strata(facts)]
+    return sum(x for x, _ in counts), sum(n for _, n in counts)
 
 
 def most(facts: RunFacts, alpha: float) -> float:
@@ -64,5 +72,7 @@ def _of(methods: list[MethodFacts], facts: RunFacts) -> Stratum:
     secondary = facts.has_secondary
     n = sum(m.judged(has_secondary=secondary) for m in methods)
     hidden = sum(m.hidden_of(has_secondary=secondary) for m in methods)
+    within = sum(m.hidden_within(has_secondary=secondary) for m in methods)
     unlooked = sum(m.not_sampled for m in methods)
-    return Stratum(sum(m.unexplained_of(has_secondary=secondary) for m in methods), n, hidden, n + hidden + unlooked)
+    x = sum(m.unexplained_of(has_secondary=secondary) for m in methods)
+    return Stratum(x, n, hidden, within, n + hidden - within + unlooked)

@@ -45,3 +45,19 @@ def test_what_the_candidate_alone_made_incomparable_may_differ(reason):
 def test_without_a_secondary_what_could_not_be_compared_holds_the_pass_and_fails_nothing(reason):
     some = method(triples=0, pairs=4005, matched=4000, reasons={f"incomparable.{reason}": 2})
     assert codes(decide(run(some, has_secondary=False), POLICY)) == ["more_triples"]
+
+
+def test_what_was_judged_in_part_is_in_the_bound_once():
+    """Were all of them counted beside what was judged, a run in which every pair hides something would look half good."""
+    blocked = run(method(triples=600, pairs=600, matched=600, reasons={"partly.blocked": 600}))
+    report = decide(blocked, POLICY)
+    (reason,) = [one for one in report.reasons if one.code in ("over_budget", "more_triples")]
+    assert (reason.figures["x"], reason.figures["n"], report.bound) == (600, 600, 1.0)
+    assert "0 of 600 triples differ unexplained and 600 of them, of which blocked calls" in reason.text
+    some = decide(
+        run(method(triples=600, pairs=610, matched=600, reasons={"partly.blocked": 5, "incomparable.blocked": 10})),
+        POLICY,
+    )
+    (reason,) = [one for one in some.reasons if one.code in ("over_budget", "more_triples")]
+    assert (reason.figures["x"], reason.figures["n"]) == (15, 610)
+    assert "and 10 more, which blocked calls or the candidate alone made incomparable, may and 5 of them" in reason.text

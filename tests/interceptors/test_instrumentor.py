@@ -4,6 +4,7 @@ import contextlib
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import grpc
@@ -70,7 +71,6 @@ def test_a_service_that_knows_nothing_of_us_is_captured_and_guarded(root, instal
     variables = {
         "MIRROR_ENDPOINT": receiver.endpoint,
         "MIRROR_ROLE": "candidate",
-        "MIRROR_INSTRUMENT_CLIENTS": "1",
     }
     back = Back()
     with (
@@ -93,15 +93,21 @@ def test_a_service_that_knows_nothing_of_us_is_captured_and_guarded(root, instal
 
 
 @pytest.mark.live
-def test_a_primary_started_so_makes_its_calls(root, installed, receiver):
-    """Without MIRROR_INSTRUMENT_CLIENTS its channels are left alone."""
+@pytest.mark.parametrize("clients", ["1", "0"])
+def test_a_primary_started_so_makes_its_calls(root, installed, receiver, clients):
+    """They are captured; with MIRROR_INSTRUMENT_CLIENTS=0 its channels are left alone."""
+    variables = {"MIRROR_ENDPOINT": receiver.endpoint, "MIRROR_INSTRUMENT_CLIENTS": clients}
     with (
         serving(handlers(Back()), (), aio=False) as back_port,
-        started(root, installed, "sync", back_port, MIRROR_ENDPOINT=receiver.endpoint) as client,
+        started(root, installed, "sync", back_port, **variables) as client,
     ):
-        seen = client.call("Unary", notes("x"), "primary")
-        assert receiver.call("primary")
+        seen = client.call("Unary", notes("x"), "no code")
+        if clients == "1":
+            assert [one.attributes["mirror.outbound.policy"] for one in outbound_spans(receiver)] == ["sent"]
+        client.call("Unary", notes("x"), "another")
+        assert receiver.call("another")
     assert Note.FromString(seen.responses[0]).text == "x!"
+    assert bool([one for one in receiver.calls if "mirror.outbound" in one.attributes]) == (clients == "1")
 
 
 @pytest.mark.live
@@ -160,13 +166,13 @@ def test_every_server_gets_one_interceptor_after_those_that_are_there(made, sett
     assert lists[3][1] is ours
 
 
-def test_channels_only_where_the_settings_say_so(made, settings):
+def test_channels_too_unless_the_settings_say_otherwise(made, settings):
     """aio: one interceptor for each kind of call."""
     instrumentor = grpc_mirror.MirrorInstrumentor()
-    instrumentor.instrument(settings=settings)
+    instrumentor.instrument(settings=replace(settings, instrument_clients=False))
     grpc.aio.insecure_channel("target")
     instrumentor.uninstrument()
-    instrumentor.instrument(settings=grpc_mirror.Settings(instrument_clients=True))
+    instrumentor.instrument(settings=settings)
     grpc.aio.insecure_channel("target")
     assert [len(kwargs.get("interceptors", ())) for _args, kwargs in made] == [0, 4]
 
