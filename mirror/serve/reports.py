@@ -17,7 +17,15 @@ _NO_PATHS: Final = ReportPaths(differing=[], together=[], explained=[], other=[]
 
 
 def find(reader: Reader, config: Config, run: str, epoch: int | None, now_s: float) -> Report:
-    """The report on a run, or on one epoch of it, at `now_s` (unix time). Raises NotFoundError and StoreError."""
+    """The report on a run, or on one epoch of it, at `now_s` (unix time). Raises NotFoundError and StoreError.
+
+    All of it is of one state of the store, so that its figures belong together.
+    """
+    with reader.moment() as same:
+        return _found(same, config, run, epoch, now_s)
+
+
+def _found(reader: Reader, config: Config, run: str, epoch: int | None, now_s: float) -> Report:
     verdict = verdicts.find(reader, config.policy, config.runs, Wanted(run, epoch), now_s)
     today = datetime.fromtimestamp(now_s, tz=UTC).date()
     lines = for_run(rule_lines(config.rules.rules, reader.rules(), today), run)

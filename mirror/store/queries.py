@@ -79,6 +79,12 @@ class Reader:
                 self._checked = True
             yield connection
 
+    @contextmanager
+    def moment(self) -> Iterator[Reader]:
+        """A reader all of whose answers are of one state of the store, for one thread. It holds one transaction: be quick."""
+        with self.connect() as connection:
+            yield _OfOneMoment(self.engine, connection)
+
     def runs(self) -> list[RunView]:
         """All runs that have an epoch, by name."""
         with self.connect() as connection:
@@ -254,6 +260,20 @@ class Reader:
         with self.connect() as connection:
             rows = connection.execute(select(table).order_by(table.c.name)).all()
         return [NamedCount(row.name, row.n, row.first_s, row.last_s) for row in rows]
+
+
+class _OfOneMoment(Reader):
+    """Answers on one connection, in its transaction."""
+
+    def __init__(self, engine: Engine, connection: Connection) -> None:
+        super().__init__(engine)
+        self._connection = connection
+
+    @contextmanager
+    def connect(self) -> Iterator[Connection]:
+        """The one connection."""
+        with explained(self.engine, "cannot be read"):
+            yield self._connection
 
 
 def _epochs(connection: Connection, query: Select[Any]) -> list[EpochView]:
