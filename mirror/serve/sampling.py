@@ -20,6 +20,7 @@ MEANT: Final = (
     "Nothing is wrong with that: which calls are looked at follows from the mirror ID, so they are a fair sample, and all replicas choose alike. "
     f"In the verdict's bounds each method weighs as many calls as it had. To have more looked at, raise {LIMIT} on all replicas ({READ_ON})."
 )
+MANY: Final = 0.05  # of the calls that are not sampled: so many more captured whole by one replica alone are no chance
 _ON_PURPOSE: Final = f"as is meant for a share of the calls of a method whose messages are large and many ({LIMIT})"
 _SHADOWS: Final = (Role.CANDIDATE, Role.SECONDARY)
 
@@ -42,11 +43,12 @@ def notes(found: Sampled) -> list[str]:
     """What the counted reasons mean, where one replica has not captured what another has, or the candidate did not answer."""
     told = []
     for role, n in found.one_sided.items():
+        if n <= MANY * found.not_sampled:  # each process sets its share once a second
+            continue
         (other,) = (one for one in _SHADOWS if one is not role)
         told.append(
-            f"{words.plural(n, 'call was', 'calls were')} captured whole by the primary and the {other} and not by the {role}. Of some that "
-            "is so at any time, since each process sets its share once a second; where they are many, the replicas' limits or the calls "
-            f"that each process serves differ. {SAME_LIMIT} ({READ_ON})."
+            f"{words.plural(n, 'call was', 'calls were')} captured whole by the primary and the {other} and not by the {role}: "
+            f"the replicas' limits, or the calls that each process serves, differ. {SAME_LIMIT} ({READ_ON})."
         )
     if found.silent:
         told.append(

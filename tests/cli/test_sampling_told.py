@@ -24,7 +24,7 @@ def test_the_report_says_of_how_many_calls_the_messages_were_looked_at(capsys, m
     assert f"{LARGE}: {LOOKED_AT} of {CALLS} calls looked at (15%); the others' messages are beyond" in told
     assert f"{METHODS[2]}: " not in told.partition("methods ")[2].partition("paths that differ")[0]
     assert 'raise MIRROR_METHOD_BYTES_PER_S on all replicas (see "Large messages" in interceptors/README.md)' in told
-    assert f"{MORE} calls were captured whole by the primary and the secondary and not by the candidate." in told
+    assert f"{MORE} calls were captured whole by the primary and the secondary and not by the candidate:" in told
     assert f"The candidate did not answer {SILENT} calls that were not sampled." in told
 
 

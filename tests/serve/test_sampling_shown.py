@@ -7,7 +7,7 @@ import pytest
 
 from mirror.config import Config
 from mirror.core.model import Role
-from mirror.core.sampled import Sampled
+from mirror.core.sampled import Sampled, sampled
 from mirror.serve import sampling, words
 from mirror.store import Reader
 from tests.serve import thinned
@@ -146,7 +146,7 @@ def test_other_reasons_are_none_of_these(reason):
 
 def test_what_one_replica_has_and_another_lacks_is_told_with_what_to_set(thin):
     page = text_of(thin, f"/runs/{RUN}")
-    assert f"{MORE} calls were captured whole by the primary and the secondary and not by the candidate. " in page
+    assert f"{MORE} calls were captured whole by the primary and the secondary and not by the candidate: " in page
     assert "Set the same MIRROR_METHOD_BYTES_PER_S on all replicas" in page
     assert f"The candidate did not answer {SILENT} calls that were not sampled." in page
     assert f"captured whole by all but the candidate (not sampled) {MORE}" in page
@@ -164,3 +164,12 @@ def test_counted_reasons_have_words_that_say_who_has_what():
     for name in ("only_candidate.not_sampled", "only_secondary.not_sampled", "incomplete.candidate_not_sampled"):
         assert "_" not in words.reason(name)
         assert words.reason(name) != words.reason("incomparable.not_sampled")
+
+
+def test_some_that_one_replica_alone_has_captured_whole_are_no_reproach():
+    """Each process sets its share once a second, so it is so of a few whatever the limits are."""
+    few = {"incomparable.not_sampled": 2336, "only_candidate.not_sampled": 35}
+    many = few | {"only_candidate.not_sampled": 350}
+    assert sampling.notes(sampled(3000, few)) == []
+    (note,) = sampling.notes(sampled(3000, many))
+    assert note.startswith("350 calls were captured whole by the primary and the secondary and not by the candidate: ")
