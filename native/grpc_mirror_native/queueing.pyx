@@ -14,7 +14,7 @@ from grpc_mirror_native.encoding cimport Span
 cdef extern from "Python.h":
     int PyList_SetSlice(object list, Py_ssize_t low, Py_ssize_t high, PyObject *items) except -1  # NULL: they are deleted
 
-cdef uint64_t _ANY = 1
+cdef uint64_t _ANY = 0
 cdef uint64_t _NEVER = <uint64_t>1 << 62
 
 

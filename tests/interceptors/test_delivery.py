@@ -12,7 +12,7 @@ import grpc
 import pytest
 from grpc_mirror.call import Outcome
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks import delivery
+from grpc_mirror.sinks import delivery, pacing
 from grpc_mirror.sinks.queue import ANY_BYTES, NEVER_BYTES
 from grpc_mirror.sinks.tracer import TracerTransport
 from grpc_mirror.v1 import attributes
@@ -320,6 +320,38 @@ def test_what_ends_while_the_thread_is_being_started_waits_for_its_calls(setting
         ending.join(20)
         putting.join(20)
         assert done == [(True, 1)]
+
+
+def test_a_call_that_comes_while_the_thread_is_being_started_wakes_it(receiver, settings, sending, monkeypatch):
+    """It may have nothing left to do already, and sleep until somebody rouses it."""
+    go_on, slept = threading.Event(), threading.Event()
+    start, idle = threading.Thread.start, pacing.Pace.idle
+
+    def start_slowly(thread):
+        start(thread)
+        if thread.name == "grpc-mirror-sender":
+            go_on.wait(20)
+
+    def idle_then(pace, batch):
+        if receiver.calls and not batch:
+            slept.set()
+        return idle(pace, batch)
+
+    monkeypatch.setattr(pacing, "IDLE_S", 3600.0)
+    monkeypatch.setattr(pacing.Pace, "idle", idle_then)
+    sender, _ = sending(settings)
+    monkeypatch.setattr(threading.Thread, "start", start_slowly)
+    putting = threading.Thread(target=sender.put, args=(record("1"),))
+    putting.start()
+    try:
+        assert slept.wait(20)
+        while sender.queue.rouse_at != ANY_BYTES:
+            time.sleep(0)
+        sender.put(record("2"))
+        receiver.wait_calls(2)
+    finally:
+        go_on.set()
+        putting.join(20)
 
 
 def test_a_call_whose_schema_was_lost_with_the_batch_before_takes_it_along(settings, sending):

@@ -109,6 +109,14 @@ def test_whoever_sleeps_is_roused_once_enough_is_queued(kind: Any) -> None:
         assert watched.roused == roused
 
 
+def test_whatever_comes_rouses_who_waits_for_anything(kind: Any) -> None:
+    watched = Watched(kind)
+    for roused in (1, 2):
+        watched.queue.put(Sized(0))
+        assert watched.roused == roused
+        watched.queue.rouse_at = ANY_BYTES
+
+
 def test_a_record_that_finds_no_room_rouses_too(kind: Any) -> None:
     """Else nobody would tell the collector of drops where no call ever found room."""
     watched = Watched(kind)

@@ -15,7 +15,7 @@ from grpc_mirror.counters import Counters
 from grpc_mirror.records import Queued
 
 # Values of `rouse_at`.
-ANY_BYTES = 1
+ANY_BYTES = 0  # whatever comes, be it of no size
 NEVER_BYTES = 1 << 62
 _NATIVE = native.part("queueing")
 
