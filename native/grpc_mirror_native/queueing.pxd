@@ -14,4 +14,4 @@ cdef class Queue:
     cdef readonly uint64_t held_bytes, taken
 
     cdef bint put_sized(self, object record, uint64_t size) except -1
-    cdef list _cut(self, Py_ssize_t count, uint64_t held)
+    cdef int _move(self, Py_ssize_t count, uint64_t held, list into) except -1

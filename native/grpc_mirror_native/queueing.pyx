@@ -2,7 +2,8 @@
 """Where finished calls wait for the sender. The Python of it: `grpc_mirror.sinks.queue`.
 
 No method gives the GIL away while it changes something, so none needs a lock. What may run Python (the size of a foreign record, a
-finaliser when memory is asked for) stands before the change, and may put records here itself.
+finaliser when an object is made that the garbage collector sees, as a list is) stands before the change, and may put records here
+itself: nothing of the list of records may be held across it.
 """
 
 from cpython.object cimport PyObject
@@ -10,7 +11,10 @@ from libc.stdint cimport uint64_t
 
 from grpc_mirror_native.encoding cimport Span
 
-cdef uint64_t _ANY = 1
+cdef extern from "Python.h":
+    int PyList_SetSlice(object list, Py_ssize_t low, Py_ssize_t high, PyObject *items) except -1  # NULL: they are deleted
+
+cdef uint64_t _ANY = 0
 cdef uint64_t _NEVER = <uint64_t>1 << 62
 
 
@@ -53,14 +57,14 @@ cdef class Queue:
 
     def take(self, Py_ssize_t count):
         """At most `count` of the oldest records."""
+        cdef list taken = []  # made before anything is looked at, since that may run a finaliser
         cdef uint64_t held = 0
         cdef Py_ssize_t index
         count = min(count, len(self._records))
-        if count <= 0:
-            return []
         for index in range(count):
             held += _size(self._records[index])
-        return self._cut(count, held)
+        self._move(count, held, taken)
+        return taken
 
     def take_written(self, dict ready not None, uint64_t room, uint64_t enough, Py_ssize_t count):
         """The oldest records, as far as they are spans whose form is `ready`. Returns them and the bytes of their content.
@@ -71,6 +75,7 @@ cdef class Queue:
             enough: bytes after which no more are taken.
             count: at most so many.
         """
+        cdef list taken = []  # as above
         cdef uint64_t held = 0, size = 0
         cdef Py_ssize_t index = 0
         cdef object last = None
@@ -91,14 +96,20 @@ cdef class Queue:
             size += span.bytes
             held += span.size
             index += 1
-        return (self._cut(index, held) if index else []), size
+        self._move(index, held, taken)
+        return taken, size
 
-    cdef list _cut(self, Py_ssize_t count, uint64_t held):
-        cdef list taken = self._records[:count]
-        del self._records[:count]
+    cdef int _move(self, Py_ssize_t count, uint64_t held, list into) except -1:
+        """Take out the oldest. Makes nothing that the garbage collector sees: a slice would, and read a list that has moved since."""
+        cdef Py_ssize_t index
+        if count <= 0:
+            return 0
+        for index in range(count):
+            into.append(self._records[index])
+        PyList_SetSlice(self._records, 0, count, NULL)
         self.held_bytes -= held
         self.taken += count
-        return taken
+        return 0
 
     @property
     def accepted(self):
@@ -121,8 +132,9 @@ cdef class Queue:
 
     def clear(self):
         """Drop what is left of a closed queue, for the reason that it was closed. Returns how many there were."""
+        cdef list none = []
         cdef list left = self._records
-        self._records = []
+        self._records = none
         self.held_bytes = 0
         if left:
             self._counters.drop(self._refusal, len(left))

@@ -12,7 +12,8 @@ import grpc
 import pytest
 from grpc_mirror.call import Outcome
 from grpc_mirror.settings import Settings
-from grpc_mirror.sinks import delivery
+from grpc_mirror.sinks import delivery, pacing
+from grpc_mirror.sinks.queue import ANY_BYTES, NEVER_BYTES
 from grpc_mirror.sinks.tracer import TracerTransport
 from grpc_mirror.v1 import attributes
 from grpc_mirror.wire import bytes_field, int_field
@@ -286,6 +287,87 @@ def test_a_system_without_threads_to_give_stops_no_call(receiver, settings, send
     sender._start_after = 0.0
     sender.put(record("3"))
     assert len(receiver.wait_calls(3)) == 3
+
+
+@pytest.mark.parametrize("end", ["flush", "shutdown"])
+def test_what_ends_while_the_thread_is_being_started_waits_for_its_calls(settings, sending, monkeypatch, end):
+    """It may have taken them already: an empty queue says nothing."""
+    started, go_on, asked = threading.Event(), threading.Event(), threading.Event()
+    start = threading.Thread.start
+
+    def start_slowly(thread):
+        start(thread)
+        if thread.name == "grpc-mirror-sender":
+            started.set()
+            go_on.wait(20)
+
+    def answer(_request, _context):
+        asked.set()
+        go_on.wait(20)
+
+    with Receiver(answer) as receiver:
+        sender, counters = sending(replace(settings, endpoint=receiver.endpoint))
+        monkeypatch.setattr(threading.Thread, "start", start_slowly)
+        putting, done = threading.Thread(target=sender.put, args=(record(),)), []
+        ending = threading.Thread(target=lambda: done.append((getattr(sender, end)(20), counters.read().sent)))
+        putting.start()
+        assert started.wait(20)
+        assert asked.wait(20)
+        ending.start()
+        ending.join(0.05)
+        assert done == []
+        go_on.set()
+        ending.join(20)
+        putting.join(20)
+        assert done == [(True, 1)]
+
+
+def test_a_call_that_comes_while_the_thread_is_being_started_wakes_it(receiver, settings, sending, monkeypatch):
+    """It may have nothing left to do already, and sleep until somebody rouses it."""
+    go_on, slept = threading.Event(), threading.Event()
+    start, idle = threading.Thread.start, pacing.Pace.idle
+
+    def start_slowly(thread):
+        start(thread)
+        if thread.name == "grpc-mirror-sender":
+            go_on.wait(20)
+
+    def idle_then(pace, batch):
+        if receiver.calls and not batch:
+            slept.set()
+        return idle(pace, batch)
+
+    monkeypatch.setattr(pacing, "IDLE_S", 3600.0)
+    monkeypatch.setattr(pacing.Pace, "idle", idle_then)
+    sender, _ = sending(settings)
+    monkeypatch.setattr(threading.Thread, "start", start_slowly)
+    putting = threading.Thread(target=sender.put, args=(record("1"),))
+    putting.start()
+    try:
+        assert slept.wait(20)
+        while sender.queue.rouse_at != ANY_BYTES:
+            time.sleep(0)
+        sender.put(record("2"))
+        receiver.wait_calls(2)
+    finally:
+        go_on.set()
+        putting.join(20)
+
+
+def test_a_call_whose_schema_was_lost_with_the_batch_before_takes_it_along(settings, sending):
+    """Also where it is the last one for a long time."""
+    answer, _ = refusing(1, grpc.StatusCode.INVALID_ARGUMENT)
+    with Receiver(answer) as receiver:
+        sender, counters = sending(replace(settings, endpoint=receiver.endpoint, batch_age_s=3600.0, batch_max_spans=2))
+        for number, rouse_at in enumerate(
+            (NEVER_BYTES, ANY_BYTES)
+        ):  # the schema and a call, which are a batch; and one more
+            sender.queue.rouse_at = rouse_at
+            sender.put(record(str(number)))
+        assert sender.flush(20)
+        assert counters.read().dropped == {"export_refused": 1}
+        assert [one.attributes[attributes.ID] for one in receiver.calls] == ["1"]
+        assert receiver.calls[0].capture.schema_fingerprint in [schema.fingerprint for schema in receiver.schemas]
 
 
 def test_a_shutdown_with_a_collector_that_hangs_cuts_the_export_short(silent, sending):

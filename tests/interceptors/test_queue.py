@@ -109,6 +109,14 @@ def test_whoever_sleeps_is_roused_once_enough_is_queued(kind: Any) -> None:
         assert watched.roused == roused
 
 
+def test_whatever_comes_rouses_who_waits_for_anything(kind: Any) -> None:
+    watched = Watched(kind)
+    for roused in (1, 2):
+        watched.queue.put(Sized(0))
+        assert watched.roused == roused
+        watched.queue.rouse_at = ANY_BYTES
+
+
 def test_a_record_that_finds_no_room_rouses_too(kind: Any) -> None:
     """Else nobody would tell the collector of drops where no call ever found room."""
     watched = Watched(kind)
@@ -162,6 +170,60 @@ def test_garbage_that_puts_records_when_it_is_collected_harms_nothing(kind: Any)
     assert counters.read().captured == 4000
     assert taken + len(queue.take(4000)) == 4000
     assert queue.held_bytes == 0
+
+
+@pytest.mark.parametrize("method", ["take", "take_written"])
+def test_a_finaliser_that_fills_the_queue_while_its_list_is_read_harms_nothing(kind: Any, method: str) -> None:
+    """The records move elsewhere in memory as there become more of them. That ended the process where a slice of them was made."""
+    queue = kind(Counters(), max_bytes=1 << 40, max_calls=1_000_000, rouse=lambda: None)
+    spans = [one for one in Encoders(SETTINGS).plain.spans([plain_call()] * 8) if one is not None]
+    ready = dict.fromkeys([span.form for span in spans], 0)
+    written = method == "take_written" and kind is not BoundedQueue
+    before: list[Any] = list(spans) if written else [Sized(1, number) for number in range(8)]
+    for one in before:
+        queue.put(one)
+    held = queue.held_bytes
+
+    class Left:
+        def __init__(self) -> None:
+            self.itself = self
+
+        def __del__(self) -> None:
+            for _ in range(50_000):
+                queue.put(Sized(1))
+
+    threshold = gc.get_threshold()
+    gc.collect()
+    gc.disable()
+    try:
+        unused = [[] for _ in range(1000)]  # type: ignore[var-annotated] # so that none are kept for the next list to be made
+        Left()
+        gc.set_threshold(1)
+        gc.enable()
+        found = queue.take_written(ready, MIB, MIB, 6)[0] if written else queue.take(6)
+    finally:
+        gc.set_threshold(*threshold)
+        gc.enable()
+    assert len(unused) == 1000
+    gc.collect()
+    assert found == before[:6]
+    assert queue.take(2) == before[6:]
+    assert (len(queue), queue.held_bytes) == (50_000, 50_000)
+    assert held == sum(one.size for one in before)
+
+
+def test_a_record_whose_size_takes_python_may_put_others(kind: Any) -> None:
+    queue = kind(Counters(), max_bytes=MIB, max_calls=10, rouse=lambda: None)
+
+    class Odd:
+        @property
+        def size(self) -> int:
+            if not queue.accepted:
+                queue.put(Sized(5))
+            return 1
+
+    queue.put(Odd())
+    assert (len(queue), queue.held_bytes) == (2, 6)
 
 
 def test_threads_that_put_while_one_takes_lose_nothing(kind: Any) -> None:

@@ -15,7 +15,7 @@ from grpc_mirror.counters import Counters
 from grpc_mirror.records import Queued
 
 # Values of `rouse_at`.
-ANY_BYTES = 1
+ANY_BYTES = 0  # whatever comes, be it of no size
 NEVER_BYTES = 1 << 62
 _NATIVE = native.part("queueing")
 
@@ -46,14 +46,15 @@ class BoundedQueue:
 
     def put(self, record: Queued) -> bool:
         """Take a record. Returns whether there was room."""
+        size = record.size  # asked first: whatever runs Python may put records here itself
         with self._lock:
             self._counters.captured += 1  # whether or not there is room; under this lock, to need no other
-            held, records = self.held_bytes + record.size, self._records
-            room = held <= self._max_bytes and len(records) < self._max_calls and not self._refusal
+            records = self._records
+            room = self.held_bytes + size <= self._max_bytes and len(records) < self._max_calls and not self._refusal
             if room:
-                self.held_bytes = held
                 records.append(record)
-            roused = self.rouse_at < NEVER_BYTES and (not room or held >= self.rouse_at)
+                self.held_bytes += size
+            roused = self.rouse_at < NEVER_BYTES and (not room or self.held_bytes >= self.rouse_at)
             if roused:
                 self.rouse_at = NEVER_BYTES
         if not room:
@@ -69,7 +70,8 @@ class BoundedQueue:
             return []
         with self._lock:
             taken = [records.popleft() for _ in range(min(count, len(records)))]
-            self.held_bytes -= sum([record.size for record in taken])
+            size = sum([record.size for record in taken])
+            self.held_bytes -= size  # not with the sum, which may run a finaliser between the reading and the writing
             self.taken += len(taken)
         return taken
 

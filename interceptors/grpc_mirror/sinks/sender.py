@@ -88,7 +88,7 @@ class Sender:
     def begin_flush(self) -> Flush | None:
         """Ask for what is queued to be sent; None: there is nobody to do it."""
         thread = self._thread
-        if thread is None or not thread.is_alive():
+        if thread is None or not (thread.is_alive() or thread.ident is None):  # without: it is about to start
             return None
         flush = Flush(self.queue.accepted, threading.Event())
         self._control.flushes.append(flush)
@@ -119,8 +119,10 @@ class Sender:
 
     def join(self, by: float) -> bool:
         """Wait until the thread has ended, at most until `by` (monotonic). Returns whether it has."""
+        if self._lock.acquire(timeout=max(0.0, by - time.monotonic())):  # held: it is about to start
+            self._lock.release()
         thread = self._thread
-        if thread is None or thread is threading.current_thread():
+        if thread is None or thread.ident is None or thread is threading.current_thread():
             return True
         thread.join(max(0.0, by - time.monotonic()))
         return not thread.is_alive()
@@ -165,10 +167,11 @@ class Sender:
             return
         try:
             if self._thread is None:
-                thread = threading.Thread(target=self._run, name="grpc-mirror-sender", daemon=True)
-                thread.start()
-                self._thread = thread
+                # Known before it runs: else a flush finds nobody to wait for, and the queue empty, while calls are on their way.
+                self._thread = threading.Thread(target=self._run, name="grpc-mirror-sender", daemon=True)
+                self._thread.start()
         except RuntimeError:
+            self._thread = None
             self.queue.rouse_at = ANY_BYTES
             self._start_after = time.monotonic() + _START_AGAIN_S
             self._counters.notice("sender_not_started")

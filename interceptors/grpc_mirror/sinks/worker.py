@@ -211,7 +211,7 @@ class Worker:
             self._add_schema(form.fingerprint)
         elif form not in self._ready and len(self._ready) < FORMS_MAX:
             self._ready[form] = 0
-        return "" if self._add_item(content, size, is_call=True) else "too_large"
+        return "" if self._add_item(content, size, is_call=True, fingerprint=form.fingerprint) else "too_large"
 
     def _add_record(self, record: CallRecord) -> str:
         described = describe(record, self._settings)
@@ -231,22 +231,26 @@ class Worker:
             self._telling.once(
                 "unhashed", "private values go without a hash, so they are not compared: set MIRROR_REDACTION_KEY"
             )
-        if not self._add(span, is_call=True):
+        if not self._add(span, is_call=True, fingerprint=types.fingerprint):
             return "too_large"
         if record.outbound is not None:
             self._batch.hurry()
         return ""
 
-    def _add(self, span: SpanData, *, is_call: bool) -> bool:
+    def _add(self, span: SpanData, *, is_call: bool, fingerprint: str = "") -> bool:
         """Add a span to the batch. Returns False where it is over the limit of one."""
-        return self._add_item(*self._transport.encode(span), is_call=is_call)
+        return self._add_item(*self._transport.encode(span), is_call=is_call, fingerprint=fingerprint)
 
-    def _add_item(self, content: Any, size: int, *, is_call: bool) -> bool:
+    def _add_item(self, content: Any, size: int, *, is_call: bool, fingerprint: str = "") -> bool:
         batch = self._batch
         if not batch.may_hold(size):
             return False
         if not batch.has_room(size, self._delivery.limit_bytes):
             self._deliver()
+            if fingerprint and fingerprint not in self._shipped:  # lost with that batch
+                self._add_schema(fingerprint)
+                if not batch.has_room(size, self._delivery.limit_bytes):
+                    self._deliver()
         batch.add(content, size, is_call=is_call)
         return True
 
