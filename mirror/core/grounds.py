@@ -26,6 +26,7 @@ BROKEN_RATIO: Final = 5  # raw-only over noise-only
 SECONDARY_WAIT_S: Final = 600.0  # a secondary with a small share may be expected first after many calls
 ALL_METHODS: Final = "all methods together"
 _LISTED_MAX: Final = 50  # explained paths named among the blind spots
+_BROKEN_PATHS_MAX: Final = 3  # suspect paths named where a method is broken
 _SAMPLED_MAX: Final = 3  # methods named there of which a share is looked at
 
 
@@ -61,9 +62,19 @@ def in_doubt(facts: RunFacts) -> tuple[Reason, ...]:
 def _seen(facts: RunFacts) -> Iterator[Reason]:
     """What the evidence says, whatever came of it."""
     yield from (_regressed(h) for m in facts.methods for h in m.hypotheses if _is(h, State.REGRESSED))
-    yield from (reason for m in facts.methods if (reason := broken(m.method, m.minutes)))
+    yield from (_with_paths(reason, [m]) for m in facts.methods if (reason := broken(m.method, m.minutes)))
     if len(facts.methods) > 1 and (reason := broken("", together(m.minutes for m in facts.methods))):
-        yield reason
+        yield _with_paths(reason, facts.methods)
+
+
+def _with_paths(reason: Reason, methods: Sequence[MethodFacts]) -> Reason:
+    """Where the difference is most of all, as far as paths are under suspicion."""
+    found = [h for m in methods for h in m.hypotheses if _is(h, State.SUSPECT) and h.hypothesis.kind is not Kind.ANY]
+    found.sort(key=lambda h: (-h.evidence.b, h.hypothesis))
+    if not found:
+        return reason
+    listed = ", ".join(name_of(h.hypothesis) for h in found[:_BROKEN_PATHS_MAX])
+    return replace(reason, text=f"{reason.text}; most of all {listed}")
 
 
 def _without_repeats(found: list[Reason]) -> list[Reason]:

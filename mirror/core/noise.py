@@ -190,7 +190,7 @@ def _sentence(state: State, evidence: Evidence, forward: float, *, alpha: float)
         chance = f"at most {_one_in(m * log(2))}" if m else "not yet known, no vote being counted"
         return (
             f"{_count(m, 'raw-only vote')} and no noise yet in {n:,} triples: the chance that noise alone would look so "
-            f"is {chance}; its rate is at most {upper(0, n, alpha):.2%}"
+            f"is {chance}; the rate of noise is at most {upper(0, n, alpha):.2%}"
         )
     if forward >= log(2):
         return f"{seen}: if both builds behaved alike, so strong a sign would ever appear here in at most {_one_in(forward)} runs"

@@ -260,7 +260,7 @@ def test_a_suspect_without_noise_in_words():
     words = judge(None, evidence(b=3, n=1000), alpha=0.05).words
     assert words == (
         "3 raw-only votes and no noise yet in 1,000 triples: the chance that noise alone would look so is at most 1 of 8; "
-        "its rate is at most 0.39%"
+        "the rate of noise is at most 0.39%"
     )
 
 

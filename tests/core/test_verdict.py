@@ -228,6 +228,16 @@ def test_broken_fails_the_run_without_waiting_for_certainty():
     assert (report.verdict, codes(report)) == ("fail", ["broken"])
 
 
+def test_what_is_broken_names_the_paths_that_are_suspect_most_of_all():
+    """They are not regressed yet, so nothing else of the verdict names them."""
+    paths = [hypothesis(b=b, path=f"response.{name}") for name, b in (("a", 3), ("b", 9), ("c", 5), ("d", 7))]
+    assert {one.judgement.state for one in paths} == {State.SUSPECT}
+    text = decide(run(method(minutes=minutes(BAD, BAD, BAD), hypotheses=paths)), POLICY).reasons[0].text
+    assert text.endswith(
+        f"; most of all {BUY}: response.b (value), {BUY}: response.d (value), {BUY}: response.c (value)"
+    )
+
+
 def test_methods_that_are_broken_only_together_break_the_run():
     half = minutes(*[(25, 3, 0)] * 3)
     report = decide(run(method(minutes=half), method("shop.v1.Shop/Sell", minutes=half)), POLICY)

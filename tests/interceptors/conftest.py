@@ -1,5 +1,7 @@
 """What the tests of the interceptors share: a receiver, and settings that send at once and leave signals alone."""
 
+import socket
+
 import grpc_mirror
 import pytest
 from grpc_mirror import aio_server, capture, codecs, native, seen, server, sync_calls
@@ -46,6 +48,13 @@ def sending():
     yield make
     for sender in made:
         sender.shutdown(0.1)
+
+
+@pytest.fixture
+def silent():
+    """The endpoint of a listener that takes connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
 
 
 @pytest.fixture(scope="session")

@@ -74,8 +74,10 @@ def test_every_kind_of_call_is_captured(root, receiver, version, install, flavou
         client.call("Unary", notes("not mirrored"))
         child.send_signal(signal.SIGTERM)
         assert child.wait(20) == -signal.SIGTERM
-    calls = {call.attributes["mirror.id"]: call for call in receiver.calls}
+    calls = {call.attributes["mirror.id"]: call for call in receiver.calls if "mirror.outbound" not in call.attributes}
     assert calls.keys() == set(KINDS)
+    outbound = len(receiver.calls) - len(calls)
+    assert outbound == (install == "instrument")  # which sees to channels too
     for kind, call in calls.items():
         assert call.attributes["rpc.method"] == f"mirrortest.Echo/{kind}"
         assert call.resource["service.name"] == "shop"
@@ -83,5 +85,5 @@ def test_every_kind_of_call_is_captured(root, receiver, version, install, flavou
         assert call.span.trace_id.hex() in PARENT[1]
         assert call.capture.ending == capture_pb2.ENDING_RETURNED
         assert call.capture.schema_fingerprint in {schema.fingerprint for schema in receiver.schemas}
-    assert receiver.reports[-1].captured == len(KINDS)
+    assert receiver.reports[-1].captured == len(KINDS) + outbound
     assert not receiver.reports[-1].dropped
