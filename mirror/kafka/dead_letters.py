@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from mirror.collect.counters import Counters
@@ -21,6 +21,8 @@ TOPIC: Final = "mirror.topic"
 PARTITION: Final = "mirror.partition"
 OFFSET: Final = "mirror.offset"
 DEAD_LETTER_PARTITIONS: Final = 1
+# How often a message is tried where there is no topic: brokers may say so for a moment of one that has just been made.
+TRIES: Final = 5
 _log: Final = logging.getLogger(__name__)
 
 
@@ -32,6 +34,7 @@ class _Letter:
     key: bytes | None
     headers: list[tuple[str, bytes]]
     where: str
+    tries_left: int = TRIES - 1
 
 
 def ensure_topic(settings: Kafka) -> None:
@@ -69,16 +72,16 @@ class DeadLetters:
         self._counters.inc("mirror_dead_letters_total", reason=reason)
         _log.warning("message of %s goes to %s: %s", where, self._topic, text)
         kept = [(name, value.encode()) for name, value in headers.items()]
-        self._send(_Letter(message.value(), message.key(), kept, where), first=True)
+        self._send(_Letter(message.value(), message.key(), kept, where))
 
-    def _send(self, letter: _Letter, *, first: bool) -> None:
-        """Hand it to the producer. At the first try it comes back where there is no topic; else it is lost, and counted."""
+    def _send(self, letter: _Letter) -> None:
+        """Hand it to the producer. It comes back where there is no topic; else, and after some tries, it is lost, and counted."""
         kafka = clients.library().KafkaError
         gone = {kafka.UNKNOWN_TOPIC_OR_PART, kafka._UNKNOWN_TOPIC, kafka._UNKNOWN_PARTITION}  # noqa: SLF001 - so they are called
 
         def told(error: Any, _message: Any) -> None:
-            if error is not None and first and error.code() in gone:
-                self._returned.append(letter)
+            if error is not None and letter.tries_left and error.code() in gone:
+                self._returned.append(replace(letter, tries_left=letter.tries_left - 1))
             elif error is not None:
                 self._lost(letter, error.str())
 
@@ -106,7 +109,7 @@ class DeadLetters:
         if not self._returned:
             return True
         self._send_again()
-        return not self._producer.flush(timeout_s)
+        return not self._producer.flush(timeout_s) and not self._returned
 
     def _send_again(self) -> None:
         """The topic is gone: make it anew, by a producer that does not remember that there was none."""
@@ -120,4 +123,4 @@ class DeadLetters:
                 self._lost(letter, str(problem))
             return
         for letter in returned:
-            self._send(letter, first=False)
+            self._send(letter)
