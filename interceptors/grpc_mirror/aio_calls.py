@@ -1,6 +1,6 @@
 """One call of an aio server whose handler is a coroutine function or an async generator, and how its end is told.
 
-Such calls are finished in the context's done callback.
+Such calls are finished when their task is done.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ _UNARY_REQUEST = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_SERVER_STRE
 class AioEnding(Recorder):
     """How a call of an aio server begins and ends."""
 
+    task: Any = None  # in which grpc asked for the handler; set where the call is watched by it
     _context: Any = None
     _returned = False
     _error: BaseException | None = None  # what left the handler
@@ -47,11 +48,23 @@ class AioEnding(Recorder):
             if trace_context is not None:
                 # Never detached: each call has a task, and so a context, of its own, which ends with it.
                 attach(trace_context)
-            # grpc keeps the callbacks of a context in a cycle with it: what they hold lives until the garbage collector
-            # runs. So they hold a list, which is emptied at the end.
-            context.add_done_callback(partial(_end_watched, [self]))
+            self._watch(context, partial(_end_watched, [self]))
         except Exception:  # noqa: BLE001 - ours must never reach the service
             self.observer.fault()
+
+    def _watch(self, context: Any, on_end: Callable[[Any], None]) -> None:
+        """Have `on_end` called when the call's task is done, as grpc has those of a context.
+
+        But grpc keeps these in a cycle with the context: it, and all that it and they hold, would live until the garbage collector runs,
+        which has the more to do, and stops all calls meanwhile. So they are the last resort, where the handler runs in a task of
+        somebody else's; and what they hold lets go of the call.
+        """
+        running: Any = asyncio.current_task()
+        if running is not None and running is self.task:
+            running.add_done_callback(on_end)
+        else:
+            context.add_done_callback(on_end)
+        self.task = None
 
     def on_malformed(self, error: BaseException | None) -> None:
         """A request could not be decoded: a unary one ends the call at once, a streamed one raises in the handler."""

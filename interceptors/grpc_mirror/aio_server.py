@@ -7,6 +7,7 @@ how to run it, so each is wrapped by its like.
 from __future__ import annotations
 
 import inspect
+from asyncio import current_task
 from collections.abc import Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -55,6 +56,8 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             _, kind, method, bare = known
             watching = observer.of(method, metadata) if observer.heavy else observer
             call = kind(watching, handler, method, metadata)
+            if kind is not ThreadedCall:
+                call.task = current_task()
             if mark is not None:
                 call.mark = mark
             return call if bare else call.wrapped()

@@ -13,6 +13,7 @@ from cpython.iterator cimport PyIter_Check
 from cpython.tuple cimport PyTuple_GET_ITEM, PyTuple_GET_SIZE
 from libc.stdint cimport uint64_t
 import builtins
+from asyncio import current_task
 from time import perf_counter_ns, time_ns
 
 from grpc_mirror_native.encoding cimport Call, Encoder, Span
@@ -21,6 +22,7 @@ from grpc_mirror_native.queueing cimport Queue
 cdef object _clock = perf_counter_ns
 cdef object _time = time_ns
 cdef object _next = builtins.next
+cdef object _current_task = current_task
 cdef str _TRACEPARENT = "traceparent"
 cdef str _MIRROR_ID = "x-mirror-id"
 cdef str _CALLING = "Exception calling application: "
@@ -484,7 +486,7 @@ cdef class SyncUnary(Unary):
 
 
 cdef class _Watch:
-    """Ends a call, once. grpc keeps the callbacks of a context in a cycle with it, so it lets go of the call."""
+    """Ends a call, once. Where it is a context's, which grpc keeps in a cycle with its callbacks, it lets go of the call."""
 
     cdef object _call
 
@@ -498,6 +500,7 @@ cdef class AioUnary(Unary):
     """A unary call of an aio server whose handler is a coroutine function."""
 
     cdef public bint _over
+    cdef public object task
 
     def _begin_async(self, context):
         cdef _Watch watch
@@ -509,7 +512,11 @@ cdef class AioUnary(Unary):
                 self._means.attach(trace_context)  # never detached: each call has a task, and so a context, of its own
             watch = _Watch.__new__(_Watch)
             watch._call = self
-            context.add_done_callback(watch)
+            task, self.task = self.task, None
+            if task is not None and task is _current_task():
+                task.add_done_callback(watch)
+            else:
+                context.add_done_callback(watch)
         except Exception:  # ours must never reach the service
             self.observer.fault()
 
