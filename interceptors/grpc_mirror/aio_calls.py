@@ -32,7 +32,7 @@ _UNARY_REQUEST = (capture_pb2.CALL_KIND_UNARY, capture_pb2.CALL_KIND_SERVER_STRE
 class AioEnding(Recorder):
     """How a call of an aio server begins and ends."""
 
-    task: Any = None  # in which grpc asked for the handler; set where the call is watched by it
+    task: Any = None  # in which grpc asked for the handler, until the call is watched by it
     _context: Any = None
     _returned = False
     _error: BaseException | None = None  # what left the handler

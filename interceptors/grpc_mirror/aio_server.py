@@ -56,8 +56,7 @@ class AioServerInterceptor(grpc.aio.ServerInterceptor):  # type: ignore[type-arg
             _, kind, method, bare = known
             watching = observer.of(method, metadata) if observer.heavy else observer
             call = kind(watching, handler, method, metadata)
-            if kind is not ThreadedCall:
-                call.task = current_task()
+            call.task = current_task()
             if mark is not None:
                 call.mark = mark
             return call if bare else call.wrapped()

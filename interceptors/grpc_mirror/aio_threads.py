@@ -6,7 +6,6 @@ finished at the handler's own end or when the call's task is done, whichever com
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -36,7 +35,7 @@ class ThreadedCall(AioEnding):
         behavior = behavior_of(self._handler)
         deserialize, serialize = codecs(self, self._handler, self.on_malformed)
         observed = self._threaded(behavior)
-        task = asyncio.current_task()
+        task, self.task = self.task, None
         if task is not None:
             task.add_done_callback(self._on_task_done)
         kept_attributes(observed, behavior)

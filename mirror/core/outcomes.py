@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 from mirror.core.compare.result import Result
-from mirror.core.model import Difference, Kind, Outcome, Part, Timing, Verdict
+from mirror.core.model import Difference, Kind, Outcome, Part, Role, Timing, Verdict
 from mirror.core.path import Field, Key, Path
 
 BLOCKED: Final = "blocked"
@@ -22,6 +22,11 @@ _CALL_DEPTH: Final = 3  # outbound, whom it called, which of the calls
 
 
 _NOTHING: Final = Result()
+
+
+def unanswered(role: Role) -> str:
+    """The reason of a shadow that did not answer a call of which nobody looks at the answers."""
+    return f"{role}_{NOT_SAMPLED}"
 
 
 class Compared(NamedTuple):

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from mirror.core.model import Role, Verdict
-from mirror.core.outcomes import NOT_SAMPLED
+from mirror.core.outcomes import NOT_SAMPLED, unanswered
 
 UNLOOKED: Final = f"{Verdict.INCOMPARABLE}.{NOT_SAMPLED}"  # as it is counted
-SILENT: Final = f"{Verdict.INCOMPLETE}.{Role.CANDIDATE}_{NOT_SAMPLED}"  # nor did the candidate answer
+SILENT: Final = f"{Verdict.INCOMPLETE}.{unanswered(Role.CANDIDATE)}"  # nor did the candidate answer
 ONE_SIDED: Final = {role: f"only_{role}.{NOT_SAMPLED}" for role in (Role.CANDIDATE, Role.SECONDARY)}
 
 

@@ -33,7 +33,7 @@ from mirror.core.model import (
     Triple,
     Verdict,
 )
-from mirror.core.outcomes import ENDS, NOT_SAMPLED, ended_otherwise, is_outbound, within
+from mirror.core.outcomes import ENDS, NOT_SAMPLED, ended_otherwise, is_outbound, unanswered, within
 from mirror.core.path import Field
 
 Member = tuple[str, Kind]  # (path pattern, kind)
@@ -113,7 +113,7 @@ def _outcome(
         return Outcome(Verdict.INCOMPLETE, _CUT_SHORT[group.release])
     if not_sampled(primary) or not takes(role):
         # Of the calls that were answered here none is judged, so of those that were not none is either: else they weigh too much.
-        return Outcome(Verdict.INCOMPLETE, f"{role.value}_{NOT_SAMPLED}")
+        return Outcome(Verdict.INCOMPLETE, unanswered(role))
     return Outcome(Verdict.INCOMPLETE, role.value, differences=(NO_ANSWER,), difference_count=1)
 
 
@@ -140,7 +140,7 @@ def _why_no_triple(group: Group, outcomes: dict[Role, Outcome]) -> str:
     unseen = [outcome for outcome in outcomes.values() if not outcome.sees(Part.ANSWER)]
     if unseen and not _outbound_seen(outcomes.values()):
         return f"incomparable_{unseen[0].reasons[0]}"
-    if any(outcome.reason == f"{role.value}_{NOT_SAMPLED}" for role, outcome in outcomes.items()):
+    if any(outcome.reason == unanswered(role) for role, outcome in outcomes.items()):
         return f"incomparable_{NOT_SAMPLED}"
     return _CUT_SHORT.get(group.release, "") if len(group.calls) < len(Role) else ""
 

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from mirror.core.model import Role
-from mirror.core.outcomes import NOT_SAMPLED
+from mirror.core.outcomes import NOT_SAMPLED, unanswered
 from mirror.core.sampled import Sampled
 from mirror.serve import words
 
@@ -60,7 +60,7 @@ def notes(found: Sampled) -> list[str]:
 
 def is_not_sampled(reason: str) -> bool:
     """Whether a pair has come to nothing for this reason: `not_sampled`, or `candidate_not_sampled` where it never answered."""
-    return reason in {NOT_SAMPLED, *(f"{role}_{NOT_SAMPLED}" for role in _SHADOWS)}
+    return reason in {NOT_SAMPLED, *(unanswered(role) for role in _SHADOWS)}
 
 
 def of_pair(role: str, reason: str, whole: Mapping[str, bool]) -> str:

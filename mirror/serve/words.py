@@ -6,6 +6,10 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
+from mirror.core.model import Role
+from mirror.core.outcomes import unanswered
+from mirror.core.sampled import ONE_SIDED, SILENT
+
 _MINUTE_S: Final = 60
 _HOUR_S: Final = 3_600
 _DAY_S: Final = 86_400
@@ -51,10 +55,9 @@ SCHEMA_CHANGES_MEAN: Final = (
 
 
 _REASONS: Final = {  # those of which the name alone says too little, or another thing
-    "only_candidate.not_sampled": "captured whole by all but the candidate (not sampled)",
-    "only_secondary.not_sampled": "captured whole by all but the secondary (not sampled)",
-    "incomplete.candidate_not_sampled": "incomplete (candidate, of a call that is not sampled)",
-    "candidate_not_sampled": "candidate, of a call that is not sampled",
+    **{name: f"captured whole by all but the {role} (not sampled)" for role, name in ONE_SIDED.items()},
+    SILENT: "incomplete (candidate, of a call that is not sampled)",
+    unanswered(Role.CANDIDATE): "candidate, of a call that is not sampled",
 }
 
 

@@ -172,7 +172,9 @@ def test_a_plain_function_cut_before_its_answer_was_serialised_did_not_answer(se
     observer = Observer(settings, Counters(), HoldBudget(1), sink)
 
     async def serve():
-        wrapped = ThreadedCall(observer, handler, "a.B/C", [("x-mirror-id", "1")]).wrapped()
+        call = ThreadedCall(observer, handler, "a.B/C", [("x-mirror-id", "1")])
+        call.task = asyncio.current_task()
+        wrapped = call.wrapped()
         answer = wrapped.unary_unary(wrapped.request_deserializer(b"hi"), SimpleNamespace(time_remaining=lambda: None))
         if serialized:
             wrapped.response_serializer(answer)

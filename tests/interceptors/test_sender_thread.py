@@ -86,28 +86,28 @@ def test_what_ends_while_the_thread_is_being_started_waits_for_its_calls(setting
 def test_a_call_that_comes_while_the_thread_is_being_started_wakes_it(receiver, settings, sending, monkeypatch):
     """It may have nothing left to do already, and sleep until somebody rouses it."""
     go_on, slept = threading.Event(), threading.Event()
-    start, idle = threading.Thread.start, pacing.Pace.idle
+    start = threading.Thread.start
 
     def start_slowly(thread):
         start(thread)
         if thread.name == "grpc-mirror-sender":
             go_on.wait(20)
 
-    def idle_then(pace, batch):
-        if receiver.calls and not batch:
-            slept.set()
-        return idle(pace, batch)
-
     monkeypatch.setattr(pacing, "IDLE_S", 3600.0)
-    monkeypatch.setattr(pacing.Pace, "idle", idle_then)
     sender, _ = sending(settings)
+    wait = sender._control.wake.wait
+
+    def wait_then(timeout_s):
+        if receiver.calls and timeout_s == pacing.IDLE_S and sender.queue.rouse_at == ANY_BYTES:
+            slept.set()
+        return wait(timeout_s)
+
+    monkeypatch.setattr(sender._control.wake, "wait", wait_then)
     monkeypatch.setattr(threading.Thread, "start", start_slowly)
     putting = threading.Thread(target=sender.put, args=(record("1"),))
     putting.start()
     try:
         assert slept.wait(20)
-        while sender.queue.rouse_at != ANY_BYTES:
-            time.sleep(0)
         sender.put(record("2"))
         receiver.wait_calls(2)
     finally:

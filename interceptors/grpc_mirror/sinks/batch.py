@@ -43,11 +43,7 @@ class Batch:
 
     def add(self, content: Any, size: int, *, is_call: bool) -> None:
         """Add a span, in the transport's own form."""
-        items = self.items
-        if not items:
-            self.due = time.monotonic() + self._settings.batch_age_s
-        items.append(_make(Encoded, (content, size, is_call)))
-        self.bytes += size
+        self.extend((_make(Encoded, (content, size, is_call)),), size)
 
     def extend(self, items: Sequence[Item], size: int) -> None:
         """Add spans that come to `size` bytes, for which there is room."""

@@ -207,9 +207,7 @@ class Worker:
         """`method`: of the call; empty: not at hand."""
         if form.conditions:
             self._telling.odd(form.conditions, method)
-        if form.fingerprint and form.fingerprint not in self._shipped:
-            self._add_schema(form.fingerprint)
-        elif form not in self._ready and len(self._ready) < FORMS_MAX:
+        if not self._need_schema(form.fingerprint) and form not in self._ready and len(self._ready) < FORMS_MAX:
             self._ready[form] = 0
         return "" if self._add_item(content, size, is_call=True, fingerprint=form.fingerprint) else "too_large"
 
@@ -220,8 +218,7 @@ class Worker:
         if described.conditions:
             self._telling.odd(described.conditions, record.method)
         types = self._schemas.types_of(record)
-        if types.fingerprint and types.fingerprint not in self._shipped:
-            self._add_schema(types.fingerprint)
+        self._need_schema(types.fingerprint)
         captured = capture_of(record, described.labels.attempt, types, self._settings, self._redactor)
         span_id = record.span_id or os.urandom(8)
         span = span_of(record, described, span_id, captured.parts, self._host)
@@ -247,10 +244,10 @@ class Worker:
             return False
         if not batch.has_room(size, self._delivery.limit_bytes):
             self._deliver()
-            if fingerprint and fingerprint not in self._shipped:  # lost with that batch
-                self._add_schema(fingerprint)
-                if not batch.has_room(size, self._delivery.limit_bytes):
-                    self._deliver()
+            if self._need_schema(fingerprint) and not batch.has_room(
+                size, self._delivery.limit_bytes
+            ):  # lost with that batch
+                self._deliver()
         batch.add(content, size, is_call=is_call)
         return True
 
@@ -263,6 +260,13 @@ class Worker:
             self._telling.fault(error)
         if not added:
             self._counters.notice("own_spans_lost")
+
+    def _need_schema(self, fingerprint: str) -> bool:
+        """A call of this schema comes; empty: of none. Returns whether it had not been shipped."""
+        needed = bool(fingerprint) and fingerprint not in self._shipped
+        if needed:
+            self._add_schema(fingerprint)
+        return needed
 
     def _add_schema(self, fingerprint: str) -> None:
         schema = self._schemas.schema(fingerprint)
